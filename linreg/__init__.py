@@ -1,0 +1,27 @@
+"""Linear regression by gradient descent, written by hand in plain NumPy: every number of a run can be explained.
+
+Each loss and each update rule stands in one place, as a pure function of arrays that reads like its formula: see
+`linreg.losses` and `linreg.optimizers`. `LinearRegression` trains with them as `tf.keras` would.
+"""
+
+from linreg import callbacks, schedules
+from linreg.losses import Huber, MeanSquaredError
+from linreg.optimizers import SGD, Adam, RMSprop
+from linreg.regression import LinearRegression
+from linreg.regularizers import L1, L1L2, L2
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "SGD",
+    "Adam",
+    "Huber",
+    "LinearRegression",
+    "MeanSquaredError",
+    "RMSprop",
+    "callbacks",
+    "schedules",
+]

@@ -1,0 +1,150 @@
+"""Losses: value and slope of the error, each written once.
+
+Throughout, `e` is the error *prediction minus target*, one number a row (shape (n,), or (n, K) for K models at once),
+and `c` is the factor that the reduction puts on a row: the loss of a batch is sum(c * value(e)) and its derivative
+with respect to the predictions is slope(e, c). The functions are made of `+ - * /` and NumPy ufuncs only, so the same
+lines run on float32, on float64, on arrays of `decimal.Decimal`, on GPU arrays and compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from linreg.hyperparameters import HyperParameters, check_number, nearest
+
+REDUCTIONS = ("sum_over_batch_size", "sum", "mean_with_sample_weight")
+
+
+def squared_error(e: Any) -> Any:
+    # e^2
+    return e * e
+
+
+def squared_error_slope(e: Any, c: Any) -> Any:
+    # d/de c e^2 = 2 c e
+    return 2 * c * e
+
+
+def huber(e: Any, delta: Any) -> Any:
+    # e^2 / 2                    where |e| <= delta
+    # delta |e| - delta^2 / 2    elsewhere
+    a = np.abs(e)
+    return np.where(a <= delta, e * e / 2, delta * a - delta * delta / 2)
+
+
+def huber_slope(e: Any, c: Any, delta: Any) -> Any:
+    # d/de c huber(e) = c min(max(e, -delta), delta)
+    return c * np.minimum(np.maximum(e, -delta), delta)
+
+
+def divisor(reduction: str, rows: int, sample_weight: Any = None) -> Any:
+    """Return what the sum over a batch is divided by.
+
+    Parameters
+    ----------
+    reduction : {"sum_over_batch_size", "sum", "mean_with_sample_weight"}
+        Keras' names. `sum_over_batch_size` divides by the number of rows even where rows have weights.
+    rows : int
+        Rows in the batch.
+    sample_weight : array of shape (rows,), optional
+        Weights of the rows.
+
+    Returns
+    -------
+    int or scalar
+        The divisor.
+    """
+    if reduction == "sum":
+        return 1
+    if reduction == "mean_with_sample_weight" and sample_weight is not None:
+        return sample_weight.sum()
+    return rows
+
+
+def row_factor(number: Callable[[Any], Any], divided_by: Any, sample_weight: Any = None) -> Any:
+    """Return `c`, the factor of each row in the loss of its batch: 1/divisor, times the weight of the row.
+
+    A batch whose weights sum to nothing has no loss and no slope (Keras divides with `divide_no_nan`).
+    """
+    one_row = number(1) / number(divided_by) if divided_by != 0 else number(0)
+    return one_row if sample_weight is None else one_row * sample_weight
+
+
+class Loss(HyperParameters):
+    """A loss: its two equations, its constants and its reduction."""
+
+    value: ClassVar[Callable[..., Any]]
+    slope: ClassVar[Callable[..., Any]]
+    reduction: str
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown reduction."""
+        if self.reduction not in REDUCTIONS:
+            hint = nearest(self.reduction, REDUCTIONS)
+            raise ValueError(f"{type(self).__name__}: unknown reduction {self.reduction!r}{hint}.")
+
+    def constants(self, number: Callable[[float], Any]) -> tuple[Any, ...]:  # noqa: ARG002 (some losses have none)
+        """Return the constants that follow `e` (and `c`) in `value` and `slope`, as numbers of the run's arithmetic."""
+        return ()
+
+
+@dataclass(frozen=True, repr=False)
+class MeanSquaredError(Loss):
+    """Squared error, value e^2 and slope 2e.
+
+    Parameters
+    ----------
+    reduction : {"sum_over_batch_size", "sum", "mean_with_sample_weight"}, default="sum_over_batch_size"
+        How the values of a batch become one number: divided by its rows, not divided, or divided by the sum of the
+        sample weights.
+
+    Notes
+    -----
+    Dialect: Keras `MeanSquaredError` and PyTorch `MSELoss`. Textbooks often write 1/(2n), which halves the slope and
+    so doubles every learning rate.
+    """
+
+    value: ClassVar[Callable[..., Any]] = staticmethod(squared_error)
+    slope: ClassVar[Callable[..., Any]] = staticmethod(squared_error_slope)
+    reduction: str = "sum_over_batch_size"
+
+
+@dataclass(frozen=True, repr=False)
+class Huber(Loss):
+    """Huber's loss: quadratic near zero, linear beyond `delta`, so that far points pull with bounded force.
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        Where the parabola becomes a line, in units of y. Above 0.
+    reduction : {"sum_over_batch_size", "sum", "mean_with_sample_weight"}, default="sum_over_batch_size"
+        How the values of a batch become one number: divided by its rows, not divided, or divided by the sum of the
+        sample weights.
+
+    Notes
+    -----
+    Dialect: Keras `Huber` and PyTorch `HuberLoss` (e^2/2 inside, so half of the squared error there; PyTorch's
+    `SmoothL1Loss` divides by delta once more). Source: P. J. Huber, "Robust Estimation of a Location Parameter",
+    Annals of Mathematical Statistics 35 (1964), 73-101.
+    """
+
+    value: ClassVar[Callable[..., Any]] = staticmethod(huber)
+    slope: ClassVar[Callable[..., Any]] = staticmethod(huber_slope)
+    delta: float = 1.0
+    reduction: str = "sum_over_batch_size"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown reduction or a delta that is not above 0."""
+        super().__post_init__()
+        check_number("Huber", "delta", self.delta, open_low=True)
+
+    def constants(self, number: Callable[[float], Any]) -> tuple[Any, ...]:
+        """Return delta as a number of the run's arithmetic."""
+        return (number(self.delta),)
+
+
+LOSSES: dict[str, type[Loss]] = {"mse": MeanSquaredError, "mean_squared_error": MeanSquaredError, "huber": Huber}

@@ -1,0 +1,401 @@
+"""Update rules: each a pure function that reads like its formula, and the dataclass that holds its hyper-parameters.
+
+A rule takes the parameters `p`, the gradient `g`, its own state, the rate of this step and its constants, and returns
+the new parameters and the new state: `rule(p, g, *state, rate, *constants) -> (p, *state)`. It is element-wise, so
+`p` may be one flat vector, a (d+1, K) array of K models, an array of `decimal.Decimal`, an array on a GPU, or one
+number inside a compiled loop. Letters are the papers': g gradient, m first moment or velocity, v second moment.
+The order of operations is that of Keras, because the last bit depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linreg.hyperparameters import HyperParameters, check_count, check_number
+from linreg.precision import Precision
+from linreg.schedules import Schedule
+
+# The rules.
+
+
+def sgd(p: Any, g: Any, lr: Any) -> tuple[Any, ...]:
+    # p <- p - lr g
+    return (p - g * lr,)
+
+
+def velocity(m: Any, g: Any, lr: Any, momentum: Any) -> Any:
+    # m <- momentum m - lr g        the learning rate is inside the velocity
+    return m * momentum - g * lr
+
+
+def sgd_momentum(p: Any, g: Any, m: Any, lr: Any, momentum: Any) -> tuple[Any, ...]:
+    # p <- p + m
+    m = velocity(m, g, lr, momentum)
+    return p + m, m
+
+
+def sgd_nesterov(p: Any, g: Any, m: Any, lr: Any, momentum: Any) -> tuple[Any, ...]:
+    # p <- p + (momentum m - lr g)  the velocity, looked ahead by one more step
+    m = velocity(m, g, lr, momentum)
+    return p + velocity(m, g, lr, momentum), m
+
+
+def moving_average(a: Any, x: Any, rho: Any, one_minus_rho: Any) -> Any:
+    # a <- rho a + (1 - rho) x
+    return rho * a + one_minus_rho * x
+
+
+def rms_step(g: Any, v: Any, lr: Any, epsilon: Any) -> Any:
+    # lr g / sqrt(v + epsilon)      epsilon is inside the root
+    return lr * g / np.sqrt(v + epsilon)
+
+
+def rmsprop(p: Any, g: Any, v: Any, lr: Any, rho: Any, one_minus_rho: Any, epsilon: Any) -> tuple[Any, ...]:
+    # v <- rho v + (1 - rho) g^2;  p <- p - lr g / sqrt(v + epsilon)
+    v = moving_average(v, g * g, rho, one_minus_rho)
+    return p - rms_step(g, v, lr, epsilon), v
+
+
+def rmsprop_centered(
+    p: Any, g: Any, v: Any, a: Any, lr: Any, rho: Any, one_minus_rho: Any, epsilon: Any
+) -> tuple[Any, ...]:
+    # a <- rho a + (1 - rho) g;  the variance v - a^2 takes the place of v
+    v = moving_average(v, g * g, rho, one_minus_rho)
+    a = moving_average(a, g, rho, one_minus_rho)
+    return p - rms_step(g, v - a * a, lr, epsilon), v, a
+
+
+def rmsprop_momentum(
+    p: Any, g: Any, v: Any, m: Any, lr: Any, rho: Any, one_minus_rho: Any, epsilon: Any, momentum: Any
+) -> tuple[Any, ...]:
+    # m <- momentum m + step;  p <- p - m
+    v = moving_average(v, g * g, rho, one_minus_rho)
+    m = momentum * m + rms_step(g, v, lr, epsilon)
+    return p - m, v, m
+
+
+def rmsprop_centered_momentum(
+    p: Any, g: Any, v: Any, a: Any, m: Any, lr: Any, rho: Any, one_minus_rho: Any, epsilon: Any, momentum: Any
+) -> tuple[Any, ...]:
+    # both of the above
+    v = moving_average(v, g * g, rho, one_minus_rho)
+    a = moving_average(a, g, rho, one_minus_rho)
+    m = momentum * m + rms_step(g, v - a * a, lr, epsilon)
+    return p - m, v, a, m
+
+
+def corrected_rate(lr: Any, beta_1_power: Any, beta_2_power: Any) -> Any:
+    # alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t)    undoes the start of both moments at zero
+    return lr * np.sqrt(1 - beta_2_power) / (1 - beta_1_power)
+
+
+def moved_towards(a: Any, x: Any, one_minus_beta: Any) -> Any:
+    # a <- a + (1 - beta) (x - a)   beta a + (1 - beta) x, in Adam's order of operations
+    return a + (x - a) * one_minus_beta
+
+
+def adam(
+    p: Any, g: Any, m: Any, v: Any, alpha: Any, one_minus_beta_1: Any, one_minus_beta_2: Any, epsilon: Any
+) -> tuple[Any, ...]:
+    # m <- beta_1 m + (1 - beta_1) g;  v <- beta_2 v + (1 - beta_2) g^2;  p <- p - alpha m / (sqrt(v) + epsilon)
+    m = moved_towards(m, g, one_minus_beta_1)
+    v = moved_towards(v, g * g, one_minus_beta_2)
+    return p - m * alpha / (np.sqrt(v) + epsilon), m, v
+
+
+def adam_amsgrad(
+    p: Any, g: Any, m: Any, v: Any, v_hat: Any, alpha: Any, one_minus_beta_1: Any, one_minus_beta_2: Any, epsilon: Any
+) -> tuple[Any, ...]:
+    # v_hat <- max(v_hat, v) takes the place of v, so that a coordinate's step never grows again
+    m = moved_towards(m, g, one_minus_beta_1)
+    v = moved_towards(v, g * g, one_minus_beta_2)
+    v_hat = np.maximum(v_hat, v)
+    return p - m * alpha / (np.sqrt(v_hat) + epsilon), m, v, v_hat
+
+
+# What stands around a rule, in this order: accumulate -> clip -> decay -> rule -> average.
+
+
+def accumulated(total: Any, g: Any) -> Any:
+    # total <- g + total            until the step is due; then the mean of the gradients is the gradient
+    return g + total
+
+
+def clip_by_value(g: Any, clipvalue: Any) -> Any:
+    # min(max(g, -clipvalue), clipvalue)
+    return np.minimum(np.maximum(g, -clipvalue), clipvalue)
+
+
+def norm(g: Any) -> Any:
+    # sqrt(sum g^2)
+    return np.sqrt(np.sum(g * g, axis=0))
+
+
+def clip_by_norm(g: Any, g_norm: Any, clipnorm: Any) -> Any:
+    # g clipnorm / max(|g|, clipnorm)
+    return g * clipnorm / np.maximum(g_norm, clipnorm)
+
+
+def clip_by_global_norm(g: Any, g_norm: Any, clipnorm: Any) -> Any:
+    # g (clipnorm min(1/|g|, 1/clipnorm)), and nan where the norm is not finite
+    return g * (clipnorm * np.minimum(1 / g_norm, 1 / clipnorm) + (g_norm - g_norm))
+
+
+def decayed(p: Any, weight_decay: Any, lr: Any) -> Any:
+    # p <- p - lr weight_decay p
+    return p - p * weight_decay * lr
+
+
+def averaged(average: Any, p: Any, ema_momentum: Any) -> Any:
+    # average <- ema_momentum average + (1 - ema_momentum) p
+    return ema_momentum * average + (1 - ema_momentum) * p
+
+
+# The dataclasses.
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An update rule with its constants bound: what a training loop calls.
+
+    Parameters
+    ----------
+    update : callable
+        The pure function `update(p, g, *state, rate, *constants) -> (p, *state)`.
+    state : tuple of str
+        The letters of its state arrays, each of the shape of the parameters and zero at the start.
+    constants : tuple
+        Its constants, as numbers of the run's arithmetic.
+    rate : callable
+        `rate(lr, t)`: what the rule takes in place of the learning rate `lr` at its t-th update, t = 1, 2, ...;
+        element-wise in both.
+    """
+
+    update: Callable[..., tuple[Any, ...]]
+    state: tuple[str, ...]
+    constants: tuple[Any, ...]
+    rate: Callable[[Any, Any], Any]
+
+
+def _rate_is_learning_rate(lr: Any, t: Any) -> Any:  # noqa: ARG001 (only Adam counts)
+    return lr
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Optimizer(HyperParameters):
+    """What all optimizers share: the learning rate and the steps around the rule.
+
+    Parameters
+    ----------
+    weight_decay : float, optional
+        Multiplies kernel *and bias* by 1 - learning_rate * weight_decay before the rule.
+    clipnorm : float, optional
+        The gradient of kernel and bias, each by itself, is scaled down to at most this norm.
+    clipvalue : float, optional
+        Each element of the gradient is clipped to [-clipvalue, clipvalue].
+    global_clipnorm : float, optional
+        The whole gradient is scaled down to at most this norm.
+    use_ema : bool, default=False
+        Keep an exponential moving average of the parameters, which becomes the fitted model.
+    ema_momentum : float, default=0.99
+        Share of the old average, in [0, 1].
+    ema_overwrite_frequency : int, optional
+        Overwrite the parameters with the average every so many updates; ignored without `use_ema`, as in Keras.
+    gradient_accumulation_steps : int, optional
+        Update once every so many batches (at least 2), with the mean of their gradients. A learning rate schedule
+        still counts batches; Adam's t counts updates; the average moves at every batch (all as in Keras).
+    """
+
+    weight_decay: float | None = None
+    clipnorm: float | None = None
+    clipvalue: float | None = None
+    global_clipnorm: float | None = None
+    use_ema: bool = False
+    ema_momentum: float = 0.99
+    ema_overwrite_frequency: int | None = None
+    gradient_accumulation_steps: int | None = None
+
+    learning_rate: float | Schedule | Callable[[int], float]
+
+    def __post_init__(self) -> None:
+        """Check every hyper-parameter, refusing the combinations that Keras refuses."""
+        owner = type(self).__name__
+        if not callable(self.learning_rate):
+            check_number(owner, "learning_rate", self.learning_rate)
+        clips = ("clipnorm", "clipvalue", "global_clipnorm")
+        given = {name: getattr(self, name) for name in clips if getattr(self, name) is not None}
+        if len(given) > 1:
+            raise ValueError(f"{owner}: only one of {', '.join(clips)} can be set, got {given}.")
+        for name, value in (*given.items(), ("weight_decay", self.weight_decay)):
+            if value is not None:
+                check_number(owner, name, value)
+        if self.gradient_accumulation_steps is not None:
+            check_count(owner, "gradient_accumulation_steps", self.gradient_accumulation_steps, low=2)
+        if self.use_ema:
+            check_number(owner, "ema_momentum", self.ema_momentum, high=1.0)
+            if self.ema_overwrite_frequency is not None:
+                check_count(owner, "ema_overwrite_frequency", self.ema_overwrite_frequency)
+
+    def rule(self, precision: Precision) -> Rule:
+        """Return the update rule with its constants in the arithmetic of the run."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, repr=False)
+class SGD(Optimizer):
+    """Gradient descent, with momentum and Nesterov's momentum.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or callable of the step, default=0.01
+        Step size, at least 0, in units of parameter per unit of gradient.
+    momentum : float, default=0.0
+        Share of the last step that is kept, in [0, 1].
+    nesterov : bool, default=False
+        Look ahead along the velocity; without momentum it changes nothing.
+    weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, \
+gradient_accumulation_steps
+        See `Optimizer`.
+
+    Notes
+    -----
+    Dialect: Keras. m <- momentum m - lr g, p <- p + m. PyTorch keeps the learning rate outside the velocity
+    (m <- momentum m + g, p <- p - lr m): the same while the rate is constant, different as soon as it changes.
+    Source: B. T. Polyak, "Some methods of speeding up the convergence of iteration methods" (1964); for Nesterov's
+    form I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
+    """
+
+    learning_rate: float | Schedule | Callable[[int], float] = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every hyper-parameter."""
+        super().__post_init__()
+        check_number("SGD", "momentum", self.momentum, high=1.0)
+
+    def rule(self, precision: Precision) -> Rule:
+        """Return the update rule with its constants in the arithmetic of the run."""
+        if self.momentum == 0:
+            return Rule(sgd, (), (), _rate_is_learning_rate)
+        update = sgd_nesterov if self.nesterov else sgd_momentum
+        return Rule(update, ("m",), (precision.cast(self.momentum),), _rate_is_learning_rate)
+
+
+@dataclass(frozen=True, repr=False)
+class RMSprop(Optimizer):
+    """RMSprop: each coordinate's step is divided by the root of its mean squared gradient.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or callable of the step, default=0.001
+        Step size, at least 0; about the distance that a parameter moves in a step.
+    rho : float, default=0.9
+        Share of the old mean square, in [0, 1].
+    momentum : float, default=0.0
+        Share of the last step that is kept, at least 0.
+    epsilon : float, default=1e-7
+        Added to the mean square *inside* the root, at least 0.
+    centered : bool, default=False
+        Divide by the root of the variance instead of the mean square.
+    weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, \
+gradient_accumulation_steps
+        See `Optimizer`.
+
+    Notes
+    -----
+    Dialect: Keras, with epsilon inside the root. PyTorch adds it outside: lr g / (sqrt(v) + eps).
+    Source: T. Tieleman and G. Hinton, "Lecture 6.5 - rmsprop", Coursera: Neural Networks for Machine Learning (2012);
+    for the centered form A. Graves, "Generating Sequences With Recurrent Neural Networks", arXiv:1308.0850, eq. 38-45.
+    """
+
+    learning_rate: float | Schedule | Callable[[int], float] = 0.001
+    rho: float = 0.9
+    momentum: float = 0.0
+    epsilon: float = 1e-7
+    centered: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every hyper-parameter."""
+        super().__post_init__()
+        check_number("RMSprop", "rho", self.rho, high=1.0)
+        check_number("RMSprop", "momentum", self.momentum)
+        check_number("RMSprop", "epsilon", self.epsilon)
+
+    def rule(self, precision: Precision) -> Rule:
+        """Return the update rule with its constants in the arithmetic of the run."""
+        number = precision.number
+        constants = (number(self.rho), number(1 - self.rho), number(self.epsilon))
+        plain, with_momentum = (
+            (rmsprop_centered, rmsprop_centered_momentum) if self.centered else (rmsprop, rmsprop_momentum)
+        )
+        state = ("v", "a") if self.centered else ("v",)
+        if self.momentum > 0:
+            return Rule(with_momentum, (*state, "m"), (*constants, number(self.momentum)), _rate_is_learning_rate)
+        return Rule(plain, state, constants, _rate_is_learning_rate)
+
+
+@dataclass(frozen=True, repr=False)
+class Adam(Optimizer):
+    """Adam: momentum divided by the root of the mean squared gradient, both corrected for their start at zero.
+
+    Parameters
+    ----------
+    learning_rate : float, schedule or callable of the step, default=0.001
+        Step size, at least 0; about the largest distance that a parameter moves in a step.
+    beta_1 : float, default=0.9
+        Share of the old first moment, in [0, 1).
+    beta_2 : float, default=0.999
+        Share of the old second moment, in [0, 1).
+    epsilon : float, default=1e-7
+        Added to the root of the second moment, at least 0.
+    amsgrad : bool, default=False
+        Divide by the largest second moment so far.
+    weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, \
+gradient_accumulation_steps
+        See `Optimizer`.
+
+    Notes
+    -----
+    Dialect: Keras, which follows the efficient form just before section 2.1 of the paper, so that epsilon is the
+    paper's "epsilon hat": it is added to sqrt(v) before the bias correction. PyTorch follows Algorithm 1 and adds
+    eps = 1e-8 after it. AMSGrad takes the maximum of the uncorrected v in Keras and PyTorch alike.
+    Source: D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, arXiv:1412.6980;
+    S. J. Reddi, S. Kale and S. Kumar, "On the Convergence of Adam and Beyond", ICLR 2018.
+    """
+
+    learning_rate: float | Schedule | Callable[[int], float] = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    amsgrad: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every hyper-parameter."""
+        super().__post_init__()
+        for name in ("beta_1", "beta_2"):
+            check_number("Adam", name, getattr(self, name), high=1.0)
+            if getattr(self, name) == 1:
+                raise ValueError(f"Adam: {name} must be below 1, got 1: the bias correction 1 - {name}^t would be 0.")
+        check_number("Adam", "epsilon", self.epsilon)
+
+    def rule(self, precision: Precision) -> Rule:
+        """Return the update rule with its constants in the arithmetic of the run."""
+        number = precision.number
+        beta_1, beta_2 = precision.cast(self.beta_1), precision.cast(self.beta_2)
+
+        def rate(lr: Any, t: Any) -> Any:
+            t = precision.steps(t)
+            return corrected_rate(lr, precision.power(beta_1, t), precision.power(beta_2, t))
+
+        constants = (number(1 - self.beta_1), number(1 - self.beta_2), number(self.epsilon))
+        if self.amsgrad:
+            return Rule(adam_amsgrad, ("m", "v", "v_hat"), constants, rate)
+        return Rule(adam, ("m", "v"), constants, rate)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam}

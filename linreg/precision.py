@@ -1,0 +1,63 @@
+"""How the numbers of a run are represented: the one place where hyper-parameters are rounded.
+
+An update rule never casts. Before the loop starts, every hyper-parameter is turned into a number of the run's
+arithmetic by one of the `Precision` objects here, and the rule then works in whatever it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Rounding of hyper-parameters, powers and cosines for one arithmetic.
+
+    Parameters
+    ----------
+    dtype : type
+        NumPy scalar type of parameters, data and state.
+    number : callable
+        Turns a hyper-parameter (a Python float, 64 bits) into this arithmetic.
+    cast : callable
+        The same for the hyper-parameters that Keras sends through `ops.cast`: the learning rate, SGD's momentum, the
+        betas inside beta^t, the weight decay. It differs from `number` only in `KERAS_FLOAT64`.
+
+    Notes
+    -----
+    TensorFlow's float32 power and cosine are correctly rounded in nearly all cases, NumPy's are not; the float64
+    result rounded to float32 agrees with TensorFlow, so both are taken in float64 here.
+    """
+
+    dtype: Any
+    number: Callable[[float], Any]
+    cast: Callable[[float], Any]
+
+    def steps(self, steps: Any) -> Any:
+        """Turn step counts (an array of integers) into this arithmetic."""
+        return np.asarray(steps).astype(self.dtype)
+
+    def power(self, base: Any, exponent: Any) -> Any:
+        """Return base ** exponent, taken in float64 and rounded once."""
+        return np.power(np.float64(base), exponent, dtype=np.float64).astype(self.dtype)
+
+    def cosine(self, x: Any) -> Any:
+        """Return cos(x), taken in float64 and rounded once."""
+        return np.cos(x, dtype=np.float64).astype(self.dtype)
+
+
+def _through_float32(x: float) -> np.float64:
+    return np.float64(np.float32(x))
+
+
+FLOAT32 = Precision(np.float32, np.float32, np.float32)
+FLOAT64 = Precision(np.float64, np.float64, np.float64)
+KERAS_FLOAT64 = Precision(np.float64, np.float64, _through_float32)
+"""What a float64 Keras model really computes with: some hyper-parameters pass through float32 on their way
+(`keras.ops.cast(0.9, "float64")` is 0.8999999761581421). Chosen only to compare with Keras bit for bit."""
+
+PRECISIONS = {"float32": FLOAT32, "float64": FLOAT64}

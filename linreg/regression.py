@@ -1,0 +1,459 @@
+"""`LinearRegression`: the estimator that people use."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable
+from typing import Any, Self
+
+import numpy as np
+
+from linreg import sklearn_adapter
+from linreg.callbacks import Callback, CallbackList
+from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
+from linreg.hyperparameters import changed_params, check_count, nearest, short_repr, with_nested
+from linreg.initializers import initial_bias, initial_kernel
+from linreg.losses import LOSSES, Loss
+from linreg.optimizers import OPTIMIZERS, Optimizer
+from linreg.precision import PRECISIONS, Precision
+from linreg.progress import progress_bar
+from linreg.regularizers import REGULARIZERS, Regularizer
+from linreg.seeds import generator_from
+from linreg.training import Batches, Problem, Run, State
+
+Array = Any
+ENGINES = ("numpy",)
+OWNER = "LinearRegression"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The checked and resolved parameters of an estimator: objects where the user may give names."""
+
+    optimizer: Optimizer
+    loss: Loss
+    regularizer: Regularizer | None
+    precision: Precision
+    callbacks: tuple[Callback, ...]
+
+
+class LinearRegression:
+    """Linear regression trained by gradient descent, step by step as Keras' `Dense(1)` would be.
+
+    Parameters
+    ----------
+    optimizer : {"sgd", "rmsprop", "adam"} or Optimizer, default="sgd"
+        The update rule; a name stands for Keras' default hyper-parameters.
+    loss : {"mse", "huber"} or Loss, default="mse"
+        The loss.
+    epochs : int, default=100
+        Passes over the data.
+    batch_size : int, default=32
+        Rows in a step; the last batch of an epoch holds what is left. `batch_size=len(X)` is full batch.
+    shuffle : bool, default=True
+        Draw a new order of the rows for every epoch. Keras, once seeded with `keras.utils.set_random_seed`, uses the
+        same order in every epoch; here an int `random_state` reshuffles every epoch.
+    random_state : None, int, numpy.random.Generator or numpy.random.RandomState, default=None
+        Decides the initial kernel and the order of the epochs.
+    kernel_initializer : {"glorot_uniform", "zeros"} or array of shape (features,), default="glorot_uniform"
+        The coefficients at the start.
+    bias_initializer : {"zeros"} or float, default="zeros"
+        The intercept at the start.
+    fit_intercept : bool, default=True
+        Whether to train an intercept.
+    kernel_regularizer : {"l1", "l2"} or Regularizer, optional
+        Penalty on the coefficients; it is part of the reported loss.
+    dtype : {"float32", "float64"}, default="float32"
+        Arithmetic of the training, float32 like Keras.
+    engine : {"numpy"}, default="numpy"
+        How the loop is executed.
+    warm_start : bool, default=False
+        Whether `fit` goes on where the last one ended (see Notes) instead of starting anew.
+    callbacks : sequence of Callback, default=()
+        Called between steps, see `linreg.callbacks`.
+    verbose : {0, 1}, default=0
+        1 shows a progress bar, on a terminal only.
+
+    Attributes
+    ----------
+    coef_ : array of shape (features,)
+        Coefficients, in units of y per unit of each feature.
+    intercept_ : float
+        Intercept, in units of y; 0.0 without `fit_intercept`.
+    history_ : dict of str to list of float
+        One entry an epoch: "loss" (the mean over the epoch's batches, before each of their steps, with the penalty),
+        "learning_rate" (of the last step) and "val_loss" where validation data were given.
+    n_iter_ : int
+        Epochs run.
+    n_features_in_ : int
+        Features seen by `fit`.
+    feature_names_in_ : array of str
+        Column names, where X had them.
+    state_ : State
+        Where the run stands: parameters, optimizer state, learning rate, order of the rows, counters.
+
+    Notes
+    -----
+    With `warm_start=True` a second `fit` on the same data continues bit for bit, as if the first had been asked for
+    more epochs: the learning rate that callbacks have left, the optimizer's state, the counters and the generator of
+    the orders live in `state_`, history and epoch numbers go on. Keras differs in three points: the learning rate and
+    the optimizer's state live in the optimizer; epochs count from 0 again unless `fit` is given `initial_epoch`; and
+    with `use_ema` Keras goes on from the average, here from the parameters that were averaged.
+
+    Ctrl-C during `fit` ends the run between two steps: the model keeps what it had, then KeyboardInterrupt is raised.
+    A loss that diverges is no error: the model then holds nan, and `history_` shows how it got there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import LinearRegression
+    >>> X = np.array([[-1.0], [0.0], [1.0], [2.0]])
+    >>> model = LinearRegression(epochs=500, random_state=0).fit(X, [-1, 1, 3, 5])
+    >>> model.coef_.round(2), round(model.intercept_, 2)
+    (array([2.], dtype=float32), 1.0)
+    """
+
+    _estimator_type = "regressor"
+
+    def __init__(
+        self,
+        optimizer: str | Optimizer = "sgd",
+        loss: str | Loss = "mse",
+        epochs: int = 100,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        random_state: Any = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: str | float = "zeros",
+        fit_intercept: bool = True,
+        kernel_regularizer: str | Regularizer | None = None,
+        dtype: str = "float32",
+        engine: str = "numpy",
+        warm_start: bool = False,
+        callbacks: Iterable[Callback] = (),
+        verbose: int = 0,
+    ) -> None:
+        self.optimizer = optimizer
+        self.loss = loss
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
+        self.fit_intercept = fit_intercept
+        self.kernel_regularizer = kernel_regularizer
+        self.dtype = dtype
+        self.engine = engine
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    # Parameters.
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also list the hyper-parameters of optimizer, loss and regulariser, as `optimizer__learning_rate`.
+
+        Returns
+        -------
+        dict of str to object
+            Name and value of each parameter.
+        """
+        own = {name: getattr(self, name) for name in _PARAMETERS}
+        if not deep:
+            return own
+        return {**with_nested(_with_groups(own)), **own}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters; `optimizer__learning_rate=0.1` reaches into the optimizer, even one given by name.
+
+        Parameters
+        ----------
+        **params : object
+            New values by name.
+
+        Returns
+        -------
+        LinearRegression
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a value is refused.
+        """
+        direct = {name: value for name, value in params.items() if "__" not in name}
+        for name, value in changed_params(OWNER, self.get_params(deep=False), direct).items():
+            setattr(self, name, value)
+        nested = {name: value for name, value in params.items() if name not in direct}
+        for name, value in changed_params(OWNER, _with_groups(self.get_params(deep=False)), nested).items():
+            setattr(self, name, value)
+        return self
+
+    def _settings(self) -> Settings:
+        """Check every parameter, in words."""
+        check_count(OWNER, "epochs", self.epochs)
+        check_count(OWNER, "batch_size", self.batch_size)
+        if self.engine not in ENGINES:
+            raise ValueError(f"{OWNER}: unknown engine {self.engine!r}{nearest(self.engine, ENGINES)}.")
+        dtype = self.dtype if isinstance(self.dtype, str) else getattr(self.dtype, "__name__", str(self.dtype))
+        if dtype not in PRECISIONS:
+            raise ValueError(f"{OWNER}: unknown dtype {self.dtype!r}{nearest(dtype, PRECISIONS)}.")
+        return Settings(
+            _resolve("optimizer", self.optimizer, OPTIMIZERS, Optimizer),
+            _resolve("loss", self.loss, LOSSES, Loss),
+            None
+            if self.kernel_regularizer is None
+            else _resolve("kernel_regularizer", self.kernel_regularizer, REGULARIZERS, Regularizer),
+            PRECISIONS[dtype],
+            tuple(self.callbacks),
+        )
+
+    # Training.
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+        """Train the model.
+
+        Parameters
+        ----------
+        X : array or frame of shape (rows, features)
+            Features: finite numbers.
+        y : array of shape (rows,) or (rows, 1)
+            Target.
+        sample_weight : array of shape (rows,), optional
+            Weight of each row in the loss. With the default reduction the sum is divided by the number of rows, as in
+            Keras, so doubling all weights doubles the step.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Data whose loss is reported after each epoch.
+
+        Returns
+        -------
+        LinearRegression
+            The fitted estimator itself.
+
+        Raises
+        ------
+        TypeError
+            If the data hold something that is no number.
+        ValueError
+            If a parameter is refused, shapes do not fit, or values are missing or infinite.
+        KeyboardInterrupt
+            After Ctrl-C, with the model fitted as far as it was.
+        """
+        settings = self._settings()
+        problem = self._problem(X, y, sample_weight, settings)
+        validation = self._validation(validation_data, problem.kernel_size, settings)
+        going_on = self.warm_start and hasattr(self, "state_")
+        if going_on and problem.kernel_size != self.n_features_in_:
+            raise ValueError(
+                f"warm_start: X has {problem.kernel_size} features, but {OWNER} was trained on {self.n_features_in_}. "
+                "Give the same features, or set warm_start=False to start anew."
+            )
+        names = column_names(X)
+        state = self.state_ if going_on else self._start(problem, settings)
+        with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
+            run = Run(
+                problem,
+                state,
+                settings.optimizer,
+                settings.loss,
+                settings.precision,
+                shuffle=bool(self.shuffle),
+                regularizer=settings.regularizer,
+                validation=validation,
+                callbacks=CallbackList((*settings.callbacks, *bar)),
+                history=self.history_ if going_on else {},
+            )
+            try:
+                run.train(self.epochs)
+            finally:
+                self._keep(run, names)
+        return self
+
+    def _problem(self, X: Any, y: Any, sample_weight: Any, settings: Settings) -> Problem:
+        dtype = settings.precision.dtype
+        matrix = feature_matrix(X, dtype)
+        target = row_vector(y, dtype, len(matrix), name="y")
+        weight = weight_vector(sample_weight, dtype, len(matrix))
+        design = design_matrix(matrix, self.fit_intercept)
+        return Problem(design, target, weight, int(self.batch_size), matrix.shape[1])
+
+    def _validation(self, data: Any, features: int, settings: Settings) -> Problem | None:
+        if data is None:
+            return None
+        if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+            raise ValueError(
+                f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got {type(data).__name__}."
+            )
+        problem = self._problem(data[0], data[1], data[2] if len(data) == 3 else None, settings)
+        if problem.kernel_size != features:
+            raise ValueError(f"validation_data has {problem.kernel_size} features, but X has {features}.")
+        return problem
+
+    def _start(self, problem: Problem, settings: Settings) -> State:
+        generator = generator_from(self.random_state)
+        dtype = settings.precision.dtype
+        parameters = np.empty(problem.matrix.shape[1], dtype)
+        kernel = initial_kernel(self.kernel_initializer, problem.kernel_size, generator, dtype)
+        parameters[: problem.kernel_size] = kernel
+        parameters[problem.kernel_size :] = initial_bias(self.bias_initializer, dtype)
+        return State.start(parameters, settings.optimizer, settings.precision, generator)
+
+    def _keep(self, run: Run, names: list[str] | None) -> None:
+        """Make the run's result the model's."""
+        features = run.problem.kernel_size
+        fitted = run.state.fitted if run.state.fitted is not None else run.state.parameters
+        self.coef_ = fitted[:features].copy()
+        self.intercept_ = float(fitted[features]) if self.fit_intercept else 0.0
+        self.history_ = run.history
+        self.n_iter_ = run.state.epoch
+        self.n_features_in_ = features
+        self.state_ = run.state
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    # Use.
+
+    def predict(self, X: Any) -> Array:
+        """Return the predictions X @ coef_ + intercept_.
+
+        Parameters
+        ----------
+        X : array or frame of shape (rows, features)
+            Features, as in `fit`.
+
+        Returns
+        -------
+        array of shape (rows,)
+            Predictions in the arithmetic of the model, in units of y.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError or ValueError
+            If the model is not fitted.
+        ValueError
+            If X does not have the features of `fit`.
+        """
+        return self._predict(self._checked(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R^2, the share of the variance of y that is explained, computed in float64.
+
+        Parameters
+        ----------
+        X : array or frame of shape (rows, features)
+            Features.
+        y : array of shape (rows,)
+            Target.
+        sample_weight : array of shape (rows,), optional
+            Weights.
+
+        Returns
+        -------
+        float
+            1 - sum (y - prediction)^2 / sum (y - mean of y)^2; at most 1, and below 0 for a model that is worse than
+            the mean. nan with fewer than two rows; for a constant y 1.0 if it is met exactly, else 0.0 (as in
+            scikit-learn).
+        """
+        matrix = self._checked(X)
+        target = row_vector(y, np.float64, len(matrix), name="y")
+        weight = weight_vector(sample_weight, np.float64, len(matrix))
+        weight = np.ones(len(matrix)) if weight is None else weight
+        if len(matrix) < 2:
+            return float("nan")
+        residual = float((weight * (target - self._predict(matrix)) ** 2).sum())
+        total = float((weight * (target - np.average(target, weights=weight)) ** 2).sum())
+        if total == 0:
+            return 1.0 if residual == 0 else 0.0
+        return 1 - residual / total
+
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the loss on data, computed as in training: by batches, with reduction, weights and penalty.
+
+        Parameters
+        ----------
+        X : array or frame of shape (rows, features)
+            Features.
+        y : array of shape (rows,)
+            Target.
+        sample_weight : array of shape (rows,), optional
+            Weights.
+
+        Returns
+        -------
+        float
+            The loss.
+        """
+        self._checked(X)
+        settings = self._settings()
+        problem = self._problem(X, y, sample_weight, settings)
+        number = settings.precision.number
+        parameters = np.append(self.coef_, self.coef_.dtype.type(self.intercept_))[: problem.matrix.shape[1]]
+        with np.errstate(all="ignore"):
+            batches = Batches(problem, False, settings.loss, settings.precision, parameters)
+            loss = batches.evaluate(parameters, settings.loss.constants(number))
+            if settings.regularizer is not None:
+                loss = loss + settings.regularizer.bind(number)[0](self.coef_)
+        return float(loss)
+
+    def _predict(self, matrix: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return matrix @ self.coef_ + matrix.dtype.type(self.intercept_)
+
+    def _checked(self, X: Any) -> Array:
+        """Return X as an array that fits the fitted model."""
+        if not hasattr(self, "coef_"):
+            raise sklearn_adapter.not_fitted(OWNER)
+        sklearn_adapter.check_feature_names(OWNER, column_names(X), getattr(self, "feature_names_in_", None))
+        matrix = feature_matrix(X, self.coef_.dtype.type)
+        if matrix.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {matrix.shape[1]} features, but {OWNER} is expecting {self.n_features_in_} features as input."
+            )
+        return matrix
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what the estimator can do."""
+        return sklearn_adapter.tags()
+
+    def __repr__(self) -> str:
+        """Show the parameters that differ from their defaults."""
+        return short_repr(self, _PARAMETERS)
+
+
+_PARAMETERS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(LinearRegression.__init__).parameters.items()
+    if name != "self"
+}
+_GROUPS: dict[str, dict[str, Any]] = {"optimizer": OPTIMIZERS, "loss": LOSSES, "kernel_regularizer": REGULARIZERS}
+
+
+def _with_groups(own: dict[str, Any]) -> dict[str, Any]:
+    """Replace the names of optimizer, loss and regulariser by the objects that they stand for."""
+    named = {
+        name: known[own[name]]() for name, known in _GROUPS.items() if isinstance(own[name], str) and own[name] in known
+    }
+    return {**own, **named}
+
+
+def _resolve(name: str, value: Any, known: dict[str, Any], kind: type) -> Any:
+    """Return the object that a name stands for, or the object itself."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, str):
+        if value.lower() not in known:
+            raise ValueError(f"{OWNER}: unknown {name} {value!r}{nearest(value, known)}.")
+        return known[value.lower()]()
+    raise TypeError(
+        f"{OWNER}: {name} must be one of {', '.join(known)} or a linreg {kind.__name__}, got {value!r} of type "
+        f"{type(value).__module__}.{type(value).__qualname__}."
+    )
