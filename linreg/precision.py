@@ -6,11 +6,22 @@ arithmetic by one of the `Precision` objects here, and the rule then works in wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+
+def _c_power(base: float, exponent: float) -> float:
+    try:
+        return math.pow(base, exponent)
+    except (OverflowError, ValueError):  # Python raises where C returns inf or nan.
+        return float(np.float64(base) ** np.float64(exponent))
+
+
+_power = np.frompyfunc(_c_power, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,8 @@ class Precision:
     Notes
     -----
     TensorFlow's float32 power and cosine are correctly rounded in nearly all cases, NumPy's are not; the float64
-    result rounded to float32 agrees with TensorFlow, so both are taken in float64 here.
+    result rounded to float32 agrees with TensorFlow, so both are taken in float64 here. The power is the C library's,
+    like TensorFlow's, because NumPy's own for arrays depends on the processor in the last bit.
     """
 
     dtype: Any
@@ -43,7 +55,7 @@ class Precision:
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return base ** exponent, taken in float64 and rounded once."""
-        return np.power(np.float64(base), exponent, dtype=np.float64).astype(self.dtype)
+        return np.asarray(_power(np.float64(base), np.float64(exponent)), np.float64).astype(self.dtype)
 
     def cosine(self, x: Any) -> Any:
         """Return cos(x), taken in float64 and rounded once."""

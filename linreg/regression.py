@@ -196,8 +196,21 @@ class LinearRegression:
             setattr(self, name, value)
         return self
 
-    def _settings(self) -> Settings:
-        """Check every parameter, in words."""
+    def settings(self) -> Settings:
+        """Check every parameter and resolve the names among them.
+
+        Returns
+        -------
+        Settings
+            Optimizer, loss, regulariser, precision and callbacks as objects.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is of the wrong type.
+        ValueError
+            If a parameter is refused; the nearest known name is suggested.
+        """
         check_count(OWNER, "epochs", self.epochs)
         check_count(OWNER, "batch_size", self.batch_size)
         if self.engine not in ENGINES:
@@ -246,7 +259,7 @@ class LinearRegression:
         KeyboardInterrupt
             After Ctrl-C, with the model fitted as far as it was.
         """
-        settings = self._settings()
+        settings = self.settings()
         problem = self._problem(X, y, sample_weight, settings)
         validation = self._validation(validation_data, problem.kernel_size, settings)
         going_on = self.warm_start and hasattr(self, "state_")
@@ -393,7 +406,7 @@ class LinearRegression:
             The loss.
         """
         self._checked(X)
-        settings = self._settings()
+        settings = self.settings()
         problem = self._problem(X, y, sample_weight, settings)
         number = settings.precision.number
         parameters = np.append(self.coef_, self.coef_.dtype.type(self.intercept_))[: problem.matrix.shape[1]]

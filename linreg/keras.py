@@ -1,0 +1,126 @@
+"""tf.keras beside linreg: the same model, optimizer, loss and data, trained by TensorFlow.
+
+TensorFlow is imported when a function here is called, never before. Hyper-parameters carry Keras' names, so the
+translation is by name; what Keras cannot express is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from linreg.hyperparameters import HyperParameters
+from linreg.regression import LinearRegression
+from linreg.schedules import Schedule
+
+Array = Any
+
+
+def load() -> Any:
+    """Import Keras as TensorFlow brings it and return the module.
+
+    Returns
+    -------
+    module
+        `keras`, version 3, on the TensorFlow backend.
+
+    Raises
+    ------
+    ImportError
+        If TensorFlow is missing, too old (tf_keras 2), or Keras runs on another backend.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in {"1", "true"}:
+        raise ImportError("TF_USE_LEGACY_KERAS selects tf_keras 2, but linreg compares with Keras 3: unset it.")
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(f"TensorFlow cannot be imported ({error}): pip install 'linreg[tf]'.") from None
+    keras = tf.keras
+    version = getattr(keras, "__version__", "2")
+    if not version.startswith("3."):
+        raise ImportError(f"linreg compares with Keras 3, but tf.keras is {version}: install tensorflow>=2.18.")
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            f"Keras runs on the {keras.backend.backend()!r} backend, but linreg compares with TensorFlow: set "
+            "KERAS_BACKEND=tensorflow."
+        )
+    return keras
+
+
+def counterpart(hyperparameters: HyperParameters) -> Any:
+    """Return the Keras object with the same name and hyper-parameters.
+
+    Parameters
+    ----------
+    hyperparameters : Optimizer, Loss, Schedule or Regularizer
+        One of linreg's.
+
+    Returns
+    -------
+    object
+        Keras' optimizer, loss, schedule or regulariser.
+
+    Raises
+    ------
+    ValueError
+        If Keras has no counterpart, for example for a learning rate that is a plain callable of the step.
+    """
+    keras = load()
+    name = type(hyperparameters).__name__
+    homes = (keras.optimizers, keras.losses, keras.optimizers.schedules, keras.regularizers)
+    kind = next((getattr(home, name) for home in homes if hasattr(home, name)), None)
+    if kind is None:
+        raise ValueError(f"Keras has no counterpart of {hyperparameters!r}.")
+    return kind(**{key: _argument(key, value) for key, value in hyperparameters.get_params(deep=False).items()})
+
+
+def _argument(name: str, value: Any) -> Any:
+    if isinstance(value, Schedule):
+        return counterpart(value)
+    if callable(value):
+        raise ValueError(f"Keras cannot call {name}={value!r} with the step: use a schedule of linreg.schedules.")
+    if isinstance(value, tuple):
+        return list(value)
+    # Keras refuses 0 for 0.0.
+    return float(value) if name in {"learning_rate", "momentum"} else value
+
+
+def dense(model: LinearRegression, features: int, kernel: Array, bias: float) -> Any:
+    """Return `Sequential([Input((features,)), Dense(1)])`, compiled as `model` would train and with these weights.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        Its optimizer, loss, regulariser and intercept are taken over.
+    features : int
+        Number of features.
+    kernel : array of shape (features,)
+        Coefficients to start from.
+    bias : float
+        Intercept to start from.
+
+    Returns
+    -------
+    keras.Sequential
+        The compiled model.
+    """
+    keras = load()
+    settings = model.settings()
+    layer = keras.layers.Dense(
+        1,
+        use_bias=model.fit_intercept,
+        kernel_regularizer=settings.regularizer and counterpart(settings.regularizer),
+        dtype=np.dtype(settings.precision.dtype).name,
+    )
+    twin = keras.Sequential([keras.Input((features,)), layer])
+    layer.set_weights([np.reshape(kernel, (features, 1)), *([np.reshape(bias, 1)] if model.fit_intercept else [])])
+    twin.compile(optimizer=counterpart(settings.optimizer), loss=counterpart(settings.loss))
+    return twin
+
+
+def weights(twin: Any) -> Array:
+    """Return the weights of a Dense(1) model as linreg keeps its parameters: the kernel, then the bias."""
+    return np.concatenate([weight.reshape(-1) for weight in twin.get_weights()])

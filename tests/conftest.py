@@ -1,0 +1,21 @@
+"""Hypothesis profiles: `default` fits a CI run and is random; `thorough` (tox -e thorough) tries far more."""
+
+import importlib.util
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Keras on TensorFlow; without TensorFlow the test is skipped, with the reason printed."""
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed: pip install 'linreg[tf]'")
+    from linreg.keras import load
+
+    return load()

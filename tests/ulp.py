@@ -1,0 +1,27 @@
+"""Distance of floating-point numbers in units in the last place."""
+
+import numpy as np
+
+
+def ulp_distance(a, b):
+    """Return how many representable numbers lie between a and b, element by element; nan equals nan."""
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.dtype == b.dtype, (a.dtype, b.dtype)
+    integer = {4: np.int32, 8: np.int64}[a.dtype.itemsize]
+
+    def ordered(x):
+        bits = x.view(integer)
+        return np.where(bits < 0, np.iinfo(integer).min - bits, bits).astype(object)
+
+    distance = np.abs(ordered(np.atleast_1d(a)) - ordered(np.atleast_1d(b)))
+    return np.where(np.isnan(a) & np.isnan(b), 0, distance)
+
+
+def assert_equal_bits(a, b, *, what=""):
+    """Assert 0 ULP, and tell how far apart the worst pair is otherwise."""
+    distance = ulp_distance(a, b)
+    worst = int(np.argmax(distance))
+    assert not distance.any(), (
+        f"{what}: {np.count_nonzero(distance)} of {distance.size} differ, the worst by {distance.flat[worst]} ULP: "
+        f"{np.atleast_1d(a).flat[worst]!r} against {np.atleast_1d(b).flat[worst]!r}"
+    )
