@@ -412,9 +412,8 @@ class Run:
 
     def set_weights(self, weights: Array) -> None:
         """Overwrite the parameters."""
-        self.state.parameters = np.array(weights, dtype=self.state.parameters.dtype).reshape(
-            self.state.parameters.shape
-        )
+        shape, dtype = self.state.parameters.shape, self.state.parameters.dtype
+        self.state.parameters = self.state.fitted = np.array(weights, dtype=dtype).reshape(shape)
 
     def train(self, epochs: int) -> None:
         """Run so many epochs more, unless a callback stops the run.
