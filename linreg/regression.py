@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Self
 
 import numpy as np
 
 from linreg import sklearn_adapter
 from linreg.callbacks import Callback, CallbackList
-from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
+from linreg.data.arrays import column_names, design_matrix, feature_matrix, numbers, row_vector, weight_vector
 from linreg.hyperparameters import changed_params, check_count, nearest, short_repr, with_nested
 from linreg.initializers import initial_bias, initial_kernel
 from linreg.losses import LOSSES, Loss
@@ -188,11 +188,15 @@ class LinearRegression:
         ValueError
             If a name is unknown or a value is refused.
         """
+        own = self.get_params(deep=False)
         direct = {name: value for name, value in params.items() if "__" not in name}
-        for name, value in changed_params(OWNER, self.get_params(deep=False), direct).items():
-            setattr(self, name, value)
+        own.update(changed_params(OWNER, own, direct))
+        groups = _with_groups(own)
         nested = {name: value for name, value in params.items() if name not in direct}
-        for name, value in changed_params(OWNER, _with_groups(self.get_params(deep=False)), nested).items():
+        changed = changed_params(OWNER, groups, nested)
+        # A group given by its name keeps the name if nothing in it changes.
+        own.update({name: group for name, group in changed.items() if group != groups[name]})
+        for name, value in own.items():
             setattr(self, name, value)
         return self
 
@@ -213,6 +217,14 @@ class LinearRegression:
         """
         check_count(OWNER, "epochs", self.epochs)
         check_count(OWNER, "batch_size", self.batch_size)
+        for name in ("shuffle", "fit_intercept", "warm_start"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise TypeError(f"{OWNER}: {name} must be True or False, got {getattr(self, name)!r}.")
+        if not isinstance(self.callbacks, Collection):
+            raise TypeError(
+                f"{OWNER}: callbacks must be a sequence of linreg.callbacks.Callback, () for none, got "
+                f"{self.callbacks!r}: put a single one into brackets, [callback]."
+            )
         if self.engine not in ENGINES:
             raise ValueError(f"{OWNER}: unknown engine {self.engine!r}{nearest(self.engine, ENGINES)}.")
         dtype = self.dtype if isinstance(self.dtype, str) else getattr(self.dtype, "__name__", str(self.dtype))
@@ -261,14 +273,11 @@ class LinearRegression:
         """
         settings = self.settings()
         problem = self._problem(X, y, sample_weight, settings)
-        validation = self._validation(validation_data, problem.kernel_size, settings)
-        going_on = self.warm_start and hasattr(self, "state_")
-        if going_on and problem.kernel_size != self.n_features_in_:
-            raise ValueError(
-                f"warm_start: X has {problem.kernel_size} features, but {OWNER} was trained on {self.n_features_in_}. "
-                "Give the same features, or set warm_start=False to start anew."
-            )
         names = column_names(X)
+        validation = self._validation(validation_data, problem.kernel_size, names, settings)
+        going_on = self.warm_start and hasattr(self, "state_")
+        if going_on:
+            self._check_same_kind_of_run(problem, settings)
         state = self.state_ if going_on else self._start(problem, settings)
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
             run = Run(
@@ -289,33 +298,73 @@ class LinearRegression:
                 self._keep(run, names)
         return self
 
-    def _problem(self, X: Any, y: Any, sample_weight: Any, settings: Settings) -> Problem:
+    def _problem(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        settings: Settings,
+        names: tuple[str, str, str] = ("X", "y", "sample_weight"),
+    ) -> Problem:
         dtype = settings.precision.dtype
-        matrix = feature_matrix(X, dtype)
-        target = row_vector(y, dtype, len(matrix), name="y")
-        weight = weight_vector(sample_weight, dtype, len(matrix))
+        matrix = feature_matrix(X, dtype, name=names[0])
+        target = row_vector(y, dtype, len(matrix), name=names[1], of=names[0])
+        weight = weight_vector(sample_weight, dtype, len(matrix), name=names[2], of=names[0])
         design = design_matrix(matrix, self.fit_intercept)
         return Problem(design, target, weight, int(self.batch_size), matrix.shape[1])
 
-    def _validation(self, data: Any, features: int, settings: Settings) -> Problem | None:
+    def _validation(self, data: Any, features: int, names: list[str] | None, settings: Settings) -> Problem | None:
         if data is None:
             return None
         if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+            many = f" of length {len(data)}" if isinstance(data, tuple | list) else ""
             raise ValueError(
-                f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got {type(data).__name__}."
+                f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got a {type(data).__name__}{many}."
             )
-        problem = self._problem(data[0], data[1], data[2] if len(data) == 3 else None, settings)
+        parts = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+        problem = self._problem(data[0], data[1], data[2] if len(data) == 3 else None, settings, parts)
+        sklearn_adapter.check_feature_names(OWNER, column_names(data[0]), names)
         if problem.kernel_size != features:
-            raise ValueError(f"validation_data has {problem.kernel_size} features, but X has {features}.")
+            raise ValueError(
+                f"validation_data has {problem.kernel_size} features, but X has {features}: give the same columns."
+            )
         return problem
+
+    def _check_same_kind_of_run(self, problem: Problem, settings: Settings) -> None:
+        """Raise unless the run so far can go on with the settings and the data of now."""
+        state, optimizer = self.state_, settings.optimizer
+        pairs = {
+            "the number of features": (self.n_features_in_, problem.kernel_size),
+            "dtype": (state.parameters.dtype.name, np.dtype(settings.precision.dtype).name),
+            "fit_intercept": (len(state.parameters) > self.n_features_in_, bool(self.fit_intercept)),
+            "the state of the optimizer": (self._slots, optimizer.rule(settings.precision).state),
+            "use_ema": (state.average is not None, optimizer.use_ema),
+            "gradient accumulation": (state.total is not None, optimizer.gradient_accumulation_steps is not None),
+        }
+        changed = [f"{name} was {old!r} and is {new!r} now" for name, (old, new) in pairs.items() if old != new]
+        if changed:
+            raise ValueError(
+                f"warm_start: the run so far cannot go on, because {', '.join(changed)}. Give the same as before, or "
+                "set warm_start=False to start anew."
+            )
 
     def _start(self, problem: Problem, settings: Settings) -> State:
         generator = generator_from(self.random_state)
         dtype = settings.precision.dtype
         parameters = np.empty(problem.matrix.shape[1], dtype)
-        kernel = initial_kernel(self.kernel_initializer, problem.kernel_size, generator, dtype)
+        initializer = self.kernel_initializer
+        if not isinstance(initializer, str):
+            initializer = numbers(initializer, "kernel_initializer")
+        with np.errstate(over="ignore"):
+            kernel = initial_kernel(initializer, problem.kernel_size, generator, dtype)
+            bias = initial_bias(self.bias_initializer, dtype)
+        if not np.isfinite(bias):
+            raise ValueError(
+                f"{OWNER}: bias_initializer must be a number that {np.dtype(dtype).name} can hold, got "
+                f"{self.bias_initializer!r}."
+            )
         parameters[: problem.kernel_size] = kernel
-        parameters[problem.kernel_size :] = initial_bias(self.bias_initializer, dtype)
+        parameters[problem.kernel_size :] = bias
         return State.start(parameters, settings.optimizer, settings.precision, generator)
 
     def _keep(self, run: Run, names: list[str] | None) -> None:
@@ -328,6 +377,7 @@ class LinearRegression:
         self.n_iter_ = run.state.epoch
         self.n_features_in_ = features
         self.state_ = run.state
+        self._slots = run.optimizer.rule(run.precision).state
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
@@ -382,8 +432,9 @@ class LinearRegression:
         weight = np.ones(len(matrix)) if weight is None else weight
         if len(matrix) < 2:
             return float("nan")
-        residual = float((weight * (target - self._predict(matrix)) ** 2).sum())
-        total = float((weight * (target - np.average(target, weights=weight)) ** 2).sum())
+        with np.errstate(all="ignore"):
+            residual = float((weight * (target - self._predict(matrix)) ** 2).sum())
+            total = float((weight * (target - np.average(target, weights=weight)) ** 2).sum())
         if total == 0:
             return 1.0 if residual == 0 else 0.0
         return 1 - residual / total
@@ -408,18 +459,19 @@ class LinearRegression:
         self._checked(X)
         settings = self.settings()
         problem = self._problem(X, y, sample_weight, settings)
-        number = settings.precision.number
-        parameters = np.append(self.coef_, self.coef_.dtype.type(self.intercept_))[: problem.matrix.shape[1]]
+        number, dtype = settings.precision.number, settings.precision.dtype
+        parameters = np.append(self.coef_, self.intercept_).astype(dtype)[: problem.matrix.shape[1]]
         with np.errstate(all="ignore"):
             batches = Batches(problem, False, settings.loss, settings.precision, parameters)
             loss = batches.evaluate(parameters, settings.loss.constants(number))
             if settings.regularizer is not None:
-                loss = loss + settings.regularizer.bind(number)[0](self.coef_)
+                loss = loss + settings.regularizer.bind(number)[0](parameters[: problem.kernel_size])
         return float(loss)
 
     def _predict(self, matrix: Array) -> Array:
         with np.errstate(all="ignore"):
-            return matrix @ self.coef_ + matrix.dtype.type(self.intercept_)
+            # Row by row: with BLAS' matrix product the last bit of a row depends on the rows beside it.
+            return np.vecdot(matrix, self.coef_) + matrix.dtype.type(self.intercept_)
 
     def _checked(self, X: Any) -> Array:
         """Return X as an array that fits the fitted model."""
@@ -429,7 +481,8 @@ class LinearRegression:
         matrix = feature_matrix(X, self.coef_.dtype.type)
         if matrix.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"X has {matrix.shape[1]} features, but {OWNER} is expecting {self.n_features_in_} features as input."
+                f"X has {matrix.shape[1]} features, but {OWNER} is expecting {self.n_features_in_} features as input: "
+                "give the columns that fit was given."
             )
         return matrix
 
@@ -453,7 +506,9 @@ _GROUPS: dict[str, dict[str, Any]] = {"optimizer": OPTIMIZERS, "loss": LOSSES, "
 def _with_groups(own: dict[str, Any]) -> dict[str, Any]:
     """Replace the names of optimizer, loss and regulariser by the objects that they stand for."""
     named = {
-        name: known[own[name]]() for name, known in _GROUPS.items() if isinstance(own[name], str) and own[name] in known
+        name: known[own[name].lower()]()
+        for name, known in _GROUPS.items()
+        if isinstance(own[name], str) and own[name].lower() in known
     }
     return {**own, **named}
 

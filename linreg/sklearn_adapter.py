@@ -16,16 +16,13 @@ def tags() -> Any:
         target_tags=TargetTags(required=True),
         regressor_tags=RegressorTags(),
         input_tags=InputTags(),
-        # A run depends on the order in which random numbers are drawn, so scikit-learn may not demand that weights
-        # act as repetitions or that permuted rows give the same model.
-        non_deterministic=False,
     )
 
 
 def not_fitted(owner: str) -> Exception:
     """Return the error for a model that is used before `fit`: scikit-learn's own where scikit-learn is loaded."""
     message = f"This {owner} instance is not fitted yet. Call 'fit' with training data before using it."
-    if "sklearn" in sys.modules:
+    if sys.modules.get("sklearn") is not None:
         from sklearn.exceptions import NotFittedError
 
         error: Exception = NotFittedError(message)

@@ -6,6 +6,8 @@ place where they stand and what to do about them.
 
 from __future__ import annotations
 
+import datetime as dt
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ Array = Any
 
 _DROP_OR_IMPUTE = "drop those rows or fill them in first (sklearn.impute.SimpleImputer)"
 _ENCODE = "encode it as numbers first (sklearn.preprocessing.OneHotEncoder for categories), or leave the column out"
+_DATES = "turn them into numbers first, for example days since the first one"
 
 
 def column_names(X: Any) -> list[str] | None:
@@ -23,8 +26,10 @@ def column_names(X: Any) -> list[str] | None:
     Raises
     ------
     TypeError
-        If some names are text and some are not.
+        If some names are text and some are not, or the frame is a query that has not run yet.
     """
+    if hasattr(X, "collect_schema") and not hasattr(X, "to_numpy"):
+        raise TypeError(f"X is a {type(X).__name__}, a query without data yet, but numbers are needed: X.collect().")
     columns = getattr(X, "columns", None)
     if columns is None or callable(columns):
         return None
@@ -36,7 +41,8 @@ def column_names(X: Any) -> list[str] | None:
         kinds = sorted({type(name).__name__ for name in names})
         raise TypeError(
             "Feature names are only supported if all input features have string names, but your input has "
-            f"{kinds} as feature name / column name types. Give every column a text name: X.columns.astype(str)."
+            f"{kinds} as feature name / column name types. Give every column a text name: X.columns = "
+            "X.columns.astype(str)."
         )
     return None
 
@@ -65,30 +71,31 @@ def feature_matrix(X: Any, dtype: Any, *, name: str = "X") -> Array:
     ValueError
         If its shape is wrong, it is empty, or it holds missing, infinite or too large values.
     """
-    _refuse_sparse(X, name)
     names = column_names(X)
-    if names is not None:
-        columns = [_numbers(_column(X, column), f"column {column!r} of {name}") for column in names]
-        matrix = np.column_stack(columns) if columns else np.empty((len(X), 0))
-    else:
-        matrix = _numbers(X, name)
+    matrix = numbers(X, name) if names is None else _stacked(X, names, name)
     if matrix.ndim != 2:
-        what = "a scalar" if matrix.ndim == 0 else f"a {matrix.ndim}D array"
-        raise ValueError(
-            f"Expected 2D array for {name}, got {what} instead of shape {matrix.shape}. Reshape your data: "
-            f"{name}.reshape(-1, 1) if it has a single feature, {name}.reshape(1, -1) if it is a single row."
+        what = f"a scalar, {matrix[()]!s}," if matrix.ndim == 0 else f"a {matrix.ndim}D array of shape {matrix.shape}"
+        how = (
+            f"{name}.reshape(len({name}), -1) makes every row one list of features."
+            if matrix.ndim > 2
+            else f"{name}.reshape(-1, 1) if it has a single feature, {name}.reshape(1, -1) if it is a single row."
         )
+        raise ValueError(f"Expected 2D array for {name}, got {what} instead. Reshape your data: {how}")
     rows, features = matrix.shape
     if rows == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={matrix.shape}) in {name}, a minimum of 1 is required.")
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={matrix.shape}) while a minimum of 1 is required in {name}: look "
+            "whether a filter has removed every row."
+        )
     if features == 0:
         raise ValueError(
-            f"Found array with 0 feature(s) (shape={matrix.shape}) while a minimum of 1 is required in {name}."
+            f"Found array with 0 feature(s) (shape={matrix.shape}) while a minimum of 1 is required in {name}: look "
+            "whether a selection has removed every column."
         )
     return _finite(matrix, dtype, name, names)
 
 
-def row_vector(values: Any, dtype: Any, rows: int, *, name: str) -> Array:
+def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X") -> Array:
     """Return one number a row as a finite float array of shape (rows,); a column of shape (rows, 1) is flattened.
 
     Parameters
@@ -101,6 +108,8 @@ def row_vector(values: Any, dtype: Any, rows: int, *, name: str) -> Array:
         How many there must be.
     name : str
         What to call them in errors.
+    of : str, default="X"
+        What to call the matrix that has those rows.
 
     Returns
     -------
@@ -115,25 +124,25 @@ def row_vector(values: Any, dtype: Any, rows: int, *, name: str) -> Array:
         If there are too many or too few, or some are missing, infinite or too large.
     """
     if values is None:
-        raise ValueError(f"requires {name} to be passed, but the target {name} is None: give one number a row of X.")
-    _refuse_sparse(values, name)
-    names = column_names(values)
-    vector = _numbers(_column(values, names[0]) if names is not None and len(names) == 1 else values, name)
+        raise ValueError(f"requires {name} to be passed, but the target {name} is None: give one number a row of {of}.")
+    vector = _one_column(values, name)
     if vector.ndim == 2 and vector.shape[1] == 1:
         vector = vector.reshape(-1)
     if vector.ndim != 1:
         raise ValueError(
-            f"{name} should be a 1d array, got an array of shape {vector.shape} instead: give one number a row of X."
+            f"{name} should be a 1d array, got an array of shape {vector.shape} instead: give one number a row of {of}."
         )
     if len(vector) != rows:
         raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: X has {rows} rows and {name} has "
-            f"{len(vector)}. Give one {name} a row of X."
+            f"Found input variables with inconsistent numbers of samples: {of} has {rows} rows and {name} has "
+            f"{len(vector)}. Give one {name} a row of {of}."
         )
     return _finite(vector, dtype, name, None)
 
 
-def weight_vector(sample_weight: Any, dtype: Any, rows: int) -> Array | None:
+def weight_vector(
+    sample_weight: Any, dtype: Any, rows: int, *, name: str = "sample_weight", of: str = "X"
+) -> Array | None:
     """Return sample weights as a float array of shape (rows,), None if there are none.
 
     Parameters
@@ -144,6 +153,10 @@ def weight_vector(sample_weight: Any, dtype: Any, rows: int) -> Array | None:
         numpy.float32 or numpy.float64.
     rows : int
         Rows of X.
+    name : str, default="sample_weight"
+        What to call them in errors.
+    of : str, default="X"
+        What to call the matrix that has those rows.
 
     Returns
     -------
@@ -155,20 +168,23 @@ def weight_vector(sample_weight: Any, dtype: Any, rows: int) -> Array | None:
     TypeError
         If they are no real numbers.
     ValueError
-        If there are too many or too few, or some are negative, missing or infinite.
+        If there are too many or too few, or some are negative, missing or infinite, or all are zero.
     """
     if sample_weight is None:
         return None
-    if np.ndim(sample_weight) == 0 and not hasattr(sample_weight, "columns"):
-        sample_weight = np.full(rows, sample_weight)
-    elif np.ndim(sample_weight) > 1 and np.shape(sample_weight)[1:] != (1,):
-        raise ValueError(
-            f"Sample weights must be 1D array or scalar, got shape {np.shape(sample_weight)}: give one weight a row."
-        )
-    weights = row_vector(sample_weight, dtype, rows, name="sample_weight")
+    given = _one_column(sample_weight, name)
+    if given.ndim == 0:
+        given = np.full(rows, given)
+    if given.ndim > 2 or given.shape[1:] not in {(), (1,)}:
+        raise ValueError(f"Sample weights must be 1D array or scalar, got shape {given.shape}: give one weight a row.")
+    weights = row_vector(given, dtype, rows, name=name, of=of)
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
-        raise ValueError(f"sample_weight must not be negative, got {weights[row]!s} in row {row}.")
+        raise ValueError(
+            f"{name} must not be negative, got {weights[row]!s} in row {row}: give each row a weight of 0 or more."
+        )
+    if not weights.any():
+        raise ValueError(f"every {name} is zero, but at least one weight must be above 0: nothing would be learned.")
     return weights
 
 
@@ -196,46 +212,123 @@ def design_matrix(matrix: Array, fit_intercept: bool) -> Array:
     return augmented
 
 
-def _refuse_sparse(values: Any, name: str) -> None:
+def numbers(values: Any, name: str) -> Array:
+    """Return what a user has given as an array of real numbers, or say what is in there instead.
+
+    Parameters
+    ----------
+    values : array, list, series or frame
+        The numbers.
+    name : str
+        What to call them in errors.
+
+    Returns
+    -------
+    array
+        Integers, floats or bools, of any shape. It may share memory with `values`: do not write to it.
+
+    Raises
+    ------
+    TypeError
+        If it holds something that is no number, or is sparse.
+    ValueError
+        If it holds complex numbers or its rows differ in length.
+    """
+    array = _as_array(values, name)
+    kind = array.dtype.kind
+    if kind in "fiub":
+        return array
+    if array.size == 0 and kind in "OUST":
+        return np.empty(array.shape)
+    if kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {name} has type {array.dtype}, but real numbers are needed. Give the real "
+            "part (.real), or real and imaginary part as columns of their own."
+        )
+    if kind in "Mm":
+        raise TypeError(f"{name} holds dates or durations ({array.dtype}), but numbers are needed: {_DATES}.")
+    if kind in "UST":
+        raise _refused_text(array, name)
+    if kind == "O":
+        return _numbers_from_objects(array, name)
+    if array.dtype.names:
+        raise TypeError(
+            f"{name} is a structured array with the fields {', '.join(array.dtype.names)}, but a plain one is needed: "
+            f"numpy.lib.recfunctions.structured_to_unstructured({name})."
+        )
+    raise TypeError(f"{name} has type {array.dtype}, but numbers are needed: {_ENCODE}.")
+
+
+def _stacked(frame: Any, names: list[str], name: str) -> Array:
+    """Return the columns of a frame side by side, each checked by itself."""
+    columns = []
+    for column in names:
+        series = frame[column]
+        if getattr(series, "ndim", 1) != 1:
+            raise ValueError(
+                f"The column name {column!r} occurs more than once in {name}, but every name must stand for one "
+                "column: rename all but one of them."
+            )
+        columns.append(numbers(series, f"column {column!r} of {name}"))
+        if columns[-1].ndim != 1:
+            raise TypeError(
+                f"column {column!r} of {name} holds an array of shape {columns[-1].shape[1:]} in every row, but one "
+                "number is needed: give each of them a column of its own."
+            )
+    return np.column_stack(columns)
+
+
+def _one_column(values: Any, name: str) -> Array:
+    """Return the numbers of an array, a series or the only column of a frame."""
+    names = column_names(values)
+    return numbers(values[names[0]] if names is not None and len(names) == 1 else values, name)
+
+
+def _as_array(values: Any, name: str) -> Array:
+    """Return `values` as a NumPy array of whatever type; what is masked or missing becomes None or nan."""
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
         raise TypeError(
             f"Sparse data was passed as {name} ({type(values).__name__}), but dense data is required. "
             f"Convert it with {name}.toarray()."
         )
-
-
-def _column(frame: Any, name: str) -> Any:
-    column = frame[name]
-    if getattr(column, "ndim", 1) != 1:
-        raise ValueError(f"The column name {name!r} occurs more than once: give every column a name of its own.")
-    return column
-
-
-def _numbers(values: Any, name: str) -> Array:
-    """Return `values` as a real array, or say what is in there instead."""
-    array = values.to_numpy() if hasattr(values, "to_numpy") else _as_array(values, name)
-    kind = array.dtype.kind
-    if kind in "fiub":
-        return array
-    if kind == "c":
-        raise ValueError(f"Complex data not supported: {name} has type {array.dtype}. Give real numbers: {name}.real.")
-    if kind in "Mm":
-        raise TypeError(
-            f"{name} holds dates or durations ({array.dtype}): turn them into numbers first, for example days since "
-            "the first one."
-        )
-    if kind in "UST":
-        raise TypeError(f"{name} holds text, {_first(array)}: {_advice_on_text(array)}")
-    if kind == "O":
-        return _numbers_from_objects(array, name)
-    raise TypeError(f"{name} has type {array.dtype}, but numbers are needed: {_ENCODE}.")
-
-
-def _as_array(values: Any, name: str) -> Array:
     try:
-        return np.asarray(values)
+        if _holds_masked(values):
+            array = _unmasked(values)
+        else:
+            array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name} cannot be read as an array ({error}): give every row the same length.") from None
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"{name} cannot be read as an array ({error}): give a NumPy array of numbers.") from None
+    if array.ndim == 0 and array.dtype.kind == "O" and not hasattr(values, "__float__"):
+        what = "None" if values is None else f"a {type(values).__name__}"
+        raise TypeError(
+            f"{name} is {what}, but rows of numbers are needed: give an array, a list or a frame (list(...) makes one "
+            "of a generator)."
+        )
+    return array
+
+
+def _holds_masked(values: Any) -> bool:
+    """Whether it is a masked array, or a list of masked rows or values: NumPy would drop the mask."""
+
+    def within(rows: Any, deeper: int) -> bool:
+        if isinstance(rows, np.ma.MaskedArray):
+            return True
+        return deeper > 0 and isinstance(rows, list | tuple) and any(within(row, deeper - 1) for row in rows)
+
+    return within(values, 2)
+
+
+def _unmasked(values: Any) -> Array:
+    with warnings.catch_warnings():
+        # A masked value in a list becomes nan, which is refused later with its place.
+        warnings.simplefilter("ignore", UserWarning)
+        masked = np.ma.asarray(values)
+    mask = np.ma.getmaskarray(masked)
+    if masked.dtype.names or not mask.any():
+        return masked.data
+    return np.where(mask, np.array(None), masked.data.astype(object))
 
 
 def _numbers_from_objects(array: Array, name: str) -> Array:
@@ -245,36 +338,53 @@ def _numbers_from_objects(array: Array, name: str) -> Array:
         if value is None or type(value).__name__ in {"NAType", "NaTType"}:
             out[place] = np.nan
         elif isinstance(value, str | bytes):
-            raise TypeError(f"{name} holds text, {value!r} at {_where(place)}: {_advice_on_text(array)}")
+            raise _refused_text(array, name)
+        elif isinstance(value, dt.date | dt.time | dt.timedelta | np.datetime64 | np.timedelta64):
+            raise TypeError(
+                f"{name} holds dates or durations, {value!r} at {_where(place)}, but numbers are needed: {_DATES}."
+            )
         else:
-            try:
-                out[place] = float(value)
-            except (TypeError, ValueError):
-                raise TypeError(
-                    f"{name} holds {value!r} at {_where(place)}: every argument must be a string or a number that "
-                    f"stands for a real number, not a {type(value).__name__!r}. {_ENCODE[0].upper()}{_ENCODE[1:]}."
-                ) from None
+            out[place] = _number_from_object(value, name, place)
     return out
 
 
-def _advice_on_text(array: Array) -> str:
-    """Tell numbers written as text from categories."""
-    text = [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in array.flat]
-    if all(_is_number(value) for value in text):
-        return "they are numbers written as text, so convert them first with .astype(float)."
-    return f"{_ENCODE}."
+def _number_from_object(value: Any, name: str, place: Sequence[int]) -> float:
+    try:
+        if np.ndim(value) == 0:
+            return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"Input {name} contains a value too large for dtype('float64') (infinity above 1.8e+308), at "
+            f"{_where(place)}: scale it."
+        ) from None
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(
+        f"{name} holds {value!r:.60} at {_where(place)}: every argument must be a string or a number that stands for a "
+        f"real number, not a {type(value).__name__!r}. {_ENCODE[0].upper()}{_ENCODE[1:]}."
+    )
 
 
-def _is_number(text: str) -> bool:
+def _refused_text(array: Array, name: str) -> TypeError:
+    """Return the error for text, which tells numbers written as text from categories."""
+    words = [(place, value) for place, value in np.ndenumerate(array) if isinstance(value, str | bytes)]
+    other = [(place, value) for place, value in words if not _is_number(value)]
+    place, value = (other or words)[0]
+    if not other:
+        how = "they are numbers written as text, so convert them first with .astype(float) (polars: .cast(float))."
+    elif isinstance(value, str) and _is_number(value.replace(",", "")):
+        how = "write its decimals with a point, and nothing between its thousands."
+    else:
+        how = f"{_ENCODE}."
+    return TypeError(f"{name} holds text, {value!r:.60} at {_where(place)}, but numbers are needed: {how}")
+
+
+def _is_number(text: str | bytes) -> bool:
     try:
         float(text)
     except ValueError:
         return False
     return True
-
-
-def _first(array: Array) -> str:
-    return f"{array.flat[0]!s:.40} first" if array.size else "though it is empty"
 
 
 def _where(place: Sequence[int]) -> str:
@@ -299,7 +409,7 @@ def _finite(array: Array, dtype: Any, name: str, names: list[str] | None) -> Arr
             f"Input {name} contains NaN: {int(missing.sum())} of {cast.size} values are missing, {first(missing)}. "
             f"Every loss after it would be nan: {_DROP_OR_IMPUTE}."
         )
-    infinite = ~np.isfinite(array.astype(np.float64, copy=False))
+    infinite = ~np.isfinite(array)
     if infinite.any():
         raise ValueError(
             f"Input {name} contains infinity: {int(infinite.sum())} of {cast.size} values, {first(infinite)}. "
@@ -307,7 +417,8 @@ def _finite(array: Array, dtype: Any, name: str, names: list[str] | None) -> Arr
         )
     large = ~np.isfinite(cast)
     limit = np.finfo(dtype).max
+    otherwise = "" if dtype == np.float64 else ', or train with dtype="float64"'
     raise ValueError(
         f"Input {name} contains a value too large for dtype('{np.dtype(dtype).name}') (infinity above {limit:.2g}), "
-        f'{first(large)}: scale it, or train with dtype="float64".'
+        f"{first(large)}: scale it{otherwise}."
     )

@@ -1,0 +1,58 @@
+"""The command line: one thin command a job.
+
+Exit code 0: all is well; 1: something was found; 2: it could not be done.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+FOUND, FAILED, STOPPED = 1, 2, 130
+
+
+def main() -> None:
+    """Run the command line of `linreg` and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; whatever goes wrong is one line on stderr.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The arguments after the program's name.
+
+    Returns
+    -------
+    int
+        0, 1 (something was found), 2 (it could not be done) or 130 (stopped by Ctrl-C).
+    """
+    try:
+        import rich  # noqa: F401 (only asks whether it is there)
+        import typer
+    except ImportError:
+        return _fail("The command line needs Typer and Rich: pip install 'linreg[cli]'.")
+    from linreg.cli.app import app
+
+    # Typer has brought its own copy of Click since 0.26, so its exceptions are found through Typer.
+    usage_error: Any = typer.BadParameter.__bases__[0]
+    try:
+        code = typer.main.get_command(app).main(list(arguments) or ["--help"], "linreg", standalone_mode=False)
+    except usage_error as error:
+        return _fail(f"{error.format_message()} See: linreg --help")
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("stopped.")
+        return STOPPED
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        return _fail(str(error))
+    return int(code or 0)
+
+
+def _fail(message: str) -> int:
+    # One line, and nothing out of a file may reach the terminal as a control code.
+    line = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in " ".join(message.split()))
+    print(f"linreg: {line}", file=sys.stderr)  # noqa: T201 (Rich may be what is missing)
+    return FAILED

@@ -1,0 +1,34 @@
+"""The commands by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import linreg
+from linreg.cli import demo, fit
+
+app = typer.Typer(
+    name="linreg",
+    help="Linear regression by gradient descent, step for step as tf.keras does it.",
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+app.command("demo")(demo.demo)
+app.command("fit")(fit.fit)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"linreg {linreg.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Linear regression by gradient descent, step for step as tf.keras does it."""

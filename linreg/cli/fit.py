@@ -1,0 +1,105 @@
+"""`linreg fit`: train on a CSV file and tell how it went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from linreg import study
+from linreg.cli import FOUND, output
+from linreg.data.arrays import feature_matrix, row_vector
+from linreg.data.tables import read_table, split_target
+from linreg.regression import LinearRegression
+from linreg.report import FitReport, fit_and_report
+
+
+def fit(
+    file: Annotated[
+        str, typer.Argument(help="A CSV file, or the name of a shipped data set: longley, norris, stackloss.")
+    ],
+    target: Annotated[str, typer.Option(help="Column to predict.")],
+    optimizer: Annotated[str, typer.Option(help="sgd, rmsprop or adam.")] = "sgd",
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step size; the optimizer's default if not given.")
+    ] = None,
+    momentum: Annotated[float | None, typer.Option(help="Momentum of sgd or rmsprop.")] = None,
+    loss: Annotated[str, typer.Option(help="mse or huber.")] = "mse",
+    delta: Annotated[float | None, typer.Option(help="Where Huber's parabola becomes a line, in units of y.")] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 100,
+    batch_size: Annotated[int, typer.Option(help="Rows in a step.")] = 32,
+    scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
+    shuffle: Annotated[bool, typer.Option(help="Draw a new order of the rows for every epoch.")] = True,
+    intercept: Annotated[bool, typer.Option(help="Train an intercept.")] = True,
+    seed: Annotated[int, typer.Option(help="Decides the start and the order of the rows.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> int:
+    """Train on a numeric CSV file; print coefficients, loss curve, R^2 and the gap to the exact least-squares optimum.
+
+    Exits with 1 if the loss rose.
+    """
+    model = LinearRegression(
+        optimizer,
+        loss,
+        epochs=epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        random_state=seed,
+        fit_intercept=intercept,
+        dtype=dtype,
+        verbose=0 if as_json else 1,
+    )
+    model.settings()
+    given = {"optimizer__learning_rate": learning_rate, "optimizer__momentum": momentum, "loss__delta": delta}
+    model.set_params(**{name: value for name, value in given.items() if value is not None})
+    features, y = split_target(read_table(file), target)
+    X = feature_matrix(features, np.float64, name=file)
+    report = fit_and_report(
+        model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
+        None if scale == "none" else scale,
+    )  # fmt: skip
+    if plot is not None:
+        _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
+    if as_json:
+        output.print_json(report.to_dict())
+    else:
+        _show(report, model, file, target, scale, plot)
+    return FOUND if report.rose else 0
+
+
+def _draw(report: FitReport, title: str, path: Path) -> None:
+    figure, axes = study.new_figure(1, title)
+    study.draw_losses(axes[0], {"loss": report.history["loss"]}, {})
+    study.save(figure, path)
+
+
+def _show(report: FitReport, model: LinearRegression, file: str, target: str, scale: str, plot: Path | None) -> None:
+    settings = model.settings()
+    console = output.console()
+    trained: list[Any] = [settings.optimizer, settings.loss, f"{model.epochs} epochs", f"batches of {model.batch_size}"]
+    if scale != "none":
+        trained.append(f"{scale} scaling")
+    console.print(
+        output.printable(f"{file}: {report.rows} rows, features {', '.join(report.coefficients)}, target {target}"),
+        markup=False,
+    )
+    console.print("Trained with " + ", ".join(map(str, trained)), markup=False)
+    rows = [
+        (name, output.number(value), output.number(report.optimum[name])) for name, value in report.coefficients.items()
+    ]
+    rows.append(("(intercept)", output.number(report.intercept), output.number(report.optimum_intercept)))
+    console.print()
+    console.print(output.table("Coefficients", ("feature", "trained", "exact optimum"), rows, numbers=(1, 2)))
+    console.print(f"\nLoss  {output.curve(report.history['loss'])}")
+    console.print(f"R^2   {output.number(report.r2)}\n")
+    for sentence in report.story():
+        console.print(sentence, markup=False)
+    if report.diverged and scale == "none":
+        again = output.printable(f"linreg fit {file} --target {target} --scale standard")
+        console.print(f"To try next: {again}", markup=False)
+    if plot is not None:
+        console.print(f"Picture: {plot}", markup=False)

@@ -1,0 +1,134 @@
+"""What commands share in what they print: the console, tables, a curve in one line, JSON, a progress bar."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def console() -> Console:
+    """Return a console on stdout; where that is no terminal, lines are as long as they need to be."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 120)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; the caller has replaced what JSON cannot hold."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[int] = ()
+) -> Table:
+    """Return a Rich table whose cells are plain text, whatever a file has put into them.
+
+    Parameters
+    ----------
+    title : str
+        Title.
+    columns : sequence of str
+        Headings.
+    rows : sequence of sequence
+        Cells.
+    numbers : sequence of int
+        Columns that hold numbers and are aligned to the right.
+
+    Returns
+    -------
+    rich.table.Table
+        The table.
+    """
+    made = Table(title=Text(title), title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        made.add_column(Text(column), justify="right" if i in numbers else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(printable(str(cell))) for cell in row))
+    return made
+
+
+def printable(text: str) -> str:
+    """Show control characters as escapes, so that names out of a file cannot steer the terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def number(value: float | None) -> str:
+    """Show a number with six digits, None as nothing."""
+    return "" if value is None else f"{value:.6g}"
+
+
+def curve(values: Sequence[float], width: int = 60) -> str:
+    """Draw a curve in one line of blocks, on a logarithmic scale where all values are positive.
+
+    Parameters
+    ----------
+    values : sequence of float
+        The curve; it is drawn up to its first nan or inf, which is marked by a cross.
+    width : int, default=60
+        Longest line; a longer curve is sampled.
+
+    Returns
+    -------
+    str
+        The line.
+    """
+    finite = list(itertools.takewhile(math.isfinite, values))
+    end = "" if len(finite) == len(values) else "\N{BALLOT X} (no longer finite)"
+    if not finite:
+        return end
+    step = math.ceil(len(finite) / width)
+    sampled = [*finite[:-1:step], finite[-1]]
+    scale: Callable[[float], float] = math.log if min(sampled) > 0 else float
+    low, high = scale(min(sampled)), scale(max(sampled))
+    steps = (len(BLOCKS) - 1) / (high - low) if high > low else 0
+    return "".join(BLOCKS[round(steps * (scale(value) - low))] for value in sampled) + end
+
+
+@contextmanager
+def without_native_chatter() -> Iterator[None]:
+    """Hide what compiled libraries write straight to file descriptor 2; Python's own errors still come through."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextmanager
+def progress(total: int, what: str, *, show: bool = True) -> Iterator[Callable[[str], None]]:
+    """Show a progress bar on stderr while the block runs, on a terminal only.
+
+    Parameters
+    ----------
+    total : int
+        Length of the bar.
+    what : str
+        What is going on.
+    show : bool, default=True
+        Whether it is wanted at all.
+
+    Yields
+    ------
+    callable
+        Moves the bar by one and shows the text given.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    errors = Console(stderr=True)
+    with Progress(*columns, console=errors, disable=not (show and errors.is_terminal), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda text: bar.update(task, advance=1, description=text)

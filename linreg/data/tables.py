@@ -1,0 +1,213 @@
+"""A CSV file as a polars table, and a table as features and target; what is wrong with a file is said in one line.
+
+polars reads the values. The header is read here, by the csv module: polars renames a column that occurs twice and
+keeps the doubled quotation marks of a quoted name, both without a word.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linreg.data import datasets
+from linreg.hyperparameters import nearest
+
+if TYPE_CHECKING:
+    import polars
+
+# What other programs write into a cell without a value (R, pandas, spreadsheets, databases).
+_MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
+# A blank line or a comment, but no row that begins with what a spreadsheet writes for a failed formula.
+_SKIPPED = r"(?:#(?!N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!)[^\n]*)?"
+
+
+def read_table(file: str | os.PathLike[str]) -> polars.DataFrame:
+    """Read a CSV file with a header line: values between commas, text in UTF-8.
+
+    Blank lines and lines that start with `#` are skipped, and spaces around names and numbers do not count. Empty
+    cells (also NA, N/A, NaN and null) become nulls, which training refuses with their place. A column's type comes
+    from all of its rows.
+
+    Parameters
+    ----------
+    file : str or path
+        The file; where there is none of that name, the bare name of a data set that ships with linreg ("longley",
+        "norris", "stackloss").
+
+    Returns
+    -------
+    polars.DataFrame
+        At least one row, and a name of its own for every column.
+
+    Raises
+    ------
+    ImportError
+        If polars is not installed.
+    OSError
+        If the file is missing (FileNotFoundError), is a directory (IsADirectoryError) or may not be read.
+    ValueError
+        If it is no text, is empty, has no rows, has rows of different lengths, or has columns without names of their
+        own.
+    """
+    try:
+        import polars
+    except ImportError:
+        raise ImportError("Reading a table needs polars, which is not installed: pip install 'linreg[data]'.") from None
+    file = os.fspath(file)
+    text = _text(file)
+    names, below = _header(text, file)
+    rows = re.sub(rf"\n{_SKIPPED}(?=\n)", "", f"\n{text[below:]}\n").strip("\n")
+    if not rows:
+        shown = ", ".join(map(_shown, names))
+        raise ValueError(f"{file!r} has a header ({shown}) but no rows below it: add one line for each row.")
+    try:
+        frame = polars.read_csv(rows.encode(), has_header=False, infer_schema_length=None, try_parse_dates=True)
+        frame.columns = names
+    except polars.exceptions.PolarsError as error:
+        _refuse_ragged(text, len(names), file)
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{file!r} cannot be read as CSV: {reason}.") from None
+    # polars pads a short row with nulls without a word, so nulls at the end of a row are worth a second, slower look.
+    if frame.to_series(-1).null_count():
+        _refuse_ragged(text, len(names), file)
+    return frame.with_columns([_numbers_if_any(column) for column in frame.get_columns()])
+
+
+def split_target(frame: polars.DataFrame, target: str) -> tuple[polars.DataFrame, polars.Series]:
+    """Split a table into its features and its target.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        The table; it is not changed.
+    target : str
+        Name of the column to predict.
+
+    Returns
+    -------
+    features : polars.DataFrame
+        All other columns, in their order.
+    target : polars.Series
+        The column to predict.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or no other.
+    """
+    if target not in frame.columns:
+        raise ValueError(f"The table has no column {target!r}{nearest(target, map(_shown, frame.columns))}.")
+    if frame.width == 1:
+        raise ValueError(
+            f"The target {target!r} is the only column of the table: add at least one feature to predict it from."
+        )
+    # In a selection, polars would read a name like "^x.*$" as a pattern; here it is taken as it stands.
+    features = frame.clone()
+    return features, features.drop_in_place(target)
+
+
+def _text(file: str) -> str:
+    """Return what stands in the file, with every line end as a newline and without a byte order mark."""
+    place = Path(file)
+    if not place.exists() and file in datasets.NAMES:
+        place = datasets.path(file)
+    if place.is_dir():
+        raise IsADirectoryError(f"{file!r} is a directory: give the path of one CSV file.")
+    try:
+        text = place.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"There is no file {file!r}: give the path of a CSV file, or the name of a data set that ships with linreg "
+            f"({', '.join(datasets.NAMES)})."
+        ) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{file!r} is no text in UTF-8 (byte 0x{error.object[error.start]:02x} in line {line}): give a CSV file, "
+            "saved as UTF-8."
+        ) from None
+    if "\0" in text:
+        raise ValueError(f"{file!r} is no text (it holds zero bytes): give a CSV file, saved as UTF-8.")
+    return text
+
+
+def _records(text: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield the number of the last line of each record, where that line ends in the text, and the record's values."""
+    number = end = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal number, end
+        while end < len(text):
+            start, end = end, text.find("\n", end) + 1 or len(text)
+            number += 1
+            line = text[start:end]
+            if not re.fullmatch(rf"{_SKIPPED}\n?", line):
+                yield line
+
+    for record in csv.reader(lines(), skipinitialspace=True, strict=True):
+        yield number, end, record
+
+
+def _header(text: str, file: str) -> tuple[list[str], int]:
+    """Return the column names, and where in the text the lines below them begin."""
+    try:
+        _, below, record = next(_records(text))
+    except StopIteration:
+        raise ValueError(f"{file!r} is empty: expected a line with column names, then one line for each row.") from None
+    except csv.Error as error:
+        raise ValueError(f"The header of {file!r} cannot be read as CSV: {error}.") from None
+    names = [name.strip() for name in record]
+    if "" in names:
+        raise ValueError(
+            f"Column {names.index('') + 1} of {file!r} has no name: name it in the header, or leave it out (pandas "
+            "writes its index that way: to_csv(index=False))."
+        )
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise ValueError(
+            f"The column name {name!r} occurs {times} times in {file!r}: give every column a name of its own."
+        )
+    if len(names) == 1 and (mark := re.search("[;\t|]", name)):
+        raise ValueError(
+            f"The header of {file!r} has {mark[0]!r} between its names: separate values by commas, and write decimals "
+            "with a point."
+        )
+    return names, below
+
+
+def _refuse_ragged(text: str, width: int, file: str) -> None:
+    """Raise for the first row that has not one value a column."""
+    line = 0
+    try:
+        for line, _, record in _records(text):
+            if len(record) != width:
+                raise ValueError(
+                    f"Line {line} of {file!r} does not fit its header, with {len(record)} value(s) for {width} "
+                    "column(s): leave missing values empty between their commas, and put values that hold a comma in "
+                    "quotation marks."
+                ) from None
+    except csv.Error as error:
+        raise ValueError(f"{file!r} cannot be read as CSV below line {line}: {error}.") from None
+
+
+def _numbers_if_any(column: polars.Series) -> polars.Series:
+    """Turn text into numbers where a column holds nothing else; polars leaves ` 2` and `NA` as text."""
+    import polars
+
+    if column.dtype == getattr(polars, "Int128", None):  # how newer polars reads huge integers; NumPy has no such type
+        return column.cast(polars.Float64)
+    if column.dtype != polars.String:
+        return column
+    text = column.str.strip_chars().replace(dict.fromkeys(_MISSING))
+    numbers = text.cast(polars.Float64, strict=False)
+    return numbers if numbers.null_count() == text.null_count() else column
+
+
+def _shown(name: str) -> str:
+    """Keep an error on one line whatever a column is called."""
+    return name if name.isprintable() else repr(name)
