@@ -191,7 +191,7 @@ def _outcome(number: int, trial: Trial, with_keras: bool) -> Outcome:
         X, y = trial.X.astype(np.float32), trial.y.astype(np.float32)[:, np.newaxis]
         history = twin.fit(X, y, epochs=model.epochs, batch_size=model.batch_size, shuffle=False, verbose=0)
         keras_losses = [float(value) for value in history.history["loss"]]
-        keras_loss = float(twin.evaluate(X, y, batch_size=model.batch_size, verbose=0))
+        keras_loss = float(twin.compute_loss(X, y, twin(X)))
         agreement, agrees = _agreement(here, keras.weights(twin), model.history_["loss"], keras_losses)
     coef, intercept = in_original_units(trial.scaler, model.coef_, model.intercept_)
     return Outcome(

@@ -18,7 +18,8 @@ def _c_power(base: float, exponent: float) -> float:
     try:
         return math.pow(base, exponent)
     except (OverflowError, ValueError):  # Python raises where C returns inf or nan.
-        return float(np.float64(base) ** np.float64(exponent))
+        with np.errstate(all="ignore"):
+            return float(np.float64(base) ** np.float64(exponent))
 
 
 _power = np.frompyfunc(_c_power, 2, 1)
@@ -54,8 +55,9 @@ class Precision:
         return np.asarray(steps).astype(self.dtype)
 
     def power(self, base: Any, exponent: Any) -> Any:
-        """Return base ** exponent, taken in float64 and rounded once."""
-        return np.asarray(_power(np.float64(base), np.float64(exponent)), np.float64).astype(self.dtype)
+        """Return base ** exponent, taken in float64 and rounded once; inf where it is too large."""
+        with np.errstate(over="ignore"):
+            return np.asarray(_power(np.float64(base), np.float64(exponent)), np.float64).astype(self.dtype)
 
     def cosine(self, x: Any) -> Any:
         """Return cos(x), taken in float64 and rounded once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -191,11 +191,8 @@ class LinearRegression:
         own = self.get_params(deep=False)
         direct = {name: value for name, value in params.items() if "__" not in name}
         own.update(changed_params(OWNER, own, direct))
-        groups = _with_groups(own)
         nested = {name: value for name, value in params.items() if name not in direct}
-        changed = changed_params(OWNER, groups, nested)
-        # A group given by its name keeps the name if nothing in it changes.
-        own.update({name: group for name, group in changed.items() if group != groups[name]})
+        own.update(changed_params(OWNER, _with_groups(own), nested))
         for name, value in own.items():
             setattr(self, name, value)
         return self
@@ -220,7 +217,7 @@ class LinearRegression:
         for name in ("shuffle", "fit_intercept", "warm_start"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise TypeError(f"{OWNER}: {name} must be True or False, got {getattr(self, name)!r}.")
-        if not isinstance(self.callbacks, Collection):
+        if not isinstance(self.callbacks, Sequence):
             raise TypeError(
                 f"{OWNER}: callbacks must be a sequence of linreg.callbacks.Callback, () for none, got "
                 f"{self.callbacks!r}: put a single one into brackets, [callback]."

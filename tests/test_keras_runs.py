@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from linreg import L1, L2, SGD, Adam, Huber, L1L2, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
+from linreg import L1, L1L2, L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
 from linreg.keras import counterpart, dense, weights
 from linreg.precision import FLOAT32
 from tests.ulp import assert_equal_bits, ulp_distance

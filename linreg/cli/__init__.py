@@ -44,10 +44,11 @@ def run(arguments: Sequence[str]) -> int:
     except usage_error as error:
         return _fail(f"{error.format_message()} See: linreg --help")
     except (typer.Abort, KeyboardInterrupt):
-        _fail("stopped.")
-        return STOPPED
+        code = STOPPED
     except (ImportError, OSError, TypeError, ValueError) as error:
         return _fail(str(error))
+    if code == STOPPED:
+        _fail("stopped.")
     return int(code or 0)
 
 

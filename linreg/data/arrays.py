@@ -184,7 +184,7 @@ def weight_vector(
             f"{name} must not be negative, got {weights[row]!s} in row {row}: give each row a weight of 0 or more."
         )
     if not weights.any():
-        raise ValueError(f"every {name} is zero, but at least one weight must be above 0: nothing would be learned.")
+        raise ValueError(f"every {name} is zero, but at least one weight must be above 0: weigh the rows that count.")
     return weights
 
 
@@ -291,6 +291,8 @@ def _as_array(values: Any, name: str) -> Array:
             f"Sparse data was passed as {name} ({type(values).__name__}), but dense data is required. "
             f"Convert it with {name}.toarray()."
         )
+    if getattr(values, "shape", None) == (0, 0):
+        return np.empty((0, 0))  # older polars cannot convert an empty frame
     try:
         if _holds_masked(values):
             array = _unmasked(values)
@@ -350,7 +352,7 @@ def _numbers_from_objects(array: Array, name: str) -> Array:
 
 def _number_from_object(value: Any, name: str, place: Sequence[int]) -> float:
     try:
-        if np.ndim(value) == 0:
+        if getattr(value, "ndim", 0) == 0:
             return float(value)
     except OverflowError:
         raise ValueError(

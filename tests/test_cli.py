@@ -1,0 +1,336 @@
+"""The commands as a user calls them: what they print, draw and exit with."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from linreg import cli, experiments
+from linreg.cli import output
+from linreg.data import datasets
+from linreg.dynamics import least_squares
+from linreg.regression import LinearRegression
+
+
+def call(capsys, *arguments):
+    """Run a command in this process; return exit code, stdout, stderr."""
+    code = cli.run(list(arguments))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def csv(tmp_path):
+    def write(text, name="data.csv"):
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_fit_on_longley_shows_the_loss_rising_to_nan_and_says_so(capsys):
+    code, out, _ = call(capsys, "fit", "longley", "--target", "total_employment")
+    assert code == cli.FOUND
+    assert "The loss rises instead of falling" in out
+    assert "nan from epoch" in out
+    assert "The run diverges" in out
+    assert "(no longer finite)" in out
+    assert "linreg fit longley --target total_employment --scale standard" in out
+    assert all(name in out for name in datasets.load("longley").feature_names)
+
+
+def test_the_advice_on_longley_works(capsys):
+    code, out, _ = call(capsys, "fit", "longley", "--target", "total_employment", "--scale", "standard")
+    assert code == 0
+    assert "The loss went from" in out
+
+
+def test_fit_reports_the_model_beside_the_exact_optimum(capsys):
+    arguments = ("--target", "y", "--scale", "standard", "--learning-rate", "0.3", "--dtype", "float64")
+    code, out, _ = call(capsys, "fit", "norris", *arguments, "--json", "--epochs", "300", "--batch-size", "36")
+    report = json.loads(out)
+    assert code == 0
+    assert report["coefficients"]["x"] == pytest.approx(1.00211681802045, rel=1e-9)
+    assert report["optimum"]["x"] == pytest.approx(1.00211681802045, rel=1e-12)
+    assert report["intercept"] == pytest.approx(-0.262323073774029, rel=1e-9)
+    assert report["mse"] == pytest.approx(report["optimum_mse"], rel=1e-9)
+    assert report["r2"] == pytest.approx(0.999993745883712, rel=1e-12)
+    assert len(report["history"]["loss"]) == 300
+
+
+def test_fit_as_json_replaces_nan_by_null(capsys):
+    code, out, _ = call(capsys, "fit", "longley", "--target", "total_employment", "--json")
+    report = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert code == cli.FOUND
+    assert report["diverged"] is True
+    assert report["coefficients"]["gnp"] is None
+    assert report["optimum"]["year"] == pytest.approx(1829.15146461355, rel=1e-7)
+    assert report["history"]["loss"][-1] is None
+
+
+def test_fit_options_reach_the_model(capsys, monkeypatch):
+    from linreg.cli import fit
+
+    made = []
+    monkeypatch.setattr(fit, "LinearRegression", lambda *a, **k: made.append(LinearRegression(*a, **k)) or made[-1])
+    call(
+        capsys, "fit", "stackloss", "--target", "stack_loss", "--optimizer", "rmsprop", "--learning-rate", "0.5",
+        "--momentum", "0.25", "--loss", "huber", "--delta", "2", "--epochs", "3", "--batch-size", "7", "--no-shuffle",
+        "--no-intercept", "--seed", "5", "--dtype", "float64", "--scale", "robust",
+    )  # fmt: skip
+    (model,) = made
+    assert repr(model.optimizer) == "RMSprop(learning_rate=0.5, momentum=0.25)"
+    assert repr(model.loss) == "Huber(delta=2.0)"
+    assert (model.epochs, model.batch_size, model.shuffle, model.fit_intercept) == (3, 7, False, False)
+    assert (model.random_state, model.dtype, model.intercept_) == (5, "float64", 0.0)
+
+
+def test_fit_says_when_a_loss_had_been_lower(capsys):
+    arguments = ("--target", "stack_loss", "--scale", "standard", "--loss", "huber", "--learning-rate", "3")
+    code, out, _ = call(capsys, "fit", "stackloss", *arguments)
+    assert code == cli.FOUND
+    assert "It had been lower" in out
+
+
+def test_fit_draws_the_loss_curve(capsys, tmp_path):
+    for name, magic in (("loss.png", b"\x89PNG"), ("loss.svg", b"<?xml")):
+        code, out, _ = call(
+            capsys, "fit", "norris", "--target", "y", "--scale", "minmax", "--plot", str(tmp_path / name)
+        )
+        assert code == 0
+        assert str(tmp_path / name) in out.replace("\n", "")
+        assert (tmp_path / name).read_bytes().startswith(magic)
+    assert sorted(os.listdir(tmp_path)) == ["loss.png", "loss.svg"]
+
+
+TRAIN = ["norris", "--target", "y"]
+FAILURES = {
+    "missing file": (["nofile.csv", "--target", "y"], r"There is no file 'nofile.csv'.*longley, norris, stackloss"),
+    "missing column": (["longley", "--target", "emp"], r"no column 'emp'.*total_employment"),
+    "missing target": (["longley"], r"Missing option '--target'.*linreg --help"),
+    "unknown optimizer": ([*TRAIN, "--optimizer", "adma"], r"unknown optimizer 'adma'; did you mean 'adam'"),
+    "unknown loss": ([*TRAIN, "--loss", "mae"], r"unknown loss 'mae'; did you mean 'mse'"),
+    "unknown scaling": ([*TRAIN, "--scale", "standart"], r"Unknown scaling 'standart'; did you mean 'standard'"),
+    "negative rate": ([*TRAIN, "--learning-rate", "-1"], r"learning_rate must be a finite number at least 0, got -1"),
+    "rate is nan": ([*TRAIN, "--learning-rate", "nan"], r"learning_rate must be a finite number at least 0, got nan"),
+    "no number": ([*TRAIN, "--epochs", "many"], r"Invalid value for '--epochs'"),
+    "no epochs": ([*TRAIN, "--epochs", "0"], r"epochs must be an integer of at least 1, got 0"),
+    "no momentum": ([*TRAIN, "--optimizer", "adam", "--momentum", "0.5"], r"Adam has no parameter 'momentum'"),
+    "no delta": ([*TRAIN, "--delta", "0.5"], r"MeanSquaredError has no parameter 'delta'"),
+    "unknown dtype": ([*TRAIN, "--dtype", "float16"], r"unknown dtype 'float16'.*float32, float64"),
+    "picture format": ([*TRAIN, "--plot", "loss.doc"], r"cannot be written as '.doc': choose one of"),
+    "picture folder": ([*TRAIN, "--plot", "nowhere/loss.png"], r"nowhere"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_fit_says_in_one_line_what_it_could_not_do(capsys, name):
+    arguments, message = FAILURES[name]
+    code, _, err = call(capsys, "fit", *arguments)
+    assert code == cli.FAILED
+    assert err.startswith("linreg: ")
+    assert err.count("\n") == 1
+    assert re.search(message, err), err
+
+
+FILES = {
+    "text column": ("city,y\nRome,1\nOslo,2\n", r"column 'city'.*text.*'Rome'"),
+    "numbers as text": ('x,y\n"1,5",1\n"2,5",2\n', r"column 'x'.*text"),
+    "date column": ("day,y\n2026-01-01,1\n2026-01-02,2\n", r"column 'day'.*dates"),
+    "no rows": ("x,y\n", r"no rows"),
+    "empty": ("", r"empty"),
+    "missing value": ("x,y\n1,2\n,3\n", r"1 of 2 values.*row 1.*column 'x'"),
+    "missing target": ("x,y\n1,2\n2,\n", r"column 'y'.*1 of 2 values"),
+    "only the target": ("y\n1\n2\n", r"'y'"),
+    "ragged": ("x,y\n1,2\n3\n4,5,6\n", r"Line 3 .*1 value.*for 2 column"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_fit_names_the_column_and_place_of_bad_data_in_one_line(capsys, csv, name):
+    text, message = FILES[name]
+    code, out, err = call(capsys, "fit", csv(text), "--target", "y")
+    assert code == cli.FAILED
+    assert out == ""
+    assert err.count("\n") == 1
+    assert re.search(message, err), err
+
+
+def test_names_from_files_cannot_steer_the_terminal(capsys, csv):
+    path = csv("\x1b[31mred,[bold]b[/bold],y\n1,2,3\n2,3,4\n3,1,2\n")
+    _, out, _ = call(capsys, "fit", path, "--target", "y")
+    assert "\x1b" not in out
+    assert "\\x1b[31mred" in out
+    assert "[bold]b[/bold]" in out
+    code, _, err = call(capsys, "fit", path, "--target", "\x1b[2Jz")
+    assert code == cli.FAILED
+    assert "\x1b" not in err
+
+
+def test_commands_without_their_extras_name_them(capsys, monkeypatch):
+    for module, extra in (("polars", "data"), ("typer", "cli")):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            code, _, err = call(capsys, "fit", "norris", "--target", "y")
+        assert code == cli.FAILED
+        assert f"pip install 'linreg[{extra}]'" in err
+    for missing, arguments in (("sklearn", ["--scale", "standard"]), ("matplotlib.figure", ["--plot", "x.png"])):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, missing, None)
+            code, _, err = call(capsys, "fit", "norris", "--target", "y", *arguments)
+        assert code == cli.FAILED
+        assert "pip install 'linreg[" in err
+
+
+def test_help_lists_the_commands_and_version_is_told(capsys):
+    import linreg
+
+    assert call(capsys)[1] == call(capsys, "--help")[1]
+    code, out, _ = call(capsys, "--help")
+    assert code == 0
+    assert "demo" in out
+    assert "fit" in out
+    assert call(capsys, "--version")[1] == f"linreg {linreg.__version__}\n"
+    code, _, err = call(capsys, "fti")
+    assert code == cli.FAILED
+    assert "No such command 'fti'" in err
+
+
+def test_ctrl_c_prints_one_line(capsys, monkeypatch):
+    from linreg.cli import fit
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "fit_and_report", interrupted)
+    code, _, err = call(capsys, "fit", "norris", "--target", "y")
+    assert code == cli.STOPPED
+    assert err == "linreg: stopped.\n"
+
+
+def test_the_installed_command_runs():
+    command = [
+        sys.executable,
+        "-c",
+        "from linreg.cli import main; main()",
+        "fit",
+        "norris",
+        "--target",
+        "y",
+        "--scale",
+        "minmax",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert "exact optimum" in done.stdout
+
+
+# The demo.
+
+
+def test_demo_without_keras_says_why_its_column_is_empty(capsys, tmp_path):
+    code, out, _ = call(capsys, "demo", "--no-keras", "--out", str(tmp_path))
+    assert code == 0
+    assert "The column of tf.keras is empty: --no-keras was given." in out
+    assert sorted(os.listdir(tmp_path)) == [f"experiment-{i}.png" for i in (1, 2, 3)]
+
+
+def test_demo_without_tensorflow_says_how_to_get_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    code, out, _ = call(capsys, "demo", "--json", "--out", str(tmp_path))
+    assert code == 0
+    assert "pip install 'linreg[tf]'" in json.loads(out)["keras"]
+
+
+def test_demo_runs_keras_beside_numpy_and_they_agree(keras, capsys, tmp_path):
+    code, out, _ = call(capsys, "demo", "--json", "--out", str(tmp_path))
+    result = json.loads(out)
+    runs = {(run["experiment"], run["run"]): run for run in result["outcomes"]}
+    assert code == 0
+    assert result["keras"] == "ran"
+    # What TensorFlow really does: nan where it is nan here, from the same epoch on.
+    for key in ((1, "unscaled"), (2, "SGD 10.0"), (3, "MSE")):
+        assert runs[key]["loss"] is None
+        assert runs[key]["keras_loss"] is None
+        assert "in both" in runs[key]["agreement"]
+    others = [run for run in runs.values() if run["loss"] is not None and run["agrees"] is not None]
+    assert len(others) == 10
+    assert all(run["agrees"] for run in others)
+    assert all(run["keras_loss"] == pytest.approx(run["loss"], rel=1e-4) for run in others)
+    assert runs[(3, "HuberRegressor (scikit-learn)")]["keras_loss"] is None
+
+
+def test_demo_exits_with_1_if_the_libraries_disagree(keras, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "known_experiments", lambda: one_trial())
+    real = experiments.keras.weights
+    monkeypatch.setattr(experiments.keras, "weights", lambda twin: real(twin) * 1.01)
+    code, out, _ = call(capsys, "demo", "--out", str(tmp_path))
+    assert code == cli.FOUND
+    assert "NumPy and tf.keras disagree in: standardised" in out
+
+
+def one_trial():
+    first = experiments._unscaled_table()
+    return (experiments.Experiment(first.title, first.lesson, first.trials[1:2]),)
+
+
+def test_known_experiments_have_the_known_data():
+    table, rates, far = experiments.known_experiments()
+    limits = {}
+    for name, trial in (("unscaled", table.trials[0]), ("standardised", table.trials[1]), ("rates", rates.trials[0]),
+                        ("far", far.trials[0])):  # fmt: skip
+        A = np.column_stack([trial.X, np.ones(len(trial.X))])
+        limits[name] = 2 / np.linalg.eigvalsh(2 / len(A) * A.T @ A)[-1]
+    # The largest stable learning rates of these data, known from before.
+    assert limits == pytest.approx({"unscaled": 2.14e-7, "standardised": 0.5, "rates": 0.81, "far": 4.0e-4}, rel=5e-3)
+
+
+def test_agreement_tells_who_was_first_to_leave_the_finite():
+    nan, fine = np.array([np.nan, 1.0]), np.array([1.0, 1.0])
+    assert experiments._agreement(nan, nan, [1, np.inf], [1, np.nan]) == ("loss not finite from epoch 2 in both", True)
+    words, agrees = experiments._agreement(nan, fine, [1, np.inf], [1, 1])
+    assert not agrees
+    assert words == "loss not finite from epoch 2 here, None in tf.keras"
+    assert experiments._agreement(fine, fine, [1], [1]) == ("weights equal bit for bit", True)
+    assert experiments._agreement(fine, fine * 1.5, [1], [1]) == ("weights differ by 3e-01 relative", False)
+
+
+# Small parts of the output.
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ([1.0, 10.0, 100.0], "▁▄█"),
+        ([1.0, np.inf, np.nan], "▁✗ (no longer finite)"),
+        ([np.nan], "✗ (no longer finite)"),
+        ([2.0, 2.0], "▁▁"),
+        ([0.0, 1.0], "▁█"),
+        ([1.0] * 100, "▁" * 51),
+    ],
+)
+def test_curve_is_drawn_up_to_where_it_is_finite(values, line):
+    drawn = output.curve(values)
+    assert drawn.replace("▅", "▄") == line
+
+
+def test_least_squares_is_exact_where_columns_differ_in_scale_and_repeat():
+    longley = datasets.load("longley")
+    coef, intercept = least_squares(longley.X, longley.y)
+    # NIST's certified values of the Longley problem, in its own order of columns.
+    certified = [15.0618722713733, -0.0358191792925910, -2.02022980381683, -1.03322686717359, -0.0511041056535807,
+                 1829.15146461355]  # fmt: skip
+    np.testing.assert_allclose(coef, certified, rtol=1e-8)
+    assert intercept == pytest.approx(-3482258.63459582, rel=1e-8)
+    X = np.column_stack([np.arange(5.0), 1000 * np.arange(5.0), np.ones(5)])
+    coef, intercept = least_squares(X, 3 * np.arange(5.0) + 1)
+    np.testing.assert_allclose(X @ coef + intercept, 3 * np.arange(5.0) + 1, rtol=1e-12)
+    weighted, _ = least_squares(X[:, :1], np.array([0, 1, 2, 3, 100.0]), [1, 1, 1, 1, 0])
+    np.testing.assert_allclose(weighted, [1.0])
+    through_zero, zero = least_squares(X[:, :1], 2 * np.arange(5.0), fit_intercept=False)
+    assert (through_zero[0], zero) == (pytest.approx(2.0), 0.0)
