@@ -383,7 +383,7 @@ class LinearRegression:
     # Use.
 
     def predict(self, X: Any) -> Array:
-        """Return the predictions X @ coef_ + intercept_.
+        """Return the predictions `X @ coef_ + intercept_`.
 
         Parameters
         ----------

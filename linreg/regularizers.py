@@ -62,7 +62,7 @@ class Regularizer(HyperParameters):
 
 @dataclass(frozen=True, repr=False)
 class L1(Regularizer):
-    """Penalty l1 * sum |w|: pulls small coefficients to zero.
+    """Penalty `l1 * sum(abs(w))`: pulls small coefficients to zero.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class L1(Regularizer):
 
 @dataclass(frozen=True, repr=False)
 class L2(Regularizer):
-    """Penalty l2 * sum w^2: pulls all coefficients towards zero.
+    """Penalty `l2 * sum(w**2)`: pulls all coefficients towards zero.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ class L1L2(Regularizer):
     Parameters
     ----------
     l1 : float, default=0.0
-        Strength of l1 * sum |w|, at least 0.
+        Strength of `l1 * sum(abs(w))`, at least 0.
     l2 : float, default=0.0
-        Strength of l2 * sum w^2, at least 0.
+        Strength of `l2 * sum(w**2)`, at least 0.
     """
 
     l1: float = 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def new_figure(panels: int, title: str) -> tuple[Any, list[Any]]:
 
 
 def draw_losses(axes: Any, losses: Mapping[str, Sequence[float]], others: Mapping[str, Sequence[float]]) -> None:
-    """Draw loss against epoch on logarithmic axes; where a loss stops being finite, the legend says so.
+    """Draw loss against epoch on logarithmic axes; a loss that leaves the picture is marked by an arrow at its top.
 
     Parameters
     ----------
@@ -74,12 +73,25 @@ def draw_losses(axes: Any, losses: Mapping[str, Sequence[float]], others: Mappin
     if others:
         axes.plot([], [], linestyle="", marker="o", markersize=4, color="0.4", label="the same by tf.keras")
     axes.set(xscale="log", yscale="log", xlabel="epoch", ylabel="loss (mean over the epoch, units of y squared)")
-    starts = [values[0] for values in losses.values() if values and 0 < values[0] < np.inf]
-    if starts and len(losses) > 1:
-        # A run that diverges leaves the picture at the top, so that the others can be told apart.
-        axes.set_ylim(top=min(axes.get_ylim()[1], 1e3 * float(np.median(starts))))
+    if len(losses) > 1:
+        _leave_at_the_top(axes, losses)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+
+
+def _leave_at_the_top(axes: Any, losses: Mapping[str, Sequence[float]]) -> None:
+    """Cut the loss axis above the runs that stay, so that they can be told apart; an arrow marks where one leaves."""
+    curves = {label: _finite(values) for label, values in losses.items()}
+    values = np.concatenate([curve for _, curve in curves.values()])
+    values = values[values > 0]
+    if not len(values):
+        return
+    top = 1e3 * float(np.median([curve[0] for _, curve in curves.values() if len(curve)]))
+    axes.set_ylim(float(values.min()) / 2, min(top, 2 * float(values.max())))
+    for i, (epochs, curve) in enumerate(curves.values()):
+        leaves = np.flatnonzero(curve > top)
+        if len(leaves):
+            axes.plot(epochs[leaves[0]], top, marker="^", markersize=9, color=COLOURS[i % len(COLOURS)], clip_on=False)
 
 
 def draw_lines(axes: Any, x: Any, y: Any, lines: Mapping[str, tuple[float, float]]) -> None:
@@ -105,6 +117,37 @@ def draw_lines(axes: Any, x: Any, y: Any, lines: Mapping[str, tuple[float, float
     axes.legend(fontsize=8)
 
 
+def picture_path(path: str | os.PathLike[str]) -> Path:
+    """Check, before any work is done, that a picture can go to this path.
+
+    Parameters
+    ----------
+    path : path
+        Where a picture is wanted.
+
+    Returns
+    -------
+    pathlib.Path
+        The same path.
+
+    Raises
+    ------
+    ValueError
+        If matplotlib does not know the format.
+    FileNotFoundError
+        If the folder is missing.
+    ImportError
+        If matplotlib is missing.
+    """
+    target = Path(path)
+    known = new_figure(1, "")[0].canvas.get_supported_filetypes()
+    if target.suffix.lstrip(".").lower() not in known:
+        raise ValueError(f"Pictures cannot be written as {target.suffix!r}: choose one of {', '.join(sorted(known))}.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(target.parent)!r} to put {target.name!r} in: make it first.")
+    return target
+
+
 def save(figure: Any, path: str | os.PathLike[str]) -> Path:
     """Write a figure to a file, whole or not at all: under a temporary name first, then renamed.
 
@@ -127,19 +170,14 @@ def save(figure: Any, path: str | os.PathLike[str]) -> Path:
     OSError
         If the folder is missing or the file cannot be written.
     """
-    target = Path(path)
-    kind = target.suffix.lstrip(".").lower() or "png"
-    known = figure.canvas.get_supported_filetypes()
-    if kind not in known:
-        raise ValueError(f"Pictures cannot be written as {target.suffix!r}: choose one of {', '.join(sorted(known))}.")
-    handle, temporary = tempfile.mkstemp(suffix=f".{kind}", prefix=f".{target.stem}-", dir=target.parent)
-    os.close(handle)
+    target = picture_path(path)
+    kind = target.suffix.lstrip(".").lower()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         figure.savefig(temporary, format=kind, dpi=150)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return target
 
 

@@ -56,18 +56,20 @@ def fit(
     model.settings()
     given = {"optimizer__learning_rate": learning_rate, "optimizer__momentum": momentum, "loss__delta": delta}
     model.set_params(**{name: value for name, value in given.items() if value is not None})
+    if plot is not None:
+        study.picture_path(plot)
     features, y = split_target(read_table(file), target)
     X = feature_matrix(features, np.float64, name=file)
     report = fit_and_report(
         model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
         None if scale == "none" else scale,
     )  # fmt: skip
-    if plot is not None:
-        _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     if as_json:
         output.print_json(report.to_dict())
     else:
-        _show(report, model, file, target, scale, plot)
+        _show(report, model, file, target, scale)
+    if plot is not None:
+        _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     return FOUND if report.rose else 0
 
 
@@ -77,7 +79,7 @@ def _draw(report: FitReport, title: str, path: Path) -> None:
     study.save(figure, path)
 
 
-def _show(report: FitReport, model: LinearRegression, file: str, target: str, scale: str, plot: Path | None) -> None:
+def _show(report: FitReport, model: LinearRegression, file: str, target: str, scale: str) -> None:
     settings = model.settings()
     console = output.console()
     trained: list[Any] = [settings.optimizer, settings.loss, f"{model.epochs} epochs", f"batches of {model.batch_size}"]
@@ -101,5 +103,3 @@ def _show(report: FitReport, model: LinearRegression, file: str, target: str, sc
     if report.diverged and scale == "none":
         again = output.printable(f"linreg fit {file} --target {target} --scale standard")
         console.print(f"To try next: {again}", markup=False)
-    if plot is not None:
-        console.print(f"Picture: {plot}", markup=False)
