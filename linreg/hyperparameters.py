@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any, Self
@@ -89,7 +90,7 @@ def changed_params(owner: str, own: Mapping[str, Any], params: Mapping[str, Any]
             changed[name] = value
     for name, inner_params in nested.items():
         group = changed.get(name, own[name])
-        if not hasattr(group, "set_params"):
+        if not hasattr(group, "set_params") or isinstance(group, type):
             inner = next(iter(inner_params))
             raise ValueError(
                 f"{owner}: {name}={group!r} has no parameters of its own, so {inner!r} cannot be set in it."
@@ -122,7 +123,10 @@ def check_number(
     problem = f"{owner}: {name} must be a finite number {bounds}, got {value!r}."
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(problem)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(problem) from None
     if not math.isfinite(number) or number < low or number > high or (open_low and number == low):
         raise ValueError(problem)
 
@@ -130,7 +134,18 @@ def check_number(
 def check_count(owner: str, name: str, value: object, *, low: int = 1) -> None:
     """Raise unless `value` is an integer of at least `low`."""
     problem = f"{owner}: {name} must be an integer of at least {low}, got {value!r}."
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    count = as_integer(value)
+    if count is None:
         raise TypeError(problem)
-    if value.__index__() < low:
+    if count < low:
         raise ValueError(problem)
+
+
+def as_integer(value: object) -> int | None:
+    """Return an integer of any kind as an int, None for everything else (a bool counts as nothing else)."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None

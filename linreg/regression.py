@@ -97,7 +97,8 @@ class LinearRegression:
     -----
     With `warm_start=True` a second `fit` on the same data continues bit for bit, as if the first had been asked for
     more epochs: the learning rate that callbacks have left, the optimizer's state, the counters and the generator of
-    the orders live in `state_`, history and epoch numbers go on. Keras differs in three points: the learning rate and
+    the orders live in `state_`, history and epoch numbers go on. A learning rate that was set anew on the estimator
+    since the last `fit` takes the place of the one in `state_`. Keras differs in three points: the learning rate and
     the optimizer's state live in the optimizer; epochs count from 0 again unless `fit` is given `initial_epoch`; and
     with `use_ema` Keras goes on from the average, here from the parameters that were averaged.
 
@@ -269,13 +270,16 @@ class LinearRegression:
             After Ctrl-C, with the model fitted as far as it was.
         """
         settings = self.settings()
-        problem = self._problem(X, y, sample_weight, settings)
+        problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept)
         names = column_names(X)
         validation = self._validation(validation_data, problem.kernel_size, names, settings)
         going_on = self.warm_start and hasattr(self, "state_")
         if going_on:
             self._check_same_kind_of_run(problem, settings)
         state = self.state_ if going_on else self._start(problem, settings)
+        if going_on and settings.optimizer.learning_rate != self._learning_rate:
+            state.learning_rate = settings.optimizer.learning_rate
+        self._learning_rate = settings.optimizer.learning_rate
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
             run = Run(
                 problem,
@@ -302,13 +306,14 @@ class LinearRegression:
         sample_weight: Any,
         settings: Settings,
         names: tuple[str, str, str] = ("X", "y", "sample_weight"),
+        *,
+        intercept: bool,
     ) -> Problem:
         dtype = settings.precision.dtype
         matrix = feature_matrix(X, dtype, name=names[0])
         target = row_vector(y, dtype, len(matrix), name=names[1], of=names[0])
         weight = weight_vector(sample_weight, dtype, len(matrix), name=names[2], of=names[0])
-        design = design_matrix(matrix, self.fit_intercept)
-        return Problem(design, target, weight, int(self.batch_size), matrix.shape[1])
+        return Problem(design_matrix(matrix, intercept), target, weight, int(self.batch_size), matrix.shape[1])
 
     def _validation(self, data: Any, features: int, names: list[str] | None, settings: Settings) -> Problem | None:
         if data is None:
@@ -319,7 +324,8 @@ class LinearRegression:
                 f"validation_data must be a tuple (X, y) or (X, y, sample_weight), got a {type(data).__name__}{many}."
             )
         parts = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-        problem = self._problem(data[0], data[1], data[2] if len(data) == 3 else None, settings, parts)
+        weight = data[2] if len(data) == 3 else None
+        problem = self._problem(data[0], data[1], weight, settings, parts, intercept=self.fit_intercept)
         sklearn_adapter.check_feature_names(OWNER, column_names(data[0]), names)
         if problem.kernel_size != features:
             raise ValueError(
@@ -334,7 +340,7 @@ class LinearRegression:
             "the number of features": (self.n_features_in_, problem.kernel_size),
             "dtype": (state.parameters.dtype.name, np.dtype(settings.precision.dtype).name),
             "fit_intercept": (len(state.parameters) > self.n_features_in_, bool(self.fit_intercept)),
-            "the state of the optimizer": (self._slots, optimizer.rule(settings.precision).state),
+            "the state of the optimizer": (state.letters, optimizer.rule(settings.precision).state),
             "use_ema": (state.average is not None, optimizer.use_ema),
             "gradient accumulation": (state.total is not None, optimizer.gradient_accumulation_steps is not None),
         }
@@ -374,7 +380,6 @@ class LinearRegression:
         self.n_iter_ = run.state.epoch
         self.n_features_in_ = features
         self.state_ = run.state
-        self._slots = run.optimizer.rule(run.precision).state
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
@@ -455,9 +460,9 @@ class LinearRegression:
         """
         self._checked(X)
         settings = self.settings()
-        problem = self._problem(X, y, sample_weight, settings)
+        problem = self._problem(X, y, sample_weight, settings, intercept=True)
         number, dtype = settings.precision.number, settings.precision.dtype
-        parameters = np.append(self.coef_, self.intercept_).astype(dtype)[: problem.matrix.shape[1]]
+        parameters = np.append(self.coef_, self.intercept_).astype(dtype)
         with np.errstate(all="ignore"):
             batches = Batches(problem, False, settings.loss, settings.precision, parameters)
             loss = batches.evaluate(parameters, settings.loss.constants(number))

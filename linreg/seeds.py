@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from linreg.hyperparameters import as_integer
+
 
 def generator_from(random_state: Any) -> np.random.Generator:
     """Return the generator of a run.
@@ -34,11 +36,12 @@ def generator_from(random_state: Any) -> np.random.Generator:
         return np.random.default_rng(random_state.randint(2**31, size=4))
     if random_state is None:
         return np.random.default_rng()
-    if isinstance(random_state, bool) or not hasattr(random_state, "__index__"):
+    seed = as_integer(random_state)
+    if seed is None:
         raise TypeError(
             "random_state must be None, an int, a numpy.random.Generator or a numpy.random.RandomState, got "
             f"{random_state!r}."
         )
-    if random_state.__index__() < 0:
+    if seed < 0:
         raise ValueError(f"random_state must be at least 0, got {random_state!r}.")
-    return np.random.default_rng(random_state.__index__())
+    return np.random.default_rng(seed)

@@ -71,7 +71,9 @@ class State:
     parameters : array of shape (parameters,) or (parameters, K)
         The kernel, then the bias.
     slots : list of array
-        The state of the rule (m, v, ...), each of the shape of the parameters.
+        The state of the rule, each of the shape of the parameters.
+    letters : tuple of str
+        What each of the slots is: m, v, ...
     learning_rate : float, Schedule or callable
         The learning rate as callbacks may have changed it.
     generator : numpy.random.Generator
@@ -91,6 +93,7 @@ class State:
 
     parameters: Array
     slots: list[Array]
+    letters: tuple[str, ...]
     learning_rate: Any
     generator: np.random.Generator
     total: Array | None = None
@@ -104,10 +107,11 @@ class State:
         cls, parameters: Array, optimizer: Optimizer, precision: Precision, generator: np.random.Generator
     ) -> State:
         """Return the state before the first step: everything but the parameters is zero."""
-        zeros = [np.zeros_like(parameters) for _ in optimizer.rule(precision).state]
+        letters = optimizer.rule(precision).state
         return cls(
             parameters,
-            zeros,
+            [np.zeros_like(parameters) for _ in letters],
+            letters,
             optimizer.learning_rate,
             generator,
             total=np.zeros_like(parameters) if optimizer.gradient_accumulation_steps else None,

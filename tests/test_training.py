@@ -395,3 +395,19 @@ def test_progress_bar_is_drawn_on_a_terminal_only(capsys, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         LinearRegression(epochs=1, verbose=0).fit(X, y)
+
+
+def test_a_learning_rate_set_anew_takes_effect_in_a_warm_start():
+    X, y = data()
+    reduce = callbacks.LearningRateScheduler(lambda epoch, lr: lr / 2)
+    model = LinearRegression(SGD(0.08), epochs=2, warm_start=True, callbacks=[reduce]).fit(X, y).fit(X, y)
+    assert model.history_["learning_rate"] == pytest.approx([0.04, 0.02, 0.01, 0.005])
+    model.set_params(optimizer__learning_rate=0.8, epochs=1).fit(X, y)
+    assert model.history_["learning_rate"][-1] == pytest.approx(0.4)
+
+
+def test_evaluate_counts_the_fitted_intercept_whatever_is_set_since():
+    X, y = data()
+    model = LinearRegression(epochs=50, random_state=0).fit(X, y)
+    before = model.evaluate(X, y)
+    assert model.set_params(fit_intercept=False).evaluate(X, y) == before

@@ -1,0 +1,47 @@
+"""Two things timed in turns, so that whatever slows the machine down slows both."""
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median, quantiles
+from time import perf_counter
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Times of two things, round by round, in seconds a unit of their work."""
+
+    first: list[float]
+    second: list[float]
+
+    @property
+    def rounds(self) -> list[float]:
+        return [a / b for a, b in zip(self.first, self.second, strict=True)]
+
+    @property
+    def median(self) -> float:
+        return median(self.rounds)
+
+    def __str__(self) -> str:
+        low, _, high = quantiles(self.rounds)
+        return (
+            f"{self.median:.4g} times (quartiles {low:.4g} to {high:.4g} of {len(self.rounds)} rounds; "
+            f"{median(self.first) * 1e6:.4g} against {median(self.second) * 1e6:.4g} us)"
+        )
+
+
+def interleaved(first: Callable[[], float], second: Callable[[], float], *, rounds: int) -> Ratio:
+    """Call both in turns; each returns the seconds that it took a unit of its work. The first round does not count."""
+    pairs = [(first(), second()) for _ in range(rounds + 1)][1:]
+    return Ratio([a for a, _ in pairs], [b for _, b in pairs])
+
+
+def seconds(work: Callable[[], object]) -> float:
+    gc.collect()
+    gc.disable()
+    try:
+        start = perf_counter()
+        work()
+        return perf_counter() - start
+    finally:
+        gc.enable()

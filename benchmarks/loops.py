@@ -1,0 +1,184 @@
+"""The training loops that are compared: the same run, from zeros, over the same batches in the same order.
+
+Each is a function of a `Task` that returns `prepare`: `train = prepare()` goes back to the start, outside of the clock,
+and `train()`, which is timed, returns the parameters at the end, the kernel and then the bias.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+import pytest
+
+from linreg import SGD, Adam, RMSprop
+from linreg.data.arrays import design_matrix
+from linreg.losses import Loss
+from linreg.optimizers import Optimizer
+from linreg.precision import FLOAT32
+from linreg.training import Problem, Run, State
+
+Prepare = Callable[[], Callable[[], np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Task:
+    optimizer: Optimizer
+    loss: Loss
+    X: np.ndarray
+    y: np.ndarray
+    batch_size: int
+    steps: int
+
+    @property
+    def epochs(self) -> int:
+        return self.steps * self.batch_size // len(self.y)
+
+
+def linreg_loop(task: Task) -> Prepare:
+    """The loop that `LinearRegression` runs, with its history."""
+    features = task.X.shape[1]
+    problem = Problem(design_matrix(task.X, True), task.y, None, task.batch_size, features)
+
+    def prepare():
+        state = State.start(np.zeros(features + 1, np.float32), task.optimizer, FLOAT32, np.random.default_rng(0))
+        run = Run(problem, state, task.optimizer, task.loss, FLOAT32, shuffle=False)
+
+        def train():
+            run.train(task.epochs)
+            return state.parameters
+
+        return train
+
+    return prepare
+
+
+def minimal_numpy(task: Task) -> Prepare:
+    """What is left when NumPy is called for the formulas alone: the floor for any loop that is not compiled.
+
+    One formula a loop, written in; every result goes into a buffer; constants are 0-d arrays, which ufuncs take faster
+    than scalars; `dot` is a method bound beforehand. No history, no callbacks, no Ctrl-C, no other option of any kind.
+    """
+    A = design_matrix(task.X, True)
+    cuts = [slice(start, start + task.batch_size) for start in range(0, len(task.y), task.batch_size)]
+    batches = [(A[cut].dot, A[cut].T.dot, task.y[cut]) for cut in cuts]
+    delta = getattr(task.loss, "delta", None)
+    c = _constant(1 / task.batch_size)
+    slope = (_constant(2 / task.batch_size), None) if delta is None else (c, _constant(delta))
+    train = {SGD: _minimal_sgd, RMSprop: _minimal_rmsprop, Adam: _minimal_adam}[type(task.optimizer)]
+    return lambda: lambda: train(task, batches, *slope, *np.zeros((6, A.shape[1]), np.float32))
+
+
+def _constant(x):
+    return np.array(x, np.float32)
+
+
+def _minimal_sgd(task, batches, c, delta, p, g, *_):
+    subtract, multiply, minimum, maximum = np.subtract, np.multiply, np.minimum, np.maximum
+    lr, minus_delta = _constant(task.optimizer.learning_rate), delta and -delta
+    e = np.empty(task.batch_size, np.float32)
+    for (predict, add_up, y), _step in zip(cycle(batches), range(task.steps), strict=False):
+        predict(p, e)
+        subtract(e, y, e)
+        if delta:
+            maximum(e, minus_delta, out=e)
+            minimum(e, delta, out=e)
+        multiply(e, c, e)
+        add_up(e, g)
+        multiply(g, lr, g)
+        subtract(p, g, p)
+    return p
+
+
+def _minimal_rmsprop(task, batches, c, delta, p, g, v, t, *_):
+    add, subtract, multiply, divide, sqrt = np.add, np.subtract, np.multiply, np.divide, np.sqrt
+    minimum, maximum = np.minimum, np.maximum
+    rule = task.optimizer
+    lr, rho, one_minus_rho, epsilon = map(_constant, (rule.learning_rate, rule.rho, 1 - rule.rho, rule.epsilon))
+    minus_delta = delta and -delta
+    e = np.empty(task.batch_size, np.float32)
+    for (predict, add_up, y), _step in zip(cycle(batches), range(task.steps), strict=False):
+        predict(p, e)
+        subtract(e, y, e)
+        if delta:
+            maximum(e, minus_delta, out=e)
+            minimum(e, delta, out=e)
+        multiply(e, c, e)
+        add_up(e, g)
+        multiply(g, g, t)
+        multiply(t, one_minus_rho, t)
+        multiply(v, rho, v)
+        add(v, t, v)
+        add(v, epsilon, t)
+        sqrt(t, t)
+        multiply(g, lr, g)
+        divide(g, t, g)
+        subtract(p, g, p)
+    return p
+
+
+def _minimal_adam(task, batches, c, delta, p, g, m, v, t, *_):
+    add, subtract, multiply, divide, sqrt = np.add, np.subtract, np.multiply, np.divide, np.sqrt
+    minimum, maximum = np.minimum, np.maximum
+    rule, steps = task.optimizer, np.arange(1, task.steps + 1)
+    one_minus_beta_1, one_minus_beta_2, epsilon = map(_constant, (1 - rule.beta_1, 1 - rule.beta_2, rule.epsilon))
+    alphas = (rule.learning_rate * np.sqrt(1 - rule.beta_2**steps) / (1 - rule.beta_1**steps)).astype(np.float32)
+    minus_delta = delta and -delta
+    e = np.empty(task.batch_size, np.float32)
+    for (predict, add_up, y), alpha in zip(cycle(batches), np.nditer(alphas), strict=False):
+        predict(p, e)
+        subtract(e, y, e)
+        if delta:
+            maximum(e, minus_delta, out=e)
+            minimum(e, delta, out=e)
+        multiply(e, c, e)
+        add_up(e, g)
+        subtract(g, m, t)
+        multiply(t, one_minus_beta_1, t)
+        add(m, t, m)
+        multiply(g, g, g)
+        subtract(g, v, g)
+        multiply(g, one_minus_beta_2, g)
+        add(v, g, v)
+        sqrt(v, t)
+        add(t, epsilon, t)
+        multiply(m, alpha, g)
+        divide(g, t, g)
+        subtract(p, g, p)
+    return p
+
+
+def keras_fit(task: Task) -> Prepare:
+    """`model.fit` of `Dense(1)`, traced and warm before it is timed.
+
+    Every epoch has a cost of its own there, of tens of steps, so short epochs make a step look dearer: at 32 steps an
+    epoch, up to twice what it costs in one of 2,000.
+    """
+    reason = "the peer Keras is not installed: pip install 'linreg[tf]'"
+    pytest.importorskip("tensorflow", reason=reason)
+    keras = pytest.importorskip("keras", reason=reason)
+    model = keras.Sequential([keras.Input((task.X.shape[1],)), keras.layers.Dense(1, kernel_initializer="zeros")])
+    optimizer = getattr(keras.optimizers, type(task.optimizer).__name__)(task.optimizer.learning_rate)
+    model.compile(optimizer=optimizer, loss=getattr(keras.losses, type(task.loss).__name__)())
+    optimizer.build(model.trainable_variables)
+    start = [(variable, variable.numpy()) for variable in (*model.variables, *optimizer.variables)]
+
+    def fit(epochs):
+        model.fit(task.X, task.y, batch_size=task.batch_size, epochs=epochs, shuffle=False, verbose=0)
+
+    fit(epochs=1)
+
+    def prepare():
+        for variable, value in start:
+            variable.assign(value)
+
+        def train():
+            fit(task.epochs)
+            return np.concatenate([np.ravel(weights) for weights in model.get_weights()])
+
+        return train
+
+    return prepare
+
+
+LOOPS = {"linreg": linreg_loop, "minimal NumPy": minimal_numpy, "keras model.fit": keras_fit}
