@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from linreg import SGD, Adam, RMSprop
+from linreg.batches import Problem
 from linreg.data.arrays import design_matrix
 from linreg.losses import Loss
 from linreg.optimizers import Optimizer
 from linreg.precision import FLOAT32
-from linreg.training import Problem, Run, State
+from linreg.steps import State
+from linreg.training import Run
 
 Prepare = Callable[[], Callable[[], np.ndarray]]
 

@@ -189,10 +189,9 @@ def _outcome(number: int, trial: Trial, with_keras: bool) -> Outcome:
     if with_keras:
         features = trial.X.shape[1]
         twin = keras.dense(model, features, np.zeros(features, np.float32), 0.0)
-        X, y = trial.X.astype(np.float32), trial.y.astype(np.float32)[:, np.newaxis]
-        history = twin.fit(X, y, epochs=model.epochs, batch_size=model.batch_size, shuffle=False, verbose=0)
-        keras_losses = [float(value) for value in history.history["loss"]]
-        keras_loss = float(twin.compute_loss(X, y, twin(X)))
+        X, y = trial.X.astype(np.float32), trial.y.astype(np.float32)
+        keras_losses = keras.train(twin, X, y, epochs=model.epochs, batch_size=model.batch_size)["loss"]
+        keras_loss = float(twin.compute_loss(X, y[:, np.newaxis], twin(X)))
         agreement, agrees = _agreement(here, keras.weights(twin), model.history_["loss"], keras_losses)
     coef, intercept = in_original_units(trial.scaler, model.coef_, model.intercept_)
     return Outcome(

@@ -1,8 +1,9 @@
 """Losses: value and slope of the error, each written once.
 
 Throughout, `e` is the error *prediction minus target*, one number a row (shape (n,), or (n, K) for K models at once),
-and `c` is the factor that the reduction puts on a row: the loss of a batch is sum(c * value(e)) and its derivative
-with respect to the predictions is slope(e, c). The functions are made of `+ - * /` and NumPy ufuncs only, so the same
+and `c` is the factor that the reduction puts on a row: the loss of a batch is sum(c * value(e)), and its derivative
+with respect to the predictions is slope(e, f) with f = slope_factor * c, a product that is taken before the loop. The
+functions are made of `+ - * /` and NumPy ufuncs only, so the same
 lines run on float32, on float64, on arrays of `decimal.Decimal`, on GPU arrays and compiled.
 """
 
@@ -24,9 +25,9 @@ def squared_error(e: Any) -> Any:
     return e * e
 
 
-def squared_error_slope(e: Any, c: Any) -> Any:
-    # d/de c e^2 = 2 c e
-    return 2 * c * e
+def squared_error_slope(e: Any, two_c: Any) -> Any:
+    # d/de c e^2 = 2 c e           slope_factor is 2
+    return two_c * e
 
 
 def huber(e: Any, delta: Any) -> Any:
@@ -79,6 +80,7 @@ class Loss(HyperParameters):
 
     value: ClassVar[Callable[..., Any]]
     slope: ClassVar[Callable[..., Any]]
+    slope_factor: ClassVar[int] = 1
     reduction: str
 
     def __post_init__(self) -> None:
@@ -88,7 +90,7 @@ class Loss(HyperParameters):
             raise ValueError(f"{type(self).__name__}: unknown reduction {self.reduction!r}{hint}.")
 
     def constants(self, number: Callable[[float], Any]) -> tuple[Any, ...]:  # noqa: ARG002 (some losses have none)
-        """Return the constants that follow `e` (and `c`) in `value` and `slope`, as numbers of the run's arithmetic."""
+        """Return the last arguments of `value` and `slope`, as numbers of the run's arithmetic."""
         return ()
 
 
@@ -110,6 +112,7 @@ class MeanSquaredError(Loss):
 
     value: ClassVar[Callable[..., Any]] = staticmethod(squared_error)
     slope: ClassVar[Callable[..., Any]] = staticmethod(squared_error_slope)
+    slope_factor: ClassVar[int] = 2
     reduction: str = "sum_over_batch_size"
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from linreg import sklearn_adapter
+from linreg.batches import Batches, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, numbers, row_vector, weight_vector
 from linreg.hyperparameters import changed_params, check_count, nearest, short_repr, with_nested
@@ -20,7 +21,8 @@ from linreg.precision import PRECISIONS, Precision
 from linreg.progress import progress_bar
 from linreg.regularizers import REGULARIZERS, Regularizer
 from linreg.seeds import generator_from
-from linreg.training import Batches, Problem, Run, State
+from linreg.steps import State
+from linreg.training import Run
 
 Array = Any
 ENGINES = ("numpy",)
@@ -279,7 +281,7 @@ class LinearRegression:
         state = self.state_ if going_on else self._start(problem, settings)
         if going_on and settings.optimizer.learning_rate != self._learning_rate:
             state.learning_rate = settings.optimizer.learning_rate
-        self._learning_rate = settings.optimizer.learning_rate
+        self._learning_rate: Any = settings.optimizer.learning_rate
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
             run = Run(
                 problem,

@@ -19,7 +19,7 @@ DECIMAL = Precision(object, Decimal, Decimal)
 def test_squared_error_and_its_slope_at_known_points():
     e = np.array([-3.0, 0.0, 0.5])
     assert squared_error(e).tolist() == [9.0, 0.0, 0.25]
-    assert squared_error_slope(e, 0.5).tolist() == [-3.0, 0.0, 0.5]
+    assert squared_error_slope(e, MeanSquaredError.slope_factor * 0.5).tolist() == [-3.0, 0.0, 0.5]
 
 
 def test_huber_and_its_slope_at_known_points():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from linreg import L1, L1L2, L2, Huber, MeanSquaredError
+from linreg.batches import Batches, Problem
 from linreg.keras import counterpart
 from linreg.losses import divisor, row_factor
 from linreg.precision import FLOAT32, FLOAT64
-from linreg.training import Batches, Problem
 
 EPS = np.finfo(np.float32).eps
 REDUCTIONS = ["sum_over_batch_size", "sum", "mean_with_sample_weight"]
@@ -34,7 +34,7 @@ def value_and_gradient(loss, X, y, sample_weight, w, b, precision):
     constants = loss.constants(number)
     error = X @ w + b - y
     factor = row_factor(number, divisor(loss.reduction, len(y), sample_weight), sample_weight)
-    slope = loss.slope(error, factor, *constants)
+    slope = loss.slope(error, loss.slope_factor * factor, *constants)
     problem = Problem(np.column_stack([X, np.ones_like(y)]), y, sample_weight, len(y), len(w))
     batches = Batches(problem, False, loss, precision, np.append(w, b))
     value = batches.evaluate(np.append(w, b).astype(precision.dtype), constants)
@@ -76,7 +76,7 @@ def test_slope_at_just_under_and_just_over_delta_matches_gradient_tape(keras, na
     with tf.GradientTape() as tape:
         theirs = counterpart(loss)(np.zeros_like(error)[:, None], prediction)
     factor = row_factor(np.float32, divisor(loss.reduction, len(error)))
-    ours = loss.slope(error, factor, *loss.constants(np.float32))
+    ours = loss.slope(error, loss.slope_factor * factor, *loss.constants(np.float32))
     np.testing.assert_array_equal(ours, tape.gradient(theirs, prediction).numpy()[:, 0])
 
 

@@ -6,7 +6,7 @@ import pytest
 from linreg import SGD, Adam, RMSprop
 from linreg.keras import counterpart
 from linreg.precision import FLOAT32, KERAS_FLOAT64
-from linreg.training import Rates, State, bind_step
+from linreg.steps import Rates, State, bind_step
 from tests.ulp import assert_equal_bits
 
 STEPS = 500

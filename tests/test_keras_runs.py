@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from linreg import L1, L1L2, L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
-from linreg.keras import counterpart, dense, weights
+from linreg.keras import counterpart, dense, train, weights
 from linreg.precision import FLOAT32
 from tests.ulp import assert_equal_bits, ulp_distance
 
@@ -51,12 +51,11 @@ def fit_both(model, X, y, kernel, bias, *, their_callbacks=(), validation=None, 
     model.set_params(shuffle=False, kernel_initializer=kernel, bias_initializer=float(bias))
     model.fit(X, y, sample_weight=sample_weight, validation_data=validation)
     twin = dense(model, X.shape[1], kernel, bias)
-    their_validation = validation and tuple(part.reshape(len(part), -1) for part in validation[:2]) + validation[2:]
-    history = twin.fit(
-        X, y[:, None], sample_weight=sample_weight, epochs=model.epochs, batch_size=model.batch_size, shuffle=False,
-        verbose=0, callbacks=list(their_callbacks), validation_data=their_validation,
+    history = train(
+        twin, X, y, epochs=model.epochs, batch_size=model.batch_size, sample_weight=sample_weight,
+        validation_data=validation, callbacks=their_callbacks,
     )  # fmt: skip
-    return np.append(model.coef_, np.float32(model.intercept_)), weights(twin), history.history
+    return np.append(model.coef_, np.float32(model.intercept_)), weights(twin), history
 
 
 def regression_data(rows=50, features=3, seed=0):

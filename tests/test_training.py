@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linreg import L1, L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
+from linreg.batches import KEPT_VIEWS, Problem
 from linreg.precision import FLOAT32
-from linreg.training import CHUNK, Problem, Run, State
+from linreg.steps import State
+from linreg.training import Run
 
 
 def data(rows=40, features=3, seed=0):
@@ -49,8 +51,8 @@ def test_run_equals_the_textbook_loop(batch_size):
     assert model.history_["learning_rate"] == [0.05] * 5
 
 
-def test_run_with_more_batches_than_a_chunk_equals_the_textbook_loop():
-    X, y = data(rows=9 * CHUNK + 5, features=1)
+def test_run_with_more_batches_than_views_are_kept_equals_the_textbook_loop():
+    X, y = data(rows=KEPT_VIEWS + 1005, features=1)
     model = LinearRegression(
         SGD(0.001), epochs=2, batch_size=1, shuffle=False, kernel_initializer="zeros", dtype="float64"
     ).fit(X, y)

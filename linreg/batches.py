@@ -1,0 +1,158 @@
+"""The data as the loop reads them: [X, 1], y and weights, cut into batches, in an order that may change every epoch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linreg.losses import Loss, divisor, row_factor
+from linreg.precision import Precision
+
+Array = Any
+
+KEPT_VIEWS = 8192
+"""Batches whose views are made once and kept; of more, they are made as they are needed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is trained on: [X, 1], y and weights, and how they are cut into batches.
+
+    Parameters
+    ----------
+    matrix : array of shape (rows, parameters)
+        [X, 1], or X where there is no intercept.
+    target : array of shape (rows,), or (rows, 1) where `State.parameters` holds K models
+        y.
+    weight : array of shape (rows,) or None
+        Sample weights.
+    batch_size : int
+        Rows in a batch; the last batch of an epoch holds what is left.
+    kernel_size : int
+        How many of the parameters are the kernel.
+    """
+
+    matrix: Array
+    target: Array
+    weight: Array | None
+    batch_size: int
+    kernel_size: int
+
+    @property
+    def starts(self) -> Array:
+        """First row of each batch."""
+        return np.arange(0, len(self.target), self.batch_size)
+
+
+class Batches:
+    """Views of the batches of one epoch, made once and refilled when the rows are shuffled.
+
+    Parameters
+    ----------
+    problem : Problem
+        The data.
+    shuffle : bool
+        Whether each epoch has its own order; if not, the batches are views of the data themselves.
+    loss : Loss
+        Its reduction decides the factor of each row.
+    precision : Precision
+        The arithmetic of the run.
+    like : array
+        The parameters: predictions and errors get their trailing shape.
+    """
+
+    def __init__(self, problem: Problem, shuffle: bool, loss: Loss, precision: Precision, like: Array) -> None:
+        self._problem, self._loss, self._number = problem, loss, precision.number
+        self._shuffle = shuffle
+        self.matrix = np.empty_like(problem.matrix) if shuffle else problem.matrix
+        self.target = np.empty_like(problem.target) if shuffle else problem.target
+        self.weight = problem.weight
+        self.error = np.empty_like(problem.matrix, shape=(len(problem.target), *like.shape[1:]))
+        self.starts = problem.starts
+        self.ends = np.minimum(self.starts + problem.batch_size, len(problem.target))
+        self.rows = (self.ends - self.starts).astype(np.float64)
+        self._views: list[tuple[Array, ...]] | None = None
+        self._divisors: Array = None
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return len(self.starts)
+
+    def reorder(self, generator: np.random.Generator) -> None:
+        """Lay the rows out in the order of the next epoch."""
+        if not self._shuffle:
+            return
+        order = generator.permutation(len(self.target))
+        self._problem.matrix.take(order, 0, self.matrix, "clip")
+        self._problem.target.take(order, 0, self.target, "clip")
+        if self._problem.weight is not None:
+            self.weight = self._problem.weight[order]
+            self._views = self._divisors = None
+
+    def views(self, first: int, last: int) -> Iterable[tuple[Array, ...]]:
+        """Return what a step reads of the batches from `first` up to `last`.
+
+        Parameters
+        ----------
+        first, last : int
+            Batches of the epoch.
+
+        Returns
+        -------
+        iterable of tuple
+            For each batch with matrix A: `A.dot`, `A.T.dot`, y, where its errors go, and the factor of its rows in the
+            slope.
+        """
+        if self._views is None and len(self) <= KEPT_VIEWS:
+            self._views = list(self._cut(0, len(self)))
+        if self._views is not None:
+            return self._views[first:last]
+        return self._cut(first, last)
+
+    def _cut(self, first: int, last: int) -> Iterator[tuple[Array, ...]]:
+        factors: dict[int, Any] = {}
+        for start, end in zip(self.starts[first:last].tolist(), self.ends[first:last].tolist(), strict=True):
+            matrix, rows = self.matrix[start:end], end - start
+            if self.weight is None:
+                if rows not in factors:
+                    factors[rows] = row_factor(self._number, divisor(self._loss.reduction, rows))
+                factor = factors[rows]
+            else:
+                weight = self.weight[start:end]
+                factor = row_factor(self._number, divisor(self._loss.reduction, rows, weight), weight)
+                if self.error.ndim == 2:
+                    factor = factor[:, np.newaxis]
+            factor = np.asarray(self._loss.slope_factor * factor)
+            yield matrix.dot, matrix.T.dot, self.target[start:end], self.error[start:end], factor
+
+    def losses(self, first: int, last: int, constants: tuple[Any, ...]) -> Array:
+        """Return the loss of each batch from `first` up to `last`, from the errors that their steps left behind.
+
+        The errors of many rows lie in one buffer, so that the values cost next to nothing a step.
+        """
+        start, end = int(self.starts[first]), int(self.ends[last - 1])
+        values = self._loss.value(self.error[start:end], *constants)
+        if self.weight is not None:
+            weight = self.weight[start:end]
+            values = values * (weight if values.ndim == 1 else weight[:, np.newaxis])
+        sums = np.add.reduceat(values, self.starts[first:last] - start, axis=0)
+        if self._divisors is None:
+            self._divisors = self._batch_divisors()
+        divisors = self._divisors[first:last]
+        return sums / (divisors if sums.ndim == 1 else divisors[:, np.newaxis])
+
+    def _batch_divisors(self) -> Array:
+        parts = itertools.repeat(None) if self.weight is None else iter(np.split(self.weight, self.starts[1:]))
+        divisors = [divisor(self._loss.reduction, rows, next(parts)) for rows in self.rows.astype(int).tolist()]
+        # A batch whose weights sum to nothing counts as 0 (Keras' divide_no_nan): its sum is 0 already.
+        return np.array([self._number(d if d != 0 else 1) for d in divisors])
+
+    def evaluate(self, parameters: Array, constants: tuple[Any, ...]) -> Any:
+        """Return the loss at given parameters, without a penalty: the mean over batches, weighted by their rows."""
+        self.matrix.dot(parameters, self.error)
+        np.subtract(self.error, self.target, self.error)
+        return np.average(self.losses(0, len(self), constants).astype(np.float64), axis=0, weights=self.rows)

@@ -1,0 +1,209 @@
+"""One step: the state of a run, and what changes it: accumulate -> clip -> decay -> rule -> average."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linreg import optimizers
+from linreg.optimizers import Optimizer
+from linreg.precision import Precision
+from linreg.schedules import Schedule, rates_of
+
+Array = Any
+Step = Callable[["State", Array, Any, Any], None]
+
+AHEAD = 1024
+"""Steps whose learning rates are computed at once."""
+
+
+@dataclass
+class State:
+    """All that a run needs to go on bit for bit.
+
+    Parameters
+    ----------
+    parameters : array of shape (parameters,) or (parameters, K)
+        The kernel, then the bias.
+    slots : list of array
+        The state of the rule, each of the shape of the parameters.
+    letters : tuple of str
+        What each of the slots is: m, v, ...
+    learning_rate : float, Schedule or callable
+        The learning rate as callbacks may have changed it.
+    generator : numpy.random.Generator
+        Draws the order of each epoch.
+    total : array or None
+        Gradients accumulated since the last update.
+    average : array or None
+        Moving average of the parameters.
+    iterations : int
+        Batches done.
+    epoch : int
+        Epochs done.
+    fitted : array or None
+        The parameters of the fitted model: those of the last step, or their average where there is one, or what a
+        callback restored.
+    """
+
+    parameters: Array
+    slots: list[Array]
+    letters: tuple[str, ...]
+    learning_rate: Any
+    generator: np.random.Generator
+    total: Array | None = None
+    average: Array | None = None
+    iterations: int = 0
+    epoch: int = 0
+    fitted: Array | None = None
+
+    @classmethod
+    def start(
+        cls, parameters: Array, optimizer: Optimizer, precision: Precision, generator: np.random.Generator
+    ) -> State:
+        """Return the state before the first step: everything but the parameters is zero."""
+        letters = optimizer.rule(precision).state
+        return cls(
+            parameters,
+            [np.zeros_like(parameters) for _ in letters],
+            letters,
+            optimizer.learning_rate,
+            generator,
+            total=np.zeros_like(parameters) if optimizer.gradient_accumulation_steps else None,
+            average=np.zeros_like(parameters) if optimizer.use_ema else None,
+        )
+
+
+def bind_step(optimizer: Optimizer, precision: Precision, kernel_size: int) -> Step:
+    """Return `step(state, g, rate, lr)`: accumulate -> clip -> decay -> rule -> average, only those that are asked for.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The rule and what stands around it.
+    precision : Precision
+        The arithmetic of the run.
+    kernel_size : int
+        Where the kernel ends and the bias begins, since `clipnorm` treats each by itself.
+
+    Returns
+    -------
+    callable
+        Changes the state by one batch; `rate` is what the rule takes, `lr` the learning rate it came from.
+    """
+    number, cast = precision.number, precision.cast
+    rule = optimizer.rule(precision)
+    # A ufunc takes a 0-d array faster than a scalar.
+    update, constants = rule.update, tuple(map(np.asarray, rule.constants))
+
+    def follow_rule(state: State, g: Array, rate: Any, lr: Any) -> None:  # noqa: ARG001 (weight decay needs lr)
+        state.parameters, *state.slots = update(state.parameters, g, *state.slots, rate, *constants)
+
+    step: Step = follow_rule
+    if optimizer.weight_decay is not None:
+        step = _with_decay(step, cast(optimizer.weight_decay))
+    if optimizer.clipnorm:
+        step = _with_clipping(step, _clip_each(number(optimizer.clipnorm), kernel_size))
+    elif optimizer.global_clipnorm:
+        step = _with_clipping(step, _clip_all(number(optimizer.global_clipnorm)))
+    elif optimizer.clipvalue:
+        clipvalue = number(optimizer.clipvalue)
+        step = _with_clipping(step, lambda g: optimizers.clip_by_value(g, clipvalue))
+    if optimizer.gradient_accumulation_steps:
+        step = _with_accumulation(step, optimizer.gradient_accumulation_steps)
+    if optimizer.use_ema:
+        step = _with_average(step, optimizer, number)
+    return step
+
+
+def _with_decay(inner: Step, weight_decay: Any) -> Step:
+    def step(state: State, g: Array, rate: Any, lr: Any) -> None:
+        state.parameters = optimizers.decayed(state.parameters, weight_decay, lr)
+        inner(state, g, rate, lr)
+
+    return step
+
+
+def _with_clipping(inner: Step, clip: Callable[[Array], Array]) -> Step:
+    def step(state: State, g: Array, rate: Any, lr: Any) -> None:
+        inner(state, clip(g), rate, lr)
+
+    return step
+
+
+def _clip_each(clipnorm: Any, kernel_size: int) -> Callable[[Array], Array]:
+    def clip(g: Array) -> Array:
+        parts = (part for part in (g[:kernel_size], g[kernel_size:]) if len(part))
+        return np.concatenate([optimizers.clip_by_norm(part, optimizers.norm(part), clipnorm) for part in parts])
+
+    return clip
+
+
+def _clip_all(clipnorm: Any) -> Callable[[Array], Array]:
+    def clip(g: Array) -> Array:
+        return optimizers.clip_by_global_norm(g, optimizers.norm(g), clipnorm)
+
+    return clip
+
+
+def _with_accumulation(inner: Step, every: int) -> Step:
+    def step(state: State, g: Array, rate: Any, lr: Any) -> None:
+        state.total = optimizers.accumulated(state.total, g)
+        if (state.iterations + 1) % every == 0:
+            inner(state, state.total / every, rate, lr)
+            state.total = np.zeros_like(g)
+
+    return step
+
+
+def _with_average(inner: Step, optimizer: Optimizer, number: Callable[[float], Any]) -> Step:
+    every, overwrite = optimizer.gradient_accumulation_steps or 1, optimizer.ema_overwrite_frequency
+    first, later = number(0), number(optimizer.ema_momentum)
+
+    def step(state: State, g: Array, rate: Any, lr: Any) -> None:
+        inner(state, g, rate, lr)
+        updates = state.iterations // every
+        state.average = optimizers.averaged(state.average, state.parameters, later if updates else first)
+        if overwrite and (updates + 1) % overwrite == 0:
+            state.parameters = state.average
+
+    return step
+
+
+class Rates:
+    """The learning rate of each step and what the rule takes in its place, computed many steps at a time.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Knows what its rule takes.
+    precision : Precision
+        The arithmetic of the run.
+    """
+
+    def __init__(self, optimizer: Optimizer, precision: Precision) -> None:
+        self._rate = optimizer.rule(precision).rate
+        self._every = optimizer.gradient_accumulation_steps or 1
+        self._precision = precision
+        self._source: Any = None
+        self._first = self._end = 0
+        self._pairs: list[tuple[Any, Any]] = []
+
+    def pairs(self, source: Any, first: int, count: int) -> list[tuple[Any, Any]]:
+        """Return (rate, lr) of `count` steps from step `first`, with learning rates from `source`."""
+        if source is not self._source or not self._first <= first <= first + count <= self._end:
+            # A callable of the user's is asked for no more steps than are run now.
+            ahead = count if callable(source) and not isinstance(source, Schedule) else max(count, AHEAD)
+            steps = np.arange(first, first + ahead)
+            lr = rates_of(source, steps, self._precision)
+            rate = self._rate(lr, steps // self._every + 1)
+            self._source, self._first, self._end = source, first, first + ahead
+            if rate is lr and not callable(source):
+                self._pairs = [(lr[0, ...], lr[0, ...])] * ahead
+            else:
+                self._pairs = [(rate[i, ...], lr[i, ...]) for i in range(ahead)]  # 0-d arrays: faster than scalars
+        offset = first - self._first
+        return self._pairs[offset : offset + count]
