@@ -1,7 +1,7 @@
 """Linear regression by gradient descent, written by hand in plain NumPy: every number of a run can be explained.
 
 Each loss and each update rule stands in one place, as a pure function of arrays that reads like its formula: see
-`linreg.losses` and `linreg.optimizers`. `LinearRegression` trains with them as `tf.keras` would.
+`linreg.losses` and `linreg.rules`. `LinearRegression` trains with them as `tf.keras` would.
 """
 
 from linreg import callbacks, schedules

@@ -76,8 +76,8 @@ class Callback:
         )
 
 
-class CallbackList(Callback):
-    """Several callbacks as one, called in the order given.
+class CallbackList:
+    """Several callbacks, called in the order given.
 
     Parameters
     ----------
@@ -94,51 +94,23 @@ class CallbackList(Callback):
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
-                own = ", ".join(sorted(kind.__name__ for kind in Callback.__subclasses__() if kind is not CallbackList))
+                own = "EarlyStopping, ReduceLROnPlateau, TerminateOnNaN, LearningRateScheduler, or your own"
                 kind = f"{type(callback).__module__}.{type(callback).__qualname__}"
-                raise TypeError(
-                    f"callbacks must derive from linreg.callbacks.Callback ({own}, or your own), got {kind}."
-                )
+                raise TypeError(f"callbacks must derive from linreg.callbacks.Callback ({own}), got {kind}.")
+        self.watches_batches = any(callback.watches_batches for callback in self.callbacks)
 
-    def set_run(self, run: Run) -> None:
-        """Hand the run to every callback."""
+    def call(self, hook: str, *arguments: Any) -> None:
+        """Call one method of every callback.
+
+        Parameters
+        ----------
+        hook : str
+            Name of the method, for example "on_epoch_end".
+        *arguments : object
+            Its arguments.
+        """
         for callback in self.callbacks:
-            callback.set_run(run)
-
-    def on_train_begin(self, logs: Logs) -> None:
-        """Call every callback."""
-        for callback in self.callbacks:
-            callback.on_train_begin(logs)
-
-    def on_train_end(self, logs: Logs) -> None:
-        """Call every callback."""
-        for callback in self.callbacks:
-            callback.on_train_end(logs)
-
-    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
-        """Call every callback."""
-        for callback in self.callbacks:
-            callback.on_epoch_begin(epoch, logs)
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Call every callback."""
-        for callback in self.callbacks:
-            callback.on_epoch_end(epoch, logs)
-
-    def on_train_batch_begin(self, batch: int, logs: Logs) -> None:
-        """Call every callback."""
-        for callback in self.callbacks:
-            callback.on_train_batch_begin(batch, logs)
-
-    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
-        """Call every callback."""
-        for callback in self.callbacks:
-            callback.on_train_batch_end(batch, logs)
-
-    @property
-    def watches_batches(self) -> bool:
-        """Whether any callback watches batches."""
-        return any(callback.watches_batches for callback in self.callbacks)
+            getattr(callback, hook)(*arguments)
 
 
 class Monitor(Callback):

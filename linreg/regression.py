@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -13,31 +12,18 @@ from linreg import sklearn_adapter
 from linreg.batches import Batches, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, numbers, row_vector, weight_vector
-from linreg.hyperparameters import changed_params, check_count, nearest, short_repr, with_nested
+from linreg.hyperparameters import changed_params, short_repr, with_nested
 from linreg.initializers import initial_bias, initial_kernel
-from linreg.losses import LOSSES, Loss
-from linreg.optimizers import OPTIMIZERS, Optimizer
-from linreg.precision import PRECISIONS, Precision
+from linreg.losses import Loss
+from linreg.optimizers import Optimizer
 from linreg.progress import progress_bar
-from linreg.regularizers import REGULARIZERS, Regularizer
+from linreg.regularizers import Regularizer
 from linreg.seeds import generator_from
+from linreg.settings import OWNER, Settings, check, with_groups
 from linreg.steps import State
 from linreg.training import Run
 
 Array = Any
-ENGINES = ("numpy",)
-OWNER = "LinearRegression"
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """The checked and resolved parameters of an estimator: objects where the user may give names."""
-
-    optimizer: Optimizer
-    loss: Loss
-    regularizer: Regularizer | None
-    precision: Precision
-    callbacks: tuple[Callback, ...]
 
 
 class LinearRegression:
@@ -171,7 +157,7 @@ class LinearRegression:
         own = {name: getattr(self, name) for name in _PARAMETERS}
         if not deep:
             return own
-        return {**with_nested(_with_groups(own)), **own}
+        return {**with_nested(with_groups(own)), **own}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters; `optimizer__learning_rate=0.1` reaches into the optimizer, even one given by name.
@@ -195,7 +181,7 @@ class LinearRegression:
         direct = {name: value for name, value in params.items() if "__" not in name}
         own.update(changed_params(OWNER, own, direct))
         nested = {name: value for name, value in params.items() if name not in direct}
-        own.update(changed_params(OWNER, _with_groups(own), nested))
+        own.update(changed_params(OWNER, with_groups(own), nested))
         for name, value in own.items():
             setattr(self, name, value)
         return self
@@ -215,30 +201,7 @@ class LinearRegression:
         ValueError
             If a parameter is refused; the nearest known name is suggested.
         """
-        check_count(OWNER, "epochs", self.epochs)
-        check_count(OWNER, "batch_size", self.batch_size)
-        for name in ("shuffle", "fit_intercept", "warm_start"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise TypeError(f"{OWNER}: {name} must be True or False, got {getattr(self, name)!r}.")
-        if not isinstance(self.callbacks, Sequence):
-            raise TypeError(
-                f"{OWNER}: callbacks must be a sequence of linreg.callbacks.Callback, () for none, got "
-                f"{self.callbacks!r}: put a single one into brackets, [callback]."
-            )
-        if self.engine not in ENGINES:
-            raise ValueError(f"{OWNER}: unknown engine {self.engine!r}{nearest(self.engine, ENGINES)}.")
-        dtype = self.dtype if isinstance(self.dtype, str) else getattr(self.dtype, "__name__", str(self.dtype))
-        if dtype not in PRECISIONS:
-            raise ValueError(f"{OWNER}: unknown dtype {self.dtype!r}{nearest(dtype, PRECISIONS)}.")
-        return Settings(
-            _resolve("optimizer", self.optimizer, OPTIMIZERS, Optimizer),
-            _resolve("loss", self.loss, LOSSES, Loss),
-            None
-            if self.kernel_regularizer is None
-            else _resolve("kernel_regularizer", self.kernel_regularizer, REGULARIZERS, Regularizer),
-            PRECISIONS[dtype],
-            tuple(self.callbacks),
-        )
+        return check(self.get_params(deep=False))
 
     # Training.
 
@@ -504,28 +467,3 @@ _PARAMETERS = {
     for name, parameter in inspect.signature(LinearRegression.__init__).parameters.items()
     if name != "self"
 }
-_GROUPS: dict[str, dict[str, Any]] = {"optimizer": OPTIMIZERS, "loss": LOSSES, "kernel_regularizer": REGULARIZERS}
-
-
-def _with_groups(own: dict[str, Any]) -> dict[str, Any]:
-    """Replace the names of optimizer, loss and regulariser by the objects that they stand for."""
-    named = {
-        name: known[own[name].lower()]()
-        for name, known in _GROUPS.items()
-        if isinstance(own[name], str) and own[name].lower() in known
-    }
-    return {**own, **named}
-
-
-def _resolve(name: str, value: Any, known: dict[str, Any], kind: type) -> Any:
-    """Return the object that a name stands for, or the object itself."""
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, str):
-        if value.lower() not in known:
-            raise ValueError(f"{OWNER}: unknown {name} {value!r}{nearest(value, known)}.")
-        return known[value.lower()]()
-    raise TypeError(
-        f"{OWNER}: {name} must be one of {', '.join(known)} or a linreg {kind.__name__}, got {value!r} of type "
-        f"{type(value).__module__}.{type(value).__qualname__}."
-    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from linreg import optimizers
+from linreg import rules
 from linreg.optimizers import Optimizer
 from linreg.precision import Precision
 from linreg.schedules import Schedule, rates_of
@@ -111,7 +111,7 @@ def bind_step(optimizer: Optimizer, precision: Precision, kernel_size: int) -> S
         step = _with_clipping(step, _clip_all(number(optimizer.global_clipnorm)))
     elif optimizer.clipvalue:
         clipvalue = number(optimizer.clipvalue)
-        step = _with_clipping(step, lambda g: optimizers.clip_by_value(g, clipvalue))
+        step = _with_clipping(step, lambda g: rules.clip_by_value(g, clipvalue))
     if optimizer.gradient_accumulation_steps:
         step = _with_accumulation(step, optimizer.gradient_accumulation_steps)
     if optimizer.use_ema:
@@ -121,7 +121,7 @@ def bind_step(optimizer: Optimizer, precision: Precision, kernel_size: int) -> S
 
 def _with_decay(inner: Step, weight_decay: Any) -> Step:
     def step(state: State, g: Array, rate: Any, lr: Any) -> None:
-        state.parameters = optimizers.decayed(state.parameters, weight_decay, lr)
+        state.parameters = rules.decayed(state.parameters, weight_decay, lr)
         inner(state, g, rate, lr)
 
     return step
@@ -137,21 +137,21 @@ def _with_clipping(inner: Step, clip: Callable[[Array], Array]) -> Step:
 def _clip_each(clipnorm: Any, kernel_size: int) -> Callable[[Array], Array]:
     def clip(g: Array) -> Array:
         parts = (part for part in (g[:kernel_size], g[kernel_size:]) if len(part))
-        return np.concatenate([optimizers.clip_by_norm(part, optimizers.norm(part), clipnorm) for part in parts])
+        return np.concatenate([rules.clip_by_norm(part, rules.norm(part), clipnorm) for part in parts])
 
     return clip
 
 
 def _clip_all(clipnorm: Any) -> Callable[[Array], Array]:
     def clip(g: Array) -> Array:
-        return optimizers.clip_by_global_norm(g, optimizers.norm(g), clipnorm)
+        return rules.clip_by_global_norm(g, rules.norm(g), clipnorm)
 
     return clip
 
 
 def _with_accumulation(inner: Step, every: int) -> Step:
     def step(state: State, g: Array, rate: Any, lr: Any) -> None:
-        state.total = optimizers.accumulated(state.total, g)
+        state.total = rules.accumulated(state.total, g)
         if (state.iterations + 1) % every == 0:
             inner(state, state.total / every, rate, lr)
             state.total = np.zeros_like(g)
@@ -166,7 +166,7 @@ def _with_average(inner: Step, optimizer: Optimizer, number: Callable[[float], A
     def step(state: State, g: Array, rate: Any, lr: Any) -> None:
         inner(state, g, rate, lr)
         updates = state.iterations // every
-        state.average = optimizers.averaged(state.average, state.parameters, later if updates else first)
+        state.average = rules.averaged(state.average, state.parameters, later if updates else first)
         if overwrite and (updates + 1) % overwrite == 0:
             state.parameters = state.average
 

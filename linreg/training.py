@@ -119,19 +119,19 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C; the state then holds all steps that were finished, the history all epochs.
         """
-        self.callbacks.set_run(self)
+        self.callbacks.call("set_run", self)
         logs: Logs = {}
         # A diverging run overflows; that is its result, not a reason to warn.
         with _KeyboardWatch(self), np.errstate(all="ignore"):
             try:
-                self.callbacks.on_train_begin(logs)
+                self.callbacks.call("on_train_begin", logs)
                 for epoch in range(self.state.epoch, self.state.epoch + epochs):
                     logs = self._epoch(epoch)
                     if self.stop_training:
                         break
             finally:
                 self.state.fitted = self.state.parameters if self.state.average is None else self.state.average
-            self.callbacks.on_train_end(logs)
+            self.callbacks.call("on_train_end", logs)
         if self._interrupted:
             raise KeyboardInterrupt
 
@@ -141,26 +141,26 @@ class Run:
         return loss if self._penalty is None else loss + self._penalty[0](self.state.parameters[:kernel])
 
     def _epoch(self, epoch: int) -> Logs:
-        self.callbacks.on_epoch_begin(epoch, {})
+        self.callbacks.call("on_epoch_begin", epoch, {})
         batches, watched = self._batches, self.callbacks.watches_batches
         batches.reorder(self.state.generator)
         weighted_sum, rows = 0.0, 0
         for first in range(0, len(batches), 1 if watched else CHUNK):
             last = first + 1 if watched else min(first + CHUNK, len(batches))
             if watched:
-                self.callbacks.on_train_batch_begin(first, {})
+                self.callbacks.call("on_train_batch_begin", first, {})
             losses = self._chunk(first, last)
             weighted_sum = weighted_sum + batches.rows[first:last].dot(losses)
             rows = int(batches.ends[last - 1])
             if watched:
-                self.callbacks.on_train_batch_end(first, {"loss": _as_logged(weighted_sum / rows)})
+                self.callbacks.call("on_train_batch_end", first, {"loss": _as_logged(weighted_sum / rows)})
                 if self.stop_training:
                     break
         logs = {"loss": _as_logged(weighted_sum / rows), "learning_rate": self._last_learning_rate()}
         if self._validation is not None:
             logs["val_loss"] = _as_logged(self._validation_loss(self._validation))
         self.state.epoch = epoch + 1
-        self.callbacks.on_epoch_end(epoch, logs)
+        self.callbacks.call("on_epoch_end", epoch, logs)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
         return logs

@@ -1,0 +1,100 @@
+"""The parameters of the estimator: checked in words, and names among them resolved to the objects they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linreg.callbacks import Callback
+from linreg.hyperparameters import check_count, nearest
+from linreg.losses import LOSSES, Loss
+from linreg.optimizers import OPTIMIZERS, Optimizer
+from linreg.precision import PRECISIONS, Precision
+from linreg.regularizers import REGULARIZERS, Regularizer
+
+ENGINES = ("numpy",)
+OWNER = "LinearRegression"
+_GROUPS: dict[str, dict[str, Any]] = {"optimizer": OPTIMIZERS, "loss": LOSSES, "kernel_regularizer": REGULARIZERS}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked and resolved parameters of an estimator: objects where the user may give names."""
+
+    optimizer: Optimizer
+    loss: Loss
+    regularizer: Regularizer | None
+    precision: Precision
+    callbacks: tuple[Callback, ...]
+
+
+def check(parameters: Mapping[str, Any]) -> Settings:
+    """Check every parameter and resolve the names among them.
+
+    Parameters
+    ----------
+    parameters : mapping of str to object
+        The parameters of the estimator.
+
+    Returns
+    -------
+    Settings
+        Optimizer, loss, regulariser, precision and callbacks as objects.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is of the wrong type.
+    ValueError
+        If a parameter is refused; the nearest known name is suggested.
+    """
+    check_count(OWNER, "epochs", parameters["epochs"])
+    check_count(OWNER, "batch_size", parameters["batch_size"])
+    for name in ("shuffle", "fit_intercept", "warm_start"):
+        if not isinstance(parameters[name], bool | np.bool_):
+            raise TypeError(f"{OWNER}: {name} must be True or False, got {parameters[name]!r}.")
+    if not isinstance(parameters["callbacks"], Sequence):
+        raise TypeError(
+            f"{OWNER}: callbacks must be a sequence of linreg.callbacks.Callback, () for none, got "
+            f"{parameters['callbacks']!r}: put a single one into brackets, [callback]."
+        )
+    engine, dtype, penalty = parameters["engine"], parameters["dtype"], parameters["kernel_regularizer"]
+    if engine not in ENGINES:
+        raise ValueError(f"{OWNER}: unknown engine {engine!r}{nearest(engine, ENGINES)}.")
+    dtype = getattr(dtype, "__name__", str(dtype))  # numpy.float64 is as good as "float64"
+    if dtype not in PRECISIONS:
+        raise ValueError(f"{OWNER}: unknown dtype {dtype!r}{nearest(dtype, PRECISIONS)}.")
+    return Settings(
+        _resolve("optimizer", parameters["optimizer"], OPTIMIZERS, Optimizer),
+        _resolve("loss", parameters["loss"], LOSSES, Loss),
+        None if penalty is None else _resolve("kernel_regularizer", penalty, REGULARIZERS, Regularizer),
+        PRECISIONS[dtype],
+        tuple(parameters["callbacks"]),
+    )
+
+
+def with_groups(own: dict[str, Any]) -> dict[str, Any]:
+    """Replace the names of optimizer, loss and regulariser by the objects that they stand for."""
+    named = {
+        name: known[own[name].lower()]()
+        for name, known in _GROUPS.items()
+        if isinstance(own[name], str) and own[name].lower() in known
+    }
+    return {**own, **named}
+
+
+def _resolve(name: str, value: Any, known: dict[str, Any], kind: type) -> Any:
+    """Return the object that a name stands for, or the object itself."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, str):
+        if value.lower() not in known:
+            raise ValueError(f"{OWNER}: unknown {name} {value!r}{nearest(value, known)}.")
+        return known[value.lower()]()
+    raise TypeError(
+        f"{OWNER}: {name} must be one of {', '.join(known)} or a linreg {kind.__name__}, got {value!r} of type "
+        f"{type(value).__module__}.{type(value).__qualname__}."
+    )
