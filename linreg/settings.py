@@ -64,14 +64,14 @@ def check(parameters: Mapping[str, Any]) -> Settings:
     engine, dtype, penalty = parameters["engine"], parameters["dtype"], parameters["kernel_regularizer"]
     if engine not in ENGINES:
         raise ValueError(f"{OWNER}: unknown engine {engine!r}{nearest(engine, ENGINES)}.")
-    dtype = getattr(dtype, "__name__", str(dtype))  # numpy.float64 is as good as "float64"
-    if dtype not in PRECISIONS:
-        raise ValueError(f"{OWNER}: unknown dtype {dtype!r}{nearest(dtype, PRECISIONS)}.")
+    dtype_name = getattr(dtype, "__name__", str(dtype))  # numpy.float64 is as good as "float64"
+    if dtype_name not in PRECISIONS:
+        raise ValueError(f"{OWNER}: unknown dtype {dtype!r}{nearest(dtype_name, PRECISIONS)}.")
     return Settings(
         _resolve("optimizer", parameters["optimizer"], OPTIMIZERS, Optimizer),
         _resolve("loss", parameters["loss"], LOSSES, Loss),
         None if penalty is None else _resolve("kernel_regularizer", penalty, REGULARIZERS, Regularizer),
-        PRECISIONS[dtype],
+        PRECISIONS[dtype_name],
         tuple(parameters["callbacks"]),
     )
 

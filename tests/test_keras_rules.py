@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from ulp import assert_equal_bits
 
 from linreg import SGD, Adam, RMSprop
 from linreg.keras import counterpart
 from linreg.precision import FLOAT32, KERAS_FLOAT64
 from linreg.steps import Rates, State, bind_step
-from tests.ulp import assert_equal_bits
 
 STEPS = 500
 SIZE = 24

@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from ulp import assert_equal_bits, ulp_distance
 
 from linreg import L1, L1L2, L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
 from linreg.keras import counterpart, dense, train, weights
 from linreg.precision import FLOAT32
-from tests.ulp import assert_equal_bits, ulp_distance
 
 SCHEDULES = {
     "exponential": schedules.ExponentialDecay(0.1, 100, 0.9),
