@@ -9,6 +9,7 @@ from linreg.losses import Huber, MeanSquaredError
 from linreg.optimizers import SGD, Adam, RMSprop
 from linreg.regression import LinearRegression
 from linreg.regularizers import L1, L1L2, L2
+from linreg.seeds import KerasSeed
 
 __version__ = "0.1.0"
 
@@ -19,6 +20,7 @@ __all__ = [
     "SGD",
     "Adam",
     "Huber",
+    "KerasSeed",
     "LinearRegression",
     "MeanSquaredError",
     "RMSprop",

@@ -25,9 +25,9 @@ class Problem:
     Parameters
     ----------
     matrix : array of shape (rows, parameters)
-        [X, 1], or X where there is no intercept.
+        The matrix [X, 1], or X where there is no intercept.
     target : array of shape (rows,), or (rows, 1) where `State.parameters` holds K models
-        y.
+        The target y.
     weight : array of shape (rows,) or None
         Sample weights.
     batch_size : int
@@ -130,9 +130,21 @@ class Batches:
             yield matrix.dot, matrix.T.dot, self.target[start:end], self.error[start:end], factor
 
     def losses(self, first: int, last: int, constants: tuple[Any, ...]) -> Array:
-        """Return the loss of each batch from `first` up to `last`, from the errors that their steps left behind.
+        """Return the loss of each batch, from the errors that their steps left behind.
 
         The errors of many rows lie in one buffer, so that the values cost next to nothing a step.
+
+        Parameters
+        ----------
+        first, last : int
+            Batches of the epoch, from `first` up to `last`.
+        constants : tuple
+            The constants of the loss.
+
+        Returns
+        -------
+        array of shape (last - first,) or (last - first, K)
+            Losses, without a penalty.
         """
         start, end = int(self.starts[first]), int(self.ends[last - 1])
         values = self._loss.value(self.error[start:end], *constants)

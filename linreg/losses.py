@@ -69,7 +69,19 @@ def divisor(reduction: str, rows: int, sample_weight: Any = None) -> Any:
 def row_factor(number: Callable[[Any], Any], divided_by: Any, sample_weight: Any = None) -> Any:
     """Return `c`, the factor of each row in the loss of its batch: 1/divisor, times the weight of the row.
 
-    A batch whose weights sum to nothing has no loss and no slope (Keras divides with `divide_no_nan`).
+    Parameters
+    ----------
+    number : callable
+        Makes a number of the run's arithmetic.
+    divided_by : int or scalar
+        What `divisor` returned.
+    sample_weight : array of shape (rows,), optional
+        Weights of the rows.
+
+    Returns
+    -------
+    scalar or array of shape (rows,)
+        The factor. A batch whose weights sum to nothing has none: Keras divides with `divide_no_nan`.
     """
     one_row = number(1) / number(divided_by) if divided_by != 0 else number(0)
     return one_row if sample_weight is None else one_row * sample_weight

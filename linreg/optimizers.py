@@ -67,6 +67,8 @@ class Optimizer(HyperParameters):
     gradient_accumulation_steps : int, optional
         Update once every so many batches (at least 2), with the mean of their gradients. A learning rate schedule
         still counts batches; Adam's t counts updates; the average moves at every batch (all as in Keras).
+    learning_rate : float, Schedule or callable of the step
+        Step size, at least 0.
     """
 
     weight_decay: float | None = None
@@ -117,7 +119,7 @@ class SGD(Optimizer):
     nesterov : bool, default=False
         Look ahead along the velocity; without momentum it changes nothing.
     weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, \
-gradient_accumulation_steps
+gradient_accumulation_steps : optional
         See `Optimizer`.
 
     Notes
@@ -162,7 +164,7 @@ class RMSprop(Optimizer):
     centered : bool, default=False
         Divide by the root of the variance instead of the mean square.
     weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, \
-gradient_accumulation_steps
+gradient_accumulation_steps : optional
         See `Optimizer`.
 
     Notes
@@ -214,7 +216,7 @@ class Adam(Optimizer):
     amsgrad : bool, default=False
         Divide by the largest second moment so far.
     weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency, \
-gradient_accumulation_steps
+gradient_accumulation_steps : optional
         See `Optimizer`.
 
     Notes

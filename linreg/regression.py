@@ -42,8 +42,9 @@ class LinearRegression:
     shuffle : bool, default=True
         Draw a new order of the rows for every epoch. Keras, once seeded with `keras.utils.set_random_seed`, uses the
         same order in every epoch; here an int `random_state` reshuffles every epoch.
-    random_state : None, int, numpy.random.Generator or numpy.random.RandomState, default=None
-        Decides the initial kernel and the order of the epochs.
+    random_state : None, int, KerasSeed, numpy.random.Generator or numpy.random.RandomState, default=None
+        Decides the initial kernel and the order of the epochs. `KerasSeed(s)` gives both as Keras draws them after
+        `keras.utils.set_random_seed(s)`, the same order in every epoch.
     kernel_initializer : {"glorot_uniform", "zeros"} or array of shape (features,), default="glorot_uniform"
         The coefficients at the start.
     bias_initializer : {"zeros"} or float, default="zeros"

@@ -96,7 +96,7 @@ class Decay(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class ExponentialDecay(Decay):
-    """lr = initial_learning_rate * decay_rate ^ (step / decay_steps).
+    """Exponential decay: lr = initial_learning_rate * decay_rate ^ (step / decay_steps).
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class ExponentialDecay(Decay):
 
 @dataclass(frozen=True, repr=False)
 class InverseTimeDecay(Decay):
-    """lr = initial_learning_rate / (1 + decay_rate * step / decay_steps).
+    """Hyperbolic decay: lr = initial_learning_rate / (1 + decay_rate * step / decay_steps).
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class InverseTimeDecay(Decay):
 
 @dataclass(frozen=True, repr=False)
 class PolynomialDecay(Schedule):
-    """lr = (initial - end) * (1 - step / decay_steps) ^ power + end, and `end` afterwards.
+    """Polynomial decay: lr = (initial - end) * (1 - step / decay_steps) ^ power + end, and `end` afterwards.
 
     Parameters
     ----------

@@ -33,6 +33,15 @@ def not_fitted(owner: str) -> Exception:
 def check_feature_names(owner: str, given: list[str] | None, fitted: Any) -> None:
     """Compare the column names of new data with those of `fit`, in scikit-learn's words.
 
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator.
+    given : list of str or None
+        Names of the new data.
+    fitted : array of str or None
+        Names at `fit`.
+
     Raises
     ------
     ValueError

@@ -56,6 +56,8 @@ class Run:
         What to call between steps.
     history : dict of str to list
         One entry an epoch; a run that goes on appends.
+    stop_training : bool, default=False
+        Set by callbacks to end the run after this batch or epoch.
     """
 
     problem: Problem

@@ -21,7 +21,17 @@ _DATES = "turn them into numbers first, for example days since the first one"
 
 
 def column_names(X: Any) -> list[str] | None:
-    """Return the column names of a frame (pandas, polars, or anything with `columns`), None for arrays.
+    """Return the column names of a frame, None for arrays.
+
+    Parameters
+    ----------
+    X : array or frame
+        A frame of pandas or polars, or anything else with `columns`; or an array.
+
+    Returns
+    -------
+    list of str or None
+        The names, None also for a frame without text names.
 
     Raises
     ------
@@ -55,7 +65,7 @@ def feature_matrix(X: Any, dtype: Any, *, name: str = "X") -> Array:
     X : array, list or frame of shape (rows, features)
         Numbers (bool counts as 0 and 1).
     dtype : type
-        numpy.float32 or numpy.float64.
+        One of numpy.float32 and numpy.float64.
     name : str, default="X"
         What to call it in errors.
 
@@ -103,7 +113,7 @@ def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X") 
     values : array, list, series or one-column frame
         The numbers.
     dtype : type
-        numpy.float32 or numpy.float64.
+        One of numpy.float32 and numpy.float64.
     rows : int
         How many there must be.
     name : str
@@ -150,7 +160,7 @@ def weight_vector(
     sample_weight : None, number or array of shape (rows,)
         Weights; a single number weighs every row alike.
     dtype : type
-        numpy.float32 or numpy.float64.
+        One of numpy.float32 and numpy.float64.
     rows : int
         Rows of X.
     name : str, default="sample_weight"
