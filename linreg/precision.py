@@ -36,8 +36,10 @@ class Precision:
     number : callable
         Turns a hyper-parameter (a Python float, 64 bits) into this arithmetic.
     cast : callable
-        The same for the hyper-parameters that Keras sends through `ops.cast`: the learning rate, SGD's momentum, the
-        betas inside beta^t, the weight decay. It differs from `number` only in `KERAS_FLOAT64`.
+        The same for the hyper-parameters that Keras sends through `ops.cast`: SGD's momentum, the betas inside beta^t,
+        the weight decay, the strength of a penalty. It differs from `number` only in `KERAS_FLOAT64`.
+    schedules : Precision, optional
+        The arithmetic in which schedules are computed, if it is another one.
 
     Notes
     -----
@@ -49,6 +51,7 @@ class Precision:
     dtype: Any
     number: Callable[[float], Any]
     cast: Callable[[float], Any]
+    schedules: Precision | None = None
 
     def steps(self, steps: Any) -> Any:
         """Turn step counts (an array of integers) into this arithmetic."""
@@ -70,8 +73,9 @@ def _through_float32(x: float) -> np.float64:
 
 FLOAT32 = Precision(np.float32, np.float32, np.float32)
 FLOAT64 = Precision(np.float64, np.float64, np.float64)
-KERAS_FLOAT64 = Precision(np.float64, np.float64, _through_float32)
-"""What a float64 Keras model really computes with: some hyper-parameters pass through float32 on their way
-(`keras.ops.cast(0.9, "float64")` is 0.8999999761581421). Chosen only to compare with Keras bit for bit."""
+KERAS_FLOAT64 = Precision(np.float64, np.float64, _through_float32, schedules=FLOAT32)
+"""What a float64 Keras model really computes with (`keras.config.set_floatx("float64")`): some hyper-parameters pass
+through float32 on their way, `keras.ops.cast(0.9, "float64")` is 0.8999999761581421, and schedules are computed in
+float32. Chosen, by `dtype="keras_float64"`, only to compare with Keras bit for bit."""
 
-PRECISIONS = {"float32": FLOAT32, "float64": FLOAT64}
+PRECISIONS = {"float32": FLOAT32, "float64": FLOAT64, "keras_float64": KERAS_FLOAT64}

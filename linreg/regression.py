@@ -53,8 +53,9 @@ class LinearRegression:
         Whether to train an intercept.
     kernel_regularizer : {"l1", "l2"} or Regularizer, optional
         Penalty on the coefficients; it is part of the reported loss.
-    dtype : {"float32", "float64"}, default="float32"
-        Arithmetic of the training, float32 like Keras.
+    dtype : {"float32", "float64", "keras_float64"}, default="float32"
+        Arithmetic of the training, float32 like Keras; "keras_float64" is float64 with the float32 roundings of
+        hyper-parameters that a float64 Keras model has (see `linreg.precision`).
     engine : {"numpy"}, default="numpy"
         How the loop is executed.
     warm_start : bool, default=False
@@ -433,7 +434,7 @@ class LinearRegression:
             batches = Batches(problem, False, settings.loss, settings.precision, parameters)
             loss = batches.evaluate(parameters, settings.loss.constants(number))
             if settings.regularizer is not None:
-                loss = loss + settings.regularizer.bind(number)[0](parameters[: problem.kernel_size])
+                loss = loss + settings.regularizer.bind(settings.precision.cast)[0](parameters[: problem.kernel_size])
         return float(loss)
 
     def _predict(self, matrix: Array) -> Array:

@@ -61,10 +61,10 @@ def rates_of(learning_rate: Any, steps: Any, precision: Precision) -> Any:
         One learning rate a step.
     """
     if isinstance(learning_rate, Schedule):
-        return learning_rate.rates(steps, precision)
+        return learning_rate.rates(steps, precision.schedules or precision).astype(precision.dtype)
     if callable(learning_rate):
-        return np.array([precision.cast(learning_rate(int(step))) for step in steps])
-    return np.full(len(steps), precision.cast(learning_rate))
+        return np.array([precision.number(learning_rate(int(step))) for step in steps])
+    return np.full(len(steps), precision.number(learning_rate))
 
 
 @dataclass(frozen=True, repr=False)

@@ -48,8 +48,8 @@ class KerasSeed(HyperParameters):
     A second `fit` with `warm_start=True` is Keras' second `fit` of a model: it goes on from the weights, in the same
     order again. One with `warm_start=False` is a new model after the seed was set again: the same run once more.
 
-    The weights are drawn in float32, the type of a Keras model unless it is told otherwise. With `dtype="float64"` the
-    same numbers are the start; a Keras model of that type draws others. The order is the same in both.
+    The weights are drawn in float32, the type of a Keras model unless it is told otherwise. A float64 run starts from
+    the same numbers, where a Keras model of that type draws others; the order is Keras' in both.
 
     Checked with TensorFlow 2.18 and 2.21 (Keras 3.5 and 3.15), on the CPU.
     """

@@ -78,7 +78,7 @@ class Run:
         self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size)
         self._rates = Rates(self.optimizer, self.precision)
         self._constants = self.loss.constants(self.precision.number)
-        self._penalty = self.regularizer.bind(self.precision.number) if self.regularizer is not None else None
+        self._penalty = self.regularizer.bind(self.precision.cast) if self.regularizer is not None else None
         self._validation: Batches | None = None
         if self.validation is not None:
             self._validation = Batches(self.validation, False, self.loss, self.precision, self.state.parameters)

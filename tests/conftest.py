@@ -5,8 +5,11 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from keras_state import float64_by_default
 
-settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "default", deadline=None, max_examples=50, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
@@ -19,3 +22,10 @@ def keras():
     from linreg.keras import load
 
     return load()
+
+
+@pytest.fixture
+def keras_float64(keras):
+    """Keras with float64 as its default, until the test is over."""
+    with float64_by_default(keras):
+        yield keras

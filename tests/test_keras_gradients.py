@@ -4,6 +4,10 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import losses
 
 from linreg import L1, L1L2, L2, Huber, MeanSquaredError
 from linreg.batches import Batches, Problem
@@ -42,26 +46,27 @@ def value_and_gradient(loss, X, y, sample_weight, w, b, precision):
     return float(value), X.T @ slope, slope.sum(), terms
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss_and_gradient_match_gradient_tape(keras, name, weighted):
+@given(losses(), strategies.data(), st.integers(0, 2**31))
+def test_loss_and_gradient_match_gradient_tape(keras, loss, table, seed):
     import tensorflow as tf
 
-    loss = LOSSES[name]
-    for seed in range(5):
-        X, y, weights, w, b = data(seed=seed)
-        weights = weights if weighted else None
-        value, dw, db, (dw_terms, db_terms) = value_and_gradient(loss, X, y, weights, w, b, FLOAT32)
-        kernel, bias = tf.Variable(w[:, None]), tf.Variable([b])
-        with tf.GradientTape() as tape:
-            prediction = tf.matmul(X, kernel) + bias
-            theirs = counterpart(loss)(y[:, None], prediction, sample_weight=weights)
-        their_dw, their_db = tape.gradient(theirs, [kernel, bias])
-        # n roundings in the sum over rows, d in each prediction (whose error enters the slope), a few in the slope.
-        roundings = (len(y) + 4 * X.shape[1] + 8) * EPS
-        assert np.all(np.abs(dw - their_dw.numpy()[:, 0]) <= roundings * (dw_terms + np.abs(X).sum(0) * 2 / len(y)))
-        assert abs(db - their_db.numpy()[0]) <= roundings * (db_terms + 2)
-        assert abs(value - float(theirs)) <= roundings * abs(value)
+    (X, y, weights), rng = table, np.random.default_rng(seed)
+    w, b = rng.normal(size=X.shape[1]).astype(np.float32), np.float32(rng.normal())
+    value, dw, db, (dw_terms, db_terms) = value_and_gradient(loss, X, y, weights, w, b, FLOAT32)
+    kernel, bias = tf.Variable(w[:, None]), tf.Variable([b])
+    with tf.GradientTape() as tape:
+        prediction = tf.matmul(X, kernel) + bias
+        theirs = counterpart(loss)(y[:, None], prediction, sample_weight=weights)
+    their_dw, their_db = tape.gradient(theirs, [kernel, bias])
+    # n roundings in the sum over rows and a few in the slope, relative to the terms; d + 2 in each prediction, relative
+    # to its own terms, which the slope passes on. Doubled, because either side may be off.
+    factor = loss.slope_factor * row_factor(np.float64, divisor(loss.reduction, len(y), weights), weights)
+    passed_on = factor * (np.abs(X) @ np.abs(w) + np.abs(b) + np.abs(y)) * np.ones(len(y))
+    rows, digits = 2 * (len(y) + 8) * EPS, 2 * (X.shape[1] + 2) * EPS
+    assert np.all(np.abs(dw - their_dw.numpy()[:, 0]) <= rows * dw_terms + digits * (np.abs(X.T) @ passed_on))
+    assert abs(db - their_db.numpy()[0]) <= rows * db_terms + digits * passed_on.sum()
+    slope = np.abs(loss.slope(X @ w + b - y, np.float32(1), *loss.constants(np.float32)))
+    assert abs(value - float(theirs)) <= rows * abs(value) + digits * float((slope * passed_on).sum())
 
 
 @pytest.mark.parametrize("name", LOSSES)

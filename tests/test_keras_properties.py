@@ -1,33 +1,38 @@
 """Properties against live Keras, on random hyper-parameters, gradients and data."""
 
+import os
 from unittest import mock
 
+import keras_state
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from strategies import any_schedule, gradients, optimizers
 from ulp import assert_equal_bits, ulp_distance
 
 from linreg import rules
 from linreg.keras import counterpart
-from linreg.precision import FLOAT32, KERAS_FLOAT64
+from linreg.precision import FLOAT32, KERAS_FLOAT64, Precision
 from linreg.steps import State, bind_step
 
-STATE_IN_KERAS = {
-    "m": {"SGD": "momentums", "RMSprop": "_momentums", "Adam": "_momentums"},
-    "v": {"RMSprop": "_velocities", "Adam": "_velocities"},
-    "a": {"RMSprop": "_average_gradients"},
-    "v_hat": {"Adam": "_velocity_hats"},
-}
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
-def in_keras(variables):
-    return np.concatenate([np.asarray(variable) for variable in variables])
+class KerasPower(Precision):
+    """The arithmetic given, but with TensorFlow's power, which is not always the nearest number."""
+
+    def power(self, base, exponent):
+        import tensorflow as tf
+
+        return tf.pow(tf.constant(base), tf.constant(exponent)).numpy()
 
 
 def assert_steps_match_keras(keras, optimizer, precision, grads, kernel_size):
-    """Drive both with the same gradients from zero; the learning rate of each step is Keras'."""
+    """Drive both with the same gradients from zero; learning rate, powers of beta and norms are those of Keras.
+
+    Each of the three has a test of its own below.
+    """
     import tensorflow as tf
 
     size, dtype = grads.shape[1], np.dtype(precision.dtype).name
@@ -36,8 +41,9 @@ def assert_steps_match_keras(keras, optimizer, precision, grads, kernel_size):
     theirs = counterpart(optimizer)
     theirs.build(variables)
     ours = State.start(np.zeros(size, precision.dtype), optimizer, precision, np.random.default_rng(0))
-    step, rule = bind_step(optimizer, precision, kernel_size), optimizer.rule(precision)
-    every, name = optimizer.gradient_accumulation_steps or 1, type(optimizer).__name__
+    step = bind_step(optimizer, precision, kernel_size)
+    rule = optimizer.rule(KerasPower(precision.dtype, precision.number, precision.cast))
+    every = optimizer.gradient_accumulation_steps or 1
 
     def keras_norm(g):
         """Sum the squares in TensorFlow's order; the order of a sum is not imitated here."""
@@ -52,19 +58,18 @@ def assert_steps_match_keras(keras, optimizer, precision, grads, kernel_size):
             step(ours, g, rate, lr)
             ours.iterations += 1
             where = f"{optimizer!r} in {dtype}, step {i + 1}"
-            assert_equal_bits(ours.parameters, in_keras(variables), what=f"parameters of {where}")
+            assert_equal_bits(ours.parameters, keras_state.flat(variables), what=f"parameters of {where}")
             for letter, slot in zip(ours.letters, ours.slots, strict=True):
-                theirs_slot = in_keras(getattr(theirs, STATE_IN_KERAS[letter][name]))
-                assert_equal_bits(slot, theirs_slot, what=f"{letter} of {where}")
+                assert_equal_bits(slot, keras_state.slot(theirs, letter), what=f"{letter} of {where}")
             if optimizer.use_ema:
-                average = in_keras(theirs._model_variables_moving_average)
-                assert_equal_bits(ours.average, average, what=f"average of {where}")
+                assert_equal_bits(ours.average, keras_state.average(theirs), what=f"average of {where}")
             if ours.total is not None:
-                total = in_keras(theirs._accumulated_gradients)
+                total = keras_state.accumulated(theirs)
                 assert_equal_bits(ours.total, total, what=f"accumulated gradient of {where}")
 
 
 @pytest.mark.parametrize("precision", [FLOAT32, KERAS_FLOAT64], ids=["float32", "float64"])
+@settings(max_examples=5000 if THOROUGH else 50)
 @given(st.data())
 def test_every_optimizer_with_every_option_matches_eager_keras_bit_for_bit(keras, precision, draw):
     optimizer = draw.draw(optimizers())
@@ -81,6 +86,26 @@ def test_norm_matches_tensorflows_to_the_rounding_of_its_sum(keras, grads):
     theirs = float(tf.sqrt(tf.reduce_sum(tf.square(g))))
     # n squares and n - 1 sums, each rounded once on either side; the root halves the relative error and rounds once.
     assert abs(float(rules.norm(g)) - theirs) <= (len(g) + 2) * np.finfo(np.float32).eps * theirs
+
+
+@given(st.floats(0.5, 0.9999), st.lists(st.integers(1, 200), min_size=1, max_size=20))
+def test_powers_of_beta_are_within_one_ulp_of_tensorflows(keras, beta, t):
+    import tensorflow as tf
+
+    ours = FLOAT32.power(FLOAT32.cast(beta), np.array(t, np.float32))
+    theirs = tf.pow(tf.constant(beta, tf.float32), tf.constant(t, tf.float32)).numpy()
+    normal = ours >= np.finfo(np.float32).tiny  # TensorFlow flushes the others to zero
+    assert ulp_distance(ours[normal], theirs[normal]).max(initial=0) <= 1
+    event("equal to the last bit" if (ours == theirs)[normal].all() else "one ULP apart somewhere")
+
+
+def test_tensorflows_power_is_not_always_the_nearest_number(keras):
+    import tensorflow as tf
+
+    beta, t = np.float32(0.8852874298267186), np.arange(1, 200, dtype=np.float32)
+    ours = FLOAT32.power(beta, t)
+    off = ulp_distance(ours, tf.pow(tf.fill(t.shape, beta), t).numpy())
+    assert off.max() == 1
 
 
 @given(any_schedule(), st.lists(st.integers(0, 10_000), min_size=1, max_size=5))

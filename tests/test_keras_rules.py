@@ -1,5 +1,6 @@
 """The update rules against eager Keras: equal to the last bit, state arrays included."""
 
+import keras_state
 import numpy as np
 import pytest
 from ulp import assert_equal_bits
@@ -11,13 +12,6 @@ from linreg.steps import Rates, State, bind_step
 
 STEPS = 500
 SIZE = 24
-STATE_IN_KERAS = {
-    "m": {"SGD": "momentums", "RMSprop": "_momentums", "Adam": "_momentums"},
-    "v": {"RMSprop": "_velocities", "Adam": "_velocities"},
-    "a": {"RMSprop": "_average_gradients"},
-    "v_hat": {"Adam": "_velocity_hats"},
-}
-
 RULES = {
     "sgd": SGD(0.01),
     "sgd_momentum": SGD(0.01, momentum=0.9),
@@ -64,19 +58,16 @@ def run_both(keras, optimizer, precision, grads, kernel_size=None):
         ((rate, lr),) = rates.pairs(ours.learning_rate, ours.iterations, 1)
         step(ours, g, rate, lr)
         ours.iterations += 1
-        yield i, ours, np.concatenate([np.asarray(v) for v in variables]), theirs
+        yield i, ours, keras_state.flat(variables), theirs
 
 
 def assert_same_run(keras, optimizer, precision, grads):
-    name = type(optimizer).__name__
     for i, ours, parameters, theirs in run_both(keras, optimizer, precision, grads):
         assert_equal_bits(ours.parameters, parameters, what=f"parameters after step {i + 1}")
         for letter, slot in zip(optimizer.rule(precision).state, ours.slots, strict=True):
-            (variable,) = getattr(theirs, STATE_IN_KERAS[letter][name])
-            assert_equal_bits(slot, np.asarray(variable), what=f"{letter} after step {i + 1}")
+            assert_equal_bits(slot, keras_state.slot(theirs, letter), what=f"{letter} after step {i + 1}")
         if optimizer.use_ema:
-            (average,) = theirs._model_variables_moving_average
-            assert_equal_bits(ours.average, np.asarray(average), what=f"average after step {i + 1}")
+            assert_equal_bits(ours.average, keras_state.average(theirs), what=f"average after step {i + 1}")
     assert np.abs(parameters).max() > 0
 
 
@@ -92,8 +83,8 @@ def test_steps_around_the_rule_match_eager_keras_bit_for_bit(keras, rule, around
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_rule_matches_float64_keras_bit_for_bit_with_keras_roundings(keras, rule):
-    assert_same_run(keras, RULES[rule], KERAS_FLOAT64, gradients(100, SIZE, np.float64, seed=3))
+def test_rule_matches_float64_keras_bit_for_bit_with_keras_roundings(keras_float64, rule):
+    assert_same_run(keras_float64, RULES[rule], KERAS_FLOAT64, gradients(100, SIZE, np.float64, seed=3))
 
 
 @pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])

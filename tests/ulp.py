@@ -23,5 +23,12 @@ def assert_equal_bits(a, b, *, what=""):
     worst = int(np.argmax(distance))
     assert not distance.any(), (
         f"{what}: {np.count_nonzero(distance)} of {distance.size} differ, the worst by {distance.flat[worst]} ULP: "
-        f"{np.atleast_1d(a).flat[worst]!r} against {np.atleast_1d(b).flat[worst]!r}"
+        f"{np.atleast_1d(a).flat[worst]!r} against {np.atleast_1d(b).flat[worst]!r}; {histogram(distance)}"
     )
+
+
+def histogram(distance):
+    """Tell how many elements are how many ULP apart, in powers of two."""
+    bits = [int(d).bit_length() for d in np.ravel(distance)]
+    rows = [f"{2 ** (k - 1)} to {2**k - 1}: {bits.count(k)}" for k in sorted(set(bits)) if k]
+    return f"ULP histogram: 0: {bits.count(0)}, " + ", ".join(rows)
