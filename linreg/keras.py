@@ -34,6 +34,9 @@ def load() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in {"1", "true"}:
         raise ImportError("TF_USE_LEGACY_KERAS selects tf_keras 2, but linreg compares with Keras 3: unset it.")
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise ImportError(f"KERAS_BACKEND selects {backend!r}, but linreg compares with TensorFlow: unset it.")
     try:
         import tensorflow as tf
     except ImportError as error:
@@ -45,7 +48,7 @@ def load() -> Any:
     if keras.backend.backend() != "tensorflow":
         raise ImportError(
             f"Keras runs on the {keras.backend.backend()!r} backend, but linreg compares with TensorFlow: set "
-            "KERAS_BACKEND=tensorflow."
+            '"backend": "tensorflow" in Keras\' configuration file.'
         )
     return keras
 
