@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from linreg.hyperparameters import check_number, nearest
+from linreg.hyperparameters import check_count, check_number, nearest
 
 Logs = dict[str, float]
 
@@ -47,6 +47,10 @@ class Callback:
     def set_run(self, run: Run) -> None:
         """Receive the run, before it starts."""
         self.run = run
+
+    def release_run(self) -> None:
+        """Let go of the run, after it has ended: a callback outlives it and must not hold its data."""
+        self.__dict__.pop("run", None)
 
     def on_train_begin(self, logs: Logs) -> None:
         """Act once before the first epoch."""
@@ -129,6 +133,9 @@ class Monitor(Callback):
     def __init__(self, monitor: str, min_delta: float, mode: str) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{type(self).__name__}: unknown mode {mode!r}{nearest(mode, ['auto', 'min', 'max'])}.")
+        if mode == "auto" and monitor not in ("loss", "val_loss"):
+            raise ValueError(f"{type(self).__name__}: which way is {monitor!r} better? Give mode='min' or mode='max'.")
+        check_number(type(self).__name__, "min_delta", min_delta, low=-math.inf)
         self.monitor = monitor
         self.mode = mode
         self.min_delta = abs(min_delta)
@@ -191,6 +198,8 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, min_delta, mode)
+        check_count("EarlyStopping", "patience", patience, low=0)
+        check_count("EarlyStopping", "start_from_epoch", start_from_epoch, low=0)
         self.patience = patience
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
@@ -266,6 +275,9 @@ class ReduceLROnPlateau(Monitor):
     ) -> None:
         super().__init__(monitor, min_delta, mode)
         check_number("ReduceLROnPlateau", "factor", factor)
+        check_number("ReduceLROnPlateau", "min_lr", min_lr)
+        check_count("ReduceLROnPlateau", "patience", patience, low=0)
+        check_count("ReduceLROnPlateau", "cooldown", cooldown, low=0)
         if factor >= 1:
             raise ValueError(f"ReduceLROnPlateau: factor must be below 1 to reduce anything, got {factor!r}.")
         self.factor = factor

@@ -141,6 +141,12 @@ def check_count(owner: str, name: str, value: object, *, low: int = 1) -> None:
         raise ValueError(problem)
 
 
+def check_flag(owner: str, name: str, value: object) -> None:
+    """Raise unless `value` is True or False."""
+    if not isinstance(value, bool) and type(value).__name__ != "bool":
+        raise TypeError(f"{owner}: {name} must be True or False, got {value!r}.")
+
+
 def as_integer(value: object) -> int | None:
     """Return an integer of any kind as an int, None for everything else (a bool counts as nothing else)."""
     if isinstance(value, bool):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linreg import rules
-from linreg.hyperparameters import HyperParameters, check_count, check_number
+from linreg.hyperparameters import HyperParameters, check_count, check_flag, check_number
 from linreg.precision import Precision
 from linreg.schedules import Schedule
 
@@ -96,6 +96,7 @@ class Optimizer(HyperParameters):
                 check_number(owner, name, value)
         if self.gradient_accumulation_steps is not None:
             check_count(owner, "gradient_accumulation_steps", self.gradient_accumulation_steps, low=2)
+        check_flag(owner, "use_ema", self.use_ema)
         if self.use_ema:
             check_number(owner, "ema_momentum", self.ema_momentum, high=1.0)
             if self.ema_overwrite_frequency is not None:
@@ -138,6 +139,7 @@ gradient_accumulation_steps : optional
         """Check every hyper-parameter."""
         super().__post_init__()
         check_number("SGD", "momentum", self.momentum, high=1.0)
+        check_flag("SGD", "nesterov", self.nesterov)
 
     def rule(self, precision: Precision) -> Rule:
         """Return the update rule with its constants in the arithmetic of the run."""
@@ -186,6 +188,7 @@ gradient_accumulation_steps : optional
         check_number("RMSprop", "rho", self.rho, high=1.0)
         check_number("RMSprop", "momentum", self.momentum)
         check_number("RMSprop", "epsilon", self.epsilon)
+        check_flag("RMSprop", "centered", self.centered)
 
     def rule(self, precision: Precision) -> Rule:
         """Return the update rule with its constants in the arithmetic of the run."""
@@ -242,6 +245,7 @@ gradient_accumulation_steps : optional
             if getattr(self, name) == 1:
                 raise ValueError(f"Adam: {name} must be below 1, got 1: the bias correction 1 - {name}^t would be 0.")
         check_number("Adam", "epsilon", self.epsilon)
+        check_flag("Adam", "amsgrad", self.amsgrad)
 
     def rule(self, precision: Precision) -> Rule:
         """Return the update rule with its constants in the arithmetic of the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterable
 from typing import Any, Self
@@ -73,7 +74,8 @@ class LinearRegression:
         Intercept, in units of y; 0.0 without `fit_intercept`.
     history_ : dict of str to list of float
         One entry an epoch: "loss" (the mean over the epoch's batches, before each of their steps, with the penalty),
-        "learning_rate" (of the last step) and "val_loss" where validation data were given.
+        "learning_rate" (of the last step, or of the next where a callback logs it, as Keras' do), "val_loss" where
+        validation data were given, and what callbacks log; nan in epochs that have no such number.
     n_iter_ : int
         Epochs run.
     n_features_in_ : int
@@ -90,9 +92,12 @@ class LinearRegression:
     the orders live in `state_`, history and epoch numbers go on. A learning rate that was set anew on the estimator
     since the last `fit` takes the place of the one in `state_`. Keras differs in three points: the learning rate and
     the optimizer's state live in the optimizer; epochs count from 0 again unless `fit` is given `initial_epoch`; and
-    with `use_ema` Keras goes on from the average, here from the parameters that were averaged.
+    with `use_ema` Keras goes on from the average, here from the parameters that were averaged. As in Keras, callbacks
+    that count epochs (`EarlyStopping`, `ReduceLROnPlateau`) start counting anew with every `fit`.
 
     Ctrl-C during `fit` ends the run between two steps: the model keeps what it had, then KeyboardInterrupt is raised.
+    An epoch that was not finished is in the parameters, but not in `history_` and `n_iter_`; a warm start begins it
+    anew.
     A loss that diverges is no error: the model then holds nan, and `history_` shows how it got there.
 
     Examples
@@ -156,7 +161,7 @@ class LinearRegression:
         dict of str to object
             Name and value of each parameter.
         """
-        own = {name: getattr(self, name) for name in _PARAMETERS}
+        own = {name: getattr(self, name) for name in _parameters(type(self))}  # type: ignore[arg-type]
         if not deep:
             return own
         return {**with_nested(with_groups(own)), **own}
@@ -181,9 +186,9 @@ class LinearRegression:
         """
         own = self.get_params(deep=False)
         direct = {name: value for name, value in params.items() if "__" not in name}
-        own.update(changed_params(OWNER, own, direct))
+        own.update(changed_params(type(self).__name__, own, direct))
         nested = {name: value for name, value in params.items() if name not in direct}
-        own.update(changed_params(OWNER, with_groups(own), nested))
+        own.update(changed_params(type(self).__name__, with_groups(own), nested))
         for name, value in own.items():
             setattr(self, name, value)
         return self
@@ -258,7 +263,7 @@ class LinearRegression:
                 regularizer=settings.regularizer,
                 validation=validation,
                 callbacks=CallbackList((*settings.callbacks, *bar)),
-                history=self.history_ if going_on else {},
+                history={name: [*values] for name, values in self.history_.items()} if going_on else {},
             )
             try:
                 run.train(self.epochs)
@@ -404,6 +409,8 @@ class LinearRegression:
         with np.errstate(all="ignore"):
             residual = float((weight * (target - self._predict(matrix)) ** 2).sum())
             total = float((weight * (target - np.average(target, weights=weight)) ** 2).sum())
+        if np.isnan(residual):
+            return float("nan")
         if total == 0:
             return 1.0 if residual == 0 else 0.0
         return 1 - residual / total
@@ -461,11 +468,12 @@ class LinearRegression:
 
     def __repr__(self) -> str:
         """Show the parameters that differ from their defaults."""
-        return short_repr(self, _PARAMETERS)
+        return short_repr(self, _parameters(type(self)))  # type: ignore[arg-type]
 
 
-_PARAMETERS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(LinearRegression.__init__).parameters.items()
-    if name != "self"
-}
+@functools.cache
+def _parameters(kind: type) -> dict[str, Any]:
+    """Return the parameters of an estimator and their defaults, as its constructor names them."""
+    signature = inspect.signature(kind.__init__)  # type: ignore[misc]
+    named = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return {p.name: p.default for p in named if p.name != "self"}

@@ -115,9 +115,8 @@ class L1L2(Regularizer):
     l2: float = 0.0
 
     def terms(self) -> list[tuple[Callable[..., Any], Callable[..., Any], float]]:
-        """Return the penalties as (penalty, slope, strength); a strength of 0 adds none."""
-        both = [(l1_penalty, l1_slope, self.l1), (l2_penalty, l2_slope, self.l2)]
-        return [term for term in both if term[2] != 0] or both[1:]
+        """Return the penalties as (penalty, slope, strength)."""
+        return [(l1_penalty, l1_slope, self.l1), (l2_penalty, l2_slope, self.l2)]
 
 
 REGULARIZERS: dict[str, type[Regularizer]] = {"l1": L1, "l2": L2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,8 @@ from linreg.dynamics import least_squares
 from linreg.regression import LinearRegression
 
 Array = Any
-RISE = 1e-3
-"""Relative rise of the loss above its lowest value that is worth a word: above the noise of minibatches at rest."""
+SETTLED = 0.01
+"""A run has settled where it keeps 99 % of what it had gained; minibatches at rest jump by less."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,14 @@ class FitReport:
 
     @property
     def rose(self) -> bool:
-        """Whether the run ended with a loss clearly above its lowest."""
-        return self.diverged or self.history["loss"][-1] > min(self.history["loss"]) * (1 + RISE)
+        """Whether the run ended with a loss above the one it started with."""
+        return self.diverged or self.history["loss"][-1] > self.history["loss"][0]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the run kept nearly all of what its lowest loss had gained."""
+        losses = self.history["loss"]
+        return not self.diverged and losses[-1] - min(losses) <= SETTLED * (losses[0] - min(losses))
 
     def story(self) -> list[str]:
         """Say in words what the loss did and how far the model is from the optimum."""
@@ -77,8 +84,10 @@ class FitReport:
             why = "The run diverges: steps overshoot the optimum by more and more. The coefficients are worthless."
             return [rise, why]
         lowest = int(np.argmin(losses))
-        story = [f"The loss went from {losses[0]:.4g} to {losses[-1]:.4g} in {len(losses)} epochs."]
-        if self.rose:
+        story = [
+            f"The loss went from {losses[0]:.4g} to {losses[-1]:.4g} in {len(losses)} epoch{'s'[: len(losses) > 1]}."
+        ]
+        if not self.settled:
             story.append(f"It had been lower: {losses[lowest]:.4g} in epoch {lowest + 1}. It does not settle.")
         gap = self.mse - self.optimum_mse
         story.append(
@@ -89,7 +98,13 @@ class FitReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values; what is not finite becomes None, because JSON has no nan."""
-        plain: dict[str, Any] = {**vars(self), "diverged": self.diverged, "rose": self.rose, "story": self.story()}
+        plain: dict[str, Any] = {
+            **vars(self),
+            "diverged": self.diverged,
+            "rose": self.rose,
+            "settled": self.settled,
+            "story": self.story(),
+        }
         cleaned: dict[str, Any] = finite_or_none(plain)
         return cleaned
 
@@ -124,13 +139,19 @@ def fit_and_report(model: LinearRegression, X: Array, y: Array, names: list[str]
     FitReport
         The report.
     """
+    # Values near the end of float64 overflow here; the report then holds inf or nan, which is their result.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _report(model, X, y, names, scaling)
+
+
+def _report(model: LinearRegression, X: Array, y: Array, names: list[str], scaling: str | None) -> FitReport:
     fitted = None if scaling is None else scaler(scaling).fit(X)
     trained_on = X if fitted is None else fitted.transform(X)
     model.fit(trained_on, y)
     coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
     best, best_intercept = least_squares(X, y, fit_intercept=model.fit_intercept)
-    with np.errstate(all="ignore"):
-        mse = float(np.mean((model.predict(trained_on).astype(np.float64) - y) ** 2))
+    mse = float(np.mean((model.predict(trained_on).astype(np.float64) - y) ** 2))
     return FitReport(
         rows=len(y),
         coefficients=dict(zip(names, coef.tolist(), strict=True)),

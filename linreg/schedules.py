@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from linreg.hyperparameters import HyperParameters, check_count, check_number
+from linreg.hyperparameters import HyperParameters, check_count, check_flag, check_number
 from linreg.precision import FLOAT64, Precision
 
 
@@ -61,10 +61,18 @@ def rates_of(learning_rate: Any, steps: Any, precision: Precision) -> Any:
         One learning rate a step.
     """
     if isinstance(learning_rate, Schedule):
-        return learning_rate.rates(steps, precision.schedules or precision).astype(precision.dtype)
+        if precision.schedules is None:
+            return learning_rate.rates(steps, precision)
+        return np.array([precision.number(float(rate)) for rate in learning_rate.rates(steps, precision.schedules)])
     if callable(learning_rate):
-        return np.array([precision.number(learning_rate(int(step))) for step in steps])
+        return np.array([precision.number(_asked(learning_rate, int(step))) for step in steps])
     return np.full(len(steps), precision.number(learning_rate))
+
+
+def _asked(learning_rate: Callable[[int], float], step: int) -> float:
+    rate = learning_rate(step)
+    check_number(f"learning_rate={learning_rate!r}", f"the rate of step {step}", rate)
+    return rate
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,6 +88,7 @@ class Decay(Schedule):
         """Check every hyper-parameter."""
         _check(self, "initial_learning_rate", "decay_rate")
         check_number(type(self).__name__, "decay_steps", self.decay_steps, open_low=True)
+        check_flag(type(self).__name__, "staircase", self.staircase)
 
     def rates(self, steps: Any, precision: Precision) -> Any:
         """Return the learning rates of an array of steps, in the arithmetic of the run."""
@@ -165,6 +174,7 @@ class PolynomialDecay(Schedule):
     def __post_init__(self) -> None:
         """Check every hyper-parameter."""
         _check(self, "initial_learning_rate", "end_learning_rate", "power")
+        check_flag("PolynomialDecay", "cycle", self.cycle)
         check_number(type(self).__name__, "decay_steps", self.decay_steps, open_low=True)
 
     def rates(self, steps: Any, precision: Precision) -> Any:
@@ -204,6 +214,8 @@ class PiecewiseConstantDecay(Schedule):
                 "PiecewiseConstantDecay: needs one more value than boundaries, got "
                 f"{len(self.boundaries)} boundaries and {len(self.values)} values."
             )
+        for boundary in self.boundaries:
+            check_number("PiecewiseConstantDecay", "boundaries", boundary)
         if any(b <= a for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ValueError(f"PiecewiseConstantDecay: boundaries must increase, got {self.boundaries}.")
         for value in self.values:

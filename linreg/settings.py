@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from linreg.callbacks import Callback
-from linreg.hyperparameters import check_count, nearest
+from linreg.hyperparameters import check_count, check_flag, nearest
 from linreg.losses import LOSSES, Loss
 from linreg.optimizers import OPTIMIZERS, Optimizer
 from linreg.precision import PRECISIONS, Precision
@@ -54,8 +52,9 @@ def check(parameters: Mapping[str, Any]) -> Settings:
     check_count(OWNER, "epochs", parameters["epochs"])
     check_count(OWNER, "batch_size", parameters["batch_size"])
     for name in ("shuffle", "fit_intercept", "warm_start"):
-        if not isinstance(parameters[name], bool | np.bool_):
-            raise TypeError(f"{OWNER}: {name} must be True or False, got {parameters[name]!r}.")
+        check_flag(OWNER, name, parameters[name])
+    if parameters["verbose"] not in (0, 1):
+        raise ValueError(f"{OWNER}: verbose must be 0 or 1, got {parameters['verbose']!r}.")
     if not isinstance(parameters["callbacks"], Sequence):
         raise TypeError(
             f"{OWNER}: callbacks must be a sequence of linreg.callbacks.Callback, () for none, got "
@@ -81,7 +80,7 @@ def with_groups(own: dict[str, Any]) -> dict[str, Any]:
     named = {
         name: known[own[name].lower()]()
         for name, known in _GROUPS.items()
-        if isinstance(own[name], str) and own[name].lower() in known
+        if isinstance(own.get(name), str) and own[name].lower() in known
     }
     return {**own, **named}
 

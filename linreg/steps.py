@@ -17,7 +17,7 @@ Array = Any
 Step = Callable[["State", Array, Any, Any], None]
 
 AHEAD = 1024
-"""Steps whose learning rates are computed at once."""
+"""Most steps whose learning rates are computed before they are due."""
 
 
 @dataclass
@@ -195,8 +195,10 @@ class Rates:
     def pairs(self, source: Any, first: int, count: int) -> list[tuple[Any, Any]]:
         """Return (rate, lr) of `count` steps from step `first`, with learning rates from `source`."""
         if source is not self._source or not self._first <= first <= first + count <= self._end:
-            # A callable of the user's is asked for no more steps than are run now.
-            ahead = count if callable(source) and not isinstance(source, Schedule) else max(count, AHEAD)
+            # Look further ahead the longer the rate stays; a callable of the user's is asked for no step too many.
+            ahead = max(count, min(2 * len(self._pairs), AHEAD)) if source is self._source else count
+            if callable(source) and not isinstance(source, Schedule):
+                ahead = count
             steps = np.arange(first, first + ahead)
             lr = rates_of(source, steps, self._precision)
             rate = self._rate(lr, steps // self._every + 1)

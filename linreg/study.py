@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -176,8 +177,11 @@ def save(figure: Any, path: str | os.PathLike[str]) -> Path:
     try:
         figure.savefig(temporary, format=kind, dpi=150)
         temporary.replace(target)
+    except OSError as error:
+        raise OSError(f"{str(target)!r} cannot be written ({error.strerror}): choose another path.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return target
 
 

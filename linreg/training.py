@@ -7,6 +7,7 @@ for Ctrl-C, and between epochs it books the loss and calls the callbacks.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ class Run:
         if self.validation is not None:
             self._validation = Batches(self.validation, False, self.loss, self.precision, self.state.parameters)
         self._interrupted = False
+        self._last_learning_rate = math.nan
 
     @property
     def learning_rate(self) -> float:
@@ -131,9 +133,13 @@ class Run:
                     logs = self._epoch(epoch)
                     if self.stop_training:
                         break
+                self._finish()
+                self.callbacks.call("on_train_end", logs)
+            except BaseException:
+                self._finish()
+                raise
             finally:
-                self.state.fitted = self.state.parameters if self.state.average is None else self.state.average
-            self.callbacks.call("on_train_end", logs)
+                self.callbacks.call("release_run")
         if self._interrupted:
             raise KeyboardInterrupt
 
@@ -158,14 +164,19 @@ class Run:
                 self.callbacks.call("on_train_batch_end", first, {"loss": _as_logged(weighted_sum / rows)})
                 if self.stop_training:
                     break
-        logs = {"loss": _as_logged(weighted_sum / rows), "learning_rate": self._last_learning_rate()}
+        logs = {"loss": _as_logged(weighted_sum / rows), "learning_rate": self._last_learning_rate}
         if self._validation is not None:
             logs["val_loss"] = _as_logged(self._validation_loss(self._validation))
-        self.state.epoch = epoch + 1
         self.callbacks.call("on_epoch_end", epoch, logs)
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
+        self.state.epoch = epoch + 1
+        # One entry an epoch, nan where an epoch has no such number.
+        booked = len(self.history.get("loss", ()))
+        for name in {**self.history, **logs}:
+            self.history.setdefault(name, [math.nan] * booked).append(logs.get(name, math.nan))
         return logs
+
+    def _finish(self) -> None:
+        self.state.fitted = self.state.parameters if self.state.average is None else self.state.average
 
     def _chunk(self, first: int, last: int) -> Array:
         """Run the batches from `first` up to `last` of the epoch, the hot loop, and return their losses."""
@@ -184,13 +195,11 @@ class Run:
                 g[kernel] += penalty[1](w)
             step(state, g, rate, lr)
             state.iterations += 1
+        self._last_learning_rate = float(lr)
         if self._interrupted:
             raise KeyboardInterrupt
         losses = self._batches.losses(first, last, constants).astype(np.float64)
         return losses + np.array(penalties) if penalties else losses
-
-    def _last_learning_rate(self) -> float:
-        return float(self._rates.pairs(self.state.learning_rate, self.state.iterations - 1, 1)[0][1])
 
     def interrupt(self) -> None:
         """End the run with a KeyboardInterrupt as soon as the chunk that is running is finished."""

@@ -123,6 +123,11 @@ def carry(flat, u, generators, batch, rate, lr, iterations):
     by_u = (moved[:, : len(u)] - moved[:, len(u) : 2 * len(u)]) / (2 * shift_u)
     by_g = (moved[:, 2 * len(u) : -size] - moved[:, -size:]) / (2 * shift_g)
     rule_error = FEW * eps * (np.abs(after - u) + np.abs(after))[:, 0]
+    if "a" in flat.letters:
+        # Centred RMSprop divides by sqrt(v - a^2 + epsilon), a difference of nearly equal numbers where gradients agree.
+        v, a = (after[(1 + flat.letters.index(letter)) * size :][:size] for letter in "va")
+        spread = np.maximum(v - a * a, 0) + flat.optimizer.epsilon
+        rule_error[:size] += (FEW * eps * (v + a * a) * np.abs(rate * g) / 2 / spread**1.5)[:, 0]
     return after, np.concatenate([by_u @ generators, by_g * g_error[:, 0], np.diag(rule_error)], axis=1)
 
 

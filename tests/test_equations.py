@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from linreg import L1, L1L2, L2, SGD, Adam, Huber, MeanSquaredError, RMSprop, schedules
 from linreg import rules as equations
 from linreg.losses import divisor, huber, huber_slope, row_factor, squared_error, squared_error_slope
-from linreg.precision import FLOAT32, FLOAT64, KERAS_FLOAT64, Precision
+from linreg.precision import EXACT, FLOAT32, FLOAT64, KERAS_FLOAT64
 from linreg.seeds import generator_from
-
-DECIMAL = Precision(object, Decimal, Decimal)
+from linreg.steps import Rates, State, bind_step
 
 
 def test_squared_error_and_its_slope_at_known_points():
@@ -26,6 +25,10 @@ def test_huber_and_its_slope_at_known_points():
     e = np.array([-3.0, -1.0, 0.5, 2.0])
     assert huber(e, 1.0).tolist() == [2.5, 0.5, 0.125, 1.5]
     assert huber_slope(e, 2.0, 1.0).tolist() == [-2.0, -2.0, 1.0, 2.0]
+    assert huber(e, 0.5).tolist() == [1.375, 0.375, 0.125, 0.875]
+    assert huber_slope(e, 2.0, 0.5).tolist() == [-1.0, -1.0, 1.0, 1.0]
+    assert huber(e, 2.0).tolist() == [4.0, 0.5, 0.125, 2.0]
+    assert huber_slope(e, 2.0, 2.0).tolist() == [-4.0, -2.0, 1.0, 4.0]
 
 
 def test_reductions_divide_by_rows_by_nothing_and_by_the_weights():
@@ -35,7 +38,8 @@ def test_reductions_divide_by_rows_by_nothing_and_by_the_weights():
     assert divisor("mean_with_sample_weight", 2, weights) == 4
     assert divisor("mean_with_sample_weight", 2) == 2
     np.testing.assert_array_equal(row_factor(np.float64, 4, weights), [0.25, 0.75])
-    np.testing.assert_array_equal(row_factor(np.float64, 0, 0 * weights), [0.0, 0.0])
+    np.testing.assert_array_equal(row_factor(np.float64, 0, np.array([1.0, -1.0])), [0.0, 0.0])
+    assert row_factor(np.float64, 4) == 0.25
 
 
 # One step by hand, from p = 1, g = 2, with rates and constants that have short decimals.
@@ -55,13 +59,7 @@ FIRST_STEPS = {
 
 def take_step(optimizer, precision, p, g, state, t=1):
     rule = optimizer.rule(precision)
-    lr = precision.cast(optimizer.learning_rate)
-    if precision is DECIMAL:
-        b1, b2 = (DECIMAL.cast(getattr(optimizer, name, 0)) ** t for name in ("beta_1", "beta_2"))
-        rate = equations.corrected_rate(lr, b1, b2) if isinstance(optimizer, Adam) else lr
-    else:
-        rate = rule.rate(lr, np.array([t]))
-        rate = rate[0] if np.ndim(rate) else rate
+    (rate,) = rule.rate(schedules.rates_of(optimizer.learning_rate, [t - 1], precision), np.array([t]))
     return rule.update(p, g, *state, rate, *rule.constants)
 
 
@@ -71,6 +69,184 @@ def test_first_step_equals_the_one_by_hand(name):
     state = [np.zeros(1) for _ in optimizer.rule(FLOAT64).state]
     result = take_step(optimizer, FLOAT64, np.array([1.0]), np.array([2.0]), state)
     np.testing.assert_allclose([float(part[0]) for part in result], expected, rtol=1e-15)
+
+
+# Every default, as Keras documents it.
+AROUND = {
+    "weight_decay": None,
+    "clipnorm": None,
+    "clipvalue": None,
+    "global_clipnorm": None,
+    "use_ema": False,
+    "ema_momentum": 0.99,
+    "ema_overwrite_frequency": None,
+    "gradient_accumulation_steps": None,
+}
+RMSPROP = {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False}
+ADAM = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False}
+DEFAULTS = {
+    SGD: {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False, **AROUND},
+    RMSprop: {**RMSPROP, **AROUND},
+    Adam: {**ADAM, **AROUND},
+    MeanSquaredError: {"reduction": "sum_over_batch_size"},
+    Huber: {"delta": 1.0, "reduction": "sum_over_batch_size"},
+    L1: {"l1": 0.01},
+    L2: {"l2": 0.01},
+    L1L2: {"l1": 0.0, "l2": 0.0},
+}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_defaults_are_those_of_keras(kind):
+    assert kind().get_params() == DEFAULTS[kind]
+
+
+# Which numbers a hyper-parameter may be, in the words of the error; other arguments that are needed beside it.
+SHARE, POSITIVE, ANY = "at least 0 and at most 1", "above 0", "at least 0"
+AROUND_BOUNDS = dict.fromkeys(("learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm"), ANY)
+BOUNDS = [
+    *((SGD, {}, name, bound) for name, bound in {**AROUND_BOUNDS, "momentum": SHARE}.items()),
+    (SGD, {"use_ema": True}, "ema_momentum", SHARE),
+    (RMSprop, {}, "rho", SHARE),
+    (RMSprop, {}, "momentum", ANY),
+    (RMSprop, {}, "epsilon", ANY),
+    (Adam, {}, "learning_rate", ANY),
+    (Adam, {}, "beta_1", SHARE),
+    (Adam, {}, "beta_2", SHARE),
+    (Adam, {}, "epsilon", ANY),
+    (Huber, {}, "delta", POSITIVE),
+    (L1, {}, "l1", ANY),
+    (L2, {}, "l2", ANY),
+    (L1L2, {}, "l1", ANY),
+    (L1L2, {}, "l2", ANY),
+]
+DECAY = {"initial_learning_rate": 0.1, "decay_steps": 5}
+RESTARTS = {"initial_learning_rate": 0.1, "first_decay_steps": 5}
+for kind, others in {
+    schedules.ExponentialDecay: {**DECAY, "decay_rate": 0.5},
+    schedules.InverseTimeDecay: {**DECAY, "decay_rate": 0.5},
+    schedules.PolynomialDecay: {**DECAY, "end_learning_rate": 0.01, "power": 2.0},
+    schedules.CosineDecay: {**DECAY, "alpha": 0.1, "warmup_target": 0.2},
+    schedules.CosineDecayRestarts: {**RESTARTS, "m_mul": 0.5, "alpha": 0.1},
+}.items():
+    BOUNDS += [(kind, others, name, POSITIVE if "steps" in name else ANY) for name in others]
+BOUNDS.append((schedules.CosineDecayRestarts, RESTARTS, "t_mul", "at least 1"))
+
+
+@pytest.mark.parametrize(("kind", "others", "name", "bound"), BOUNDS, ids=lambda x: getattr(x, "__name__", str(x)))
+def test_a_number_is_refused_exactly_where_it_makes_no_sense(kind, others, name, bound):
+    low = 1.0 if bound.startswith("at least 1") else 0.0
+    outside = [np.nan, np.inf, low - 0.001, *([1.001] if bound == SHARE else []), *([0.0] if bound == POSITIVE else [])]
+    for value in outside:
+        with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole message is compared)
+            kind(**{**others, name: value})
+        assert str(error.value) == f"{kind.__name__}: {name} must be a finite number {bound}, got {value!r}."
+    inside = [0.5 + low / 2, *([low] if bound != POSITIVE else []), *([2.0] if bound != SHARE else [])]
+    for value in [*inside, *([1.0] if bound == SHARE and not name.startswith("beta") else [])]:
+        assert getattr(kind(**{**others, name: value}), name) == value
+
+
+REFUSED = {
+    "no_correction_1": (
+        Adam,
+        {"beta_1": 1},
+        "Adam: beta_1 must be below 1, got 1: the bias correction 1 - beta_1^t would be 0.",
+    ),
+    "no_correction_2": (
+        Adam,
+        {"beta_2": 1},
+        "Adam: beta_2 must be below 1, got 1: the bias correction 1 - beta_2^t would be 0.",
+    ),
+    "clips": (
+        SGD,
+        {"clipnorm": 1, "global_clipnorm": 2},
+        "SGD: only one of clipnorm, clipvalue, global_clipnorm can be set, got {'clipnorm': 1, 'global_clipnorm': 2}.",
+    ),
+    "accumulation": (
+        SGD,
+        {"gradient_accumulation_steps": 1},
+        "SGD: gradient_accumulation_steps must be an integer of at least 2, got 1.",
+    ),
+    "overwriting": (
+        SGD,
+        {"use_ema": True, "ema_overwrite_frequency": 0},
+        "SGD: ema_overwrite_frequency must be an integer of at least 1, got 0.",
+    ),
+    "reduction": (
+        Huber,
+        {"reduction": "mean"},
+        "Huber: unknown reduction 'mean'. Known: mean_with_sample_weight, sum, sum_over_batch_size.",
+    ),
+    "reduction_mistyped": (
+        MeanSquaredError,
+        {"reduction": "sums"},
+        (
+            "MeanSquaredError: unknown reduction 'sums'; did you mean 'sum'? "
+            "Known: mean_with_sample_weight, sum, sum_over_batch_size."
+        ),
+    ),
+    "pieces": (
+        schedules.PiecewiseConstantDecay,
+        {"boundaries": [1, 2], "values": [0.5, 0.25]},
+        "PiecewiseConstantDecay: needs one more value than boundaries, got 2 boundaries and 2 values.",
+    ),
+    "pieces_falling": (
+        schedules.PiecewiseConstantDecay,
+        {"boundaries": [2, 2], "values": [0.5, 0.25, 0.125]},
+        "PiecewiseConstantDecay: boundaries must increase, got (2, 2).",
+    ),
+    "pieces_negative": (
+        schedules.PiecewiseConstantDecay,
+        {"boundaries": [2], "values": [0.5, -0.25]},
+        "PiecewiseConstantDecay: values must be a finite number at least 0, got -0.25.",
+    ),
+    "pieces_before_0": (
+        schedules.PiecewiseConstantDecay,
+        {"boundaries": [-1], "values": [0.5, 0.25]},
+        "PiecewiseConstantDecay: boundaries must be a finite number at least 0, got -1.",
+    ),
+    "warm_up": (
+        schedules.CosineDecay,
+        {**DECAY, "warmup_steps": -1},
+        "CosineDecay: warmup_steps must be an integer of at least 0, got -1.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_together_is_refused_in_words(name):
+    kind, settings, message = REFUSED[name]
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole message is compared)
+        kind(**settings)
+    assert str(error.value) == message
+
+
+FLAGS = {
+    "use_ema": (SGD, {}),
+    "nesterov": (SGD, {}),
+    "centered": (RMSprop, {}),
+    "amsgrad": (Adam, {}),
+    "staircase": (schedules.ExponentialDecay, {**DECAY, "decay_rate": 0.5}),
+    "cycle": (schedules.PolynomialDecay, DECAY),
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_a_flag_is_true_or_false_and_nothing_else(name):
+    kind, others = FLAGS[name]
+    with pytest.raises(TypeError) as error:
+        kind(**others, **{name: 1})
+    assert str(error.value) == f"{kind.__name__}: {name} must be True or False, got 1."
+    assert [getattr(kind(**others, **{name: flag}), name) for flag in (True, False)] == [True, False]
+
+
+def test_the_edges_of_what_fits_together_are_accepted():
+    assert SGD(gradient_accumulation_steps=2, use_ema=True, ema_overwrite_frequency=1).ema_overwrite_frequency == 1
+    assert SGD(ema_momentum=2.0, ema_overwrite_frequency=0).use_ema is False  # not read, so not checked, as in Keras
+    no_warm_up = schedules.CosineDecay(0.5, 4, warmup_target=2.0, warmup_steps=0)
+    assert (no_warm_up(0), no_warm_up(2)) == (2.0, pytest.approx(1.0))
+    pieces = schedules.PiecewiseConstantDecay([2, 3], [0.5, 0.25, 0.125])
+    assert (pieces.boundaries, pieces.values) == ((2, 3), (0.5, 0.25, 0.125))
 
 
 ALL_RULES = [
@@ -98,10 +274,95 @@ def test_rule_in_50_digits_is_what_float64_rounds(optimizer):
             g = rng.normal(size=6)
             p, *state = take_step(optimizer, FLOAT64, p, g, state, t)
             exact_g = np.array([Decimal(x) for x in g], dtype=object)
-            exact_p, *exact_state = take_step(optimizer, DECIMAL, exact_p, exact_g, exact_state, t)
+            exact_p, *exact_state = take_step(optimizer, EXACT, exact_p, exact_g, exact_state, t)
     assert all(isinstance(x, Decimal) for x in exact_p)
     assert len(exact_p[0].as_tuple().digits) > 40
     np.testing.assert_allclose(p, exact_p.astype(float), rtol=1e-12, atol=1e-14)
+
+
+LETTERS = {
+    "sgd": (),
+    "momentum": ("m",),
+    "nesterov": ("m",),
+    "rmsprop": ("v",),
+    "centered": ("v", "a"),
+    "rmsprop_momentum": ("v", "m"),
+    "both": ("v", "a", "m"),
+    "adam": ("m", "v"),
+    "amsgrad": ("m", "v", "v_hat"),
+}
+
+
+@pytest.mark.parametrize("name", LETTERS)
+def test_the_state_before_the_first_step_is_zero_and_has_the_papers_letters(name):
+    optimizer = FIRST_STEPS[name][0].set_params(use_ema=True, gradient_accumulation_steps=2)
+    p = np.ones((3, 2), np.float32)
+    state = State.start(p, optimizer, FLOAT32, np.random.default_rng(0))
+    assert state.letters == LETTERS[name]
+    for array in (*state.slots, state.total, state.average):
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, np.zeros((3, 2)))
+    assert len(state.slots) == len(state.letters)
+    assert state.parameters is p
+    bare = State.start(p, FIRST_STEPS[name][0], FLOAT32, np.random.default_rng(0))
+    assert bare.total is bare.average is None
+
+
+def discounted_sums(x, share):
+    """For each t the sum over i <= t of share^(t - i) x_i, term by term."""
+    return np.array([sum(share ** (t - i) * x[i] for i in range(t + 1)) for t in range(len(x))])
+
+
+def steps_by_definition(optimizer, lr, g):
+    """Every step of a rule from all gradients so far, without a state: sums instead of recursions."""
+    if isinstance(optimizer, SGD):
+        m = -discounted_sums(lr * g, optimizer.momentum)
+        return optimizer.momentum * m - lr * g if optimizer.nesterov else m
+    if isinstance(optimizer, RMSprop):
+        mean_square, mean = ((1 - optimizer.rho) * discounted_sums(x, optimizer.rho) for x in (g * g, g))
+        variance = mean_square - mean**2 if optimizer.centered else mean_square
+        return discounted_sums(-lr * g / np.sqrt(variance + optimizer.epsilon), optimizer.momentum)
+    # The bias correction of a moment is what makes it a weighted mean. Epsilon is the paper's epsilon hat.
+    weights_1, weights_2 = (discounted_sums(np.ones_like(lr), beta) for beta in (optimizer.beta_1, optimizer.beta_2))
+    m_hat = discounted_sums(g, optimizer.beta_1) / weights_1
+    sums = discounted_sums(g * g, optimizer.beta_2)
+    v_hat = (np.maximum.accumulate(sums) if optimizer.amsgrad else sums) / weights_2
+    return -lr * m_hat / (np.sqrt(v_hat) + optimizer.epsilon / np.sqrt((1 - optimizer.beta_2) * weights_2))
+
+
+BY_DEFINITION = {
+    "sgd": SGD(),
+    "momentum": SGD(momentum=0.9),
+    "nesterov": SGD(momentum=0.9, nesterov=True),
+    "rmsprop": RMSprop(),
+    "centered": RMSprop(centered=True),
+    "rmsprop_momentum": RMSprop(momentum=0.8),
+    "both": RMSprop(momentum=0.8, centered=True),
+    "adam": Adam(),
+    "amsgrad": Adam(amsgrad=True),
+}
+
+
+@pytest.mark.parametrize("name", BY_DEFINITION)
+def test_rule_equals_its_definition_as_sums_over_all_gradients(name):
+    # Parameters from 0, gradients of 1e-8 to 1e2 that shrink, a rate that changes: all that hides a misplaced epsilon,
+    # a maximum, or a rate outside the velocity.
+    steps, rng = 30, np.random.default_rng(0)
+    g = 10.0 ** np.linspace(-8, 2, 21) * rng.normal(size=(steps, 21)) * 0.9 ** np.arange(steps)[:, np.newaxis]
+    lr = 0.1 / (1 + np.arange(steps)[:, np.newaxis] % 7)
+    optimizer = BY_DEFINITION[name].set_params(learning_rate=lambda step: lr[step, 0])
+    state = State.start(np.zeros(21), optimizer, FLOAT64, rng)
+    step, rates = bind_step(optimizer, FLOAT64, 20), Rates(optimizer, FLOAT64)
+    taken = steps_by_definition(optimizer, lr, g)
+    # A dozen roundings a step and term, and 1 - beta_2^t loses 1 / (1 - beta_2) of them.
+    tolerance = (12 * steps + 1 / (1 - getattr(optimizer, "beta_2", 0.0))) * np.finfo(float).eps
+    for t in range(steps):
+        ((rate, used),) = rates.pairs(optimizer.learning_rate, t, 1)
+        step(state, g[t], rate, used)
+        state.iterations += 1
+        far = np.abs(state.parameters - taken[: t + 1].sum(0))
+        assert np.all(far <= tolerance * np.abs(taken[: t + 1]).sum(0)), f"{name}, step {t + 1}"
+    assert np.all(state.parameters != 0)
 
 
 @pytest.mark.parametrize("loss", [MeanSquaredError(), Huber(0.5)], ids=repr)
@@ -197,7 +458,12 @@ def test_around_the_rule_equations_at_known_points():
     assert equations.clip_by_value(g, 3.5).tolist() == [3.0, -3.5]
     np.testing.assert_allclose(equations.clip_by_norm(g, 5.0, 1.0), [0.6, -0.8])
     assert equations.clip_by_norm(g, 5.0, 10.0).tolist() == [3.0, -4.0]
+    assert equations.norm(np.array([[3.0, 5.0], [4.0, 12.0]])).tolist() == [5.0, 13.0]
+    np.testing.assert_allclose(equations.clip_by_norm(g, 5.0, 2.5), [1.5, -2.0])
     np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 1.0), [0.6, -0.8])
+    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 2.5), [1.5, -2.0])
+    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 10.0), [3.0, -4.0])
+    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 5.5), [3.0, -4.0])
     with np.errstate(invalid="ignore"):
         assert np.isnan(equations.clip_by_global_norm(g, np.float64(np.inf), 1.0)).all()
     assert equations.decayed(g, 0.5, 0.1).tolist() == [2.85, -3.8]
@@ -212,6 +478,8 @@ def test_around_the_rule_equations_at_known_points():
         (L2(0.5), 5.0, [-1.0, 0.0, 3.0]),
         (L1L2(0.5, 0.5), 7.0, [-1.5, 0.0, 3.5]),
         (L1L2(), 0.0, [0.0, 0.0, 0.0]),
+        (L1L2(1.0, 0.5), 9.0, [-2.0, 0.0, 4.0]),
+        (L1L2(0.5, 1.0), 12.0, [-2.5, 0.0, 6.5]),
     ],
     ids=repr,
 )
@@ -220,6 +488,7 @@ def test_penalties_at_known_points(regularizer, penalty, slope):
     penalty_of, slope_of = regularizer.bind(np.float64)
     assert penalty_of(w) == penalty
     assert slope_of(w).tolist() == slope
+    assert penalty_of(np.column_stack([w, 0 * w])).tolist() == [penalty, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -235,6 +504,28 @@ def test_penalties_at_known_points(regularizer, penalty, slope):
         (schedules.CosineDecay(0.0, 4, warmup_target=1.0, warmup_steps=2), {0: 0.0, 1: 0.5, 2: 1.0, 4: 0.5, 6: 0.0}),
         (schedules.CosineDecayRestarts(1.0, 4, t_mul=1.0, m_mul=0.5), {0: 1.0, 2: 0.5, 4: 0.5, 6: 0.25}),
         (schedules.CosineDecayRestarts(1.0, 4, m_mul=0.5), {0: 1.0, 2: 0.5, 8: 0.25}),
+        (schedules.ExponentialDecay(2.0, 2, 0.25), {0: 2.0, 1: 1.0, 4: 0.125}),
+        (schedules.InverseTimeDecay(1.0, 2, 1.0, staircase=True), {0: 1.0, 1: 1.0, 2: 0.5, 3: 0.5, 6: 0.25}),
+        (schedules.InverseTimeDecay(2.0, 2, 3.0), {0: 2.0, 2: 0.5}),
+        (schedules.PolynomialDecay(1.25, 4, 0.25, power=2.0), {0: 1.25, 1: 0.8125, 2: 0.5, 4: 0.25, 9: 0.25}),
+        (schedules.PolynomialDecay(1.25, 4, 0.25, cycle=True), {0: 1.25, 1: 1.0, 4: 0.25, 5: 0.625, 8: 0.25, 9: 0.5}),
+        (schedules.CosineDecay(2.0, 4, alpha=0.25), {0: 2.0, 2: 1.25, 4: 0.5, 9: 0.5}),
+        (
+            schedules.CosineDecay(0.5, 4, alpha=0.25, warmup_target=2.0, warmup_steps=3),
+            {0: 0.5, 1: 1.0, 2: 1.5, 3: 2.0, 5: 1.25, 7: 0.5, 9: 0.5},
+        ),
+        (
+            schedules.CosineDecayRestarts(2.0, 4, t_mul=1.0, m_mul=0.5, alpha=0.25),
+            {0: 2.0, 2: 1.25, 4: 1.25, 6: 0.875, 8: 0.875, 10: 0.6875},
+        ),
+        (  # periods of 4, 12 and 36 steps, the second from step 4, the third from step 16
+            schedules.CosineDecayRestarts(2.0, 4, t_mul=3.0, m_mul=0.5, alpha=0.25),
+            {0: 2.0, 2: 1.25, 10: 0.875, 34: 0.6875},
+        ),
+        (  # periods of 6, 12 and 24 steps; thirds and sixths of them, where the cosine is -1/2 or 1/2
+            schedules.CosineDecayRestarts(1.0, 6, m_mul=0.5),
+            {4: 0.25, 10: 0.375, 14: 0.125, 26: 0.1875, 34: 0.0625},
+        ),
     ],
     ids=repr,
 )

@@ -5,16 +5,24 @@ Exit code 0: all is well; 1: something was found; 2: it could not be done.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-FOUND, FAILED, STOPPED = 1, 2, 130
+FOUND, FAILED, STOPPED, PIPE_CLOSED = 1, 2, 130, 141
 
 
 def main() -> None:
     """Run the command line of `linreg` and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has had enough of it; nothing more may be written, not even at the end of Python.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = PIPE_CLOSED
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -45,6 +53,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(f"{error.format_message()} See: linreg --help")
     except (typer.Abort, KeyboardInterrupt):
         code = STOPPED
+    except BrokenPipeError:
+        raise
     except (ImportError, OSError, TypeError, ValueError) as error:
         return _fail(str(error))
     if code == STOPPED:

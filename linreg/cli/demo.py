@@ -24,6 +24,7 @@ def demo(
     """
     console = output.console()
     known = experiments.known_experiments()
+    experiments.check_folder(out)
     why_not = ""
     if with_keras:
         if not as_json:
@@ -46,25 +47,18 @@ def demo(
         rows = [finite_or_none(dataclasses.asdict(outcome)) for outcome in outcomes]
         output.print_json({"outcomes": rows, "keras": why_not or "ran", "pictures": [str(path) for path in pictures]})
         return FOUND if disagree else 0
+    columns = ("", "run", "loss, NumPy", "loss, tf.keras", "agreement")
+    rows = [
+        (outcome.experiment, outcome.run, f"{outcome.loss:.6g}", output.number(outcome.keras_loss), outcome.agreement)
+        for outcome in outcomes
+    ]
+    title = "Loss after 100 epochs, and how far the weights of the two libraries are apart"
+    console.print()
+    console.print(output.table(title, columns, rows, numbers=(0, 2, 3)))
     for number, experiment in enumerate(known, start=1):
-        rows = [
-            (
-                outcome.run,
-                output.number(outcome.loss),
-                output.number(outcome.keras_loss) or "-",
-                outcome.agreement,
-                ", ".join(f"{value:.4g}" for value in outcome.coef),
-                f"{outcome.intercept:.4g}",
-            )
-            for outcome in outcomes
-            if outcome.experiment == number
-        ]
-        columns = ("run", "loss, NumPy", "loss, tf.keras", "agreement", "coefficients", "intercept")
-        console.print()
-        console.print(output.table(f"{number}. {experiment.title}", columns, rows, numbers=(1, 2, 5)))
+        console.print(f"\n{number}. {experiment.title}", markup=False, style="bold")
         console.print(experiment.lesson, markup=False)
     console.print()
-    console.print("Losses are those after 100 epochs; coefficients are in the units of the data before scaling.")
     if why_not:
         console.print(f"The column of tf.keras is empty: {why_not}", markup=False)
     for path in pictures:

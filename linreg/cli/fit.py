@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,7 +83,12 @@ def _draw(report: FitReport, title: str, path: Path) -> None:
 def _show(report: FitReport, model: LinearRegression, file: str, target: str, scale: str) -> None:
     settings = model.settings()
     console = output.console()
-    trained: list[Any] = [settings.optimizer, settings.loss, f"{model.epochs} epochs", f"batches of {model.batch_size}"]
+    trained: list[Any] = [
+        settings.optimizer,
+        settings.loss,
+        f"{model.epochs} epoch{'s'[: model.epochs > 1]}",
+        f"batches of {model.batch_size}",
+    ]
     if scale != "none":
         trained.append(f"{scale} scaling")
     console.print(
@@ -101,5 +107,5 @@ def _show(report: FitReport, model: LinearRegression, file: str, target: str, sc
     for sentence in report.story():
         console.print(sentence, markup=False)
     if report.diverged and scale == "none":
-        again = output.printable(f"linreg fit {file} --target {target} --scale standard")
-        console.print(f"To try next: {again}", markup=False)
+        again = shlex.join(["linreg", "fit", file, "--target", target, "--scale", "standard"])
+        console.print(f"To try next: {output.printable(again)}", markup=False)

@@ -21,7 +21,14 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 def console() -> Console:
     """Return a console on stdout; where that is no terminal, lines are as long as they need to be."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 120)
+    terminal = sys.stdout.isatty()
+    return _Console(highlight=False, soft_wrap=not terminal, width=None if terminal else 120)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line to end quietly; Rich would exit with 1, which means that something was found."""
+        raise BrokenPipeError
 
 
 def print_json(value: Any) -> None:
@@ -52,7 +59,7 @@ def table(
     """
     made = Table(title=Text(title), title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        made.add_column(Text(column), justify="right" if i in numbers else "left", overflow="fold")
+        made.add_column(Text(column), justify="right" if i in numbers else "left", no_wrap=i in numbers)
     for row in rows:
         made.add_row(*(Text(printable(str(cell))) for cell in row))
     return made

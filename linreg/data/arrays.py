@@ -413,7 +413,7 @@ def _finite(array: Array, dtype: Any, name: str, names: list[str] | None) -> Arr
     def first(bad: Array) -> str:
         place = tuple(int(index) for index in np.argwhere(bad)[0])
         column = f" (column {names[place[1]]!r})" if names else ""
-        return f"the first in {_where(place)}{column}"
+        return f"the first in {_where(place)}{column}, counted from 0"
 
     missing = np.isnan(cast)
     if missing.any():
