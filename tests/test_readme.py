@@ -1,0 +1,54 @@
+"""What the README shows is what happens."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from linreg import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_continuous_integration_runs_the_second_command_to_the_letter():
+    _, second = blocks("sh")
+    assert second.count("\n") == 1
+    assert second.strip() in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_both_commands_are_one_line_each_and_name_extras_that_exist():
+    first, _ = blocks("sh")
+    assert first.count("\n") == 1
+    extras = re.search(r'"\.\[(.*?)\]"', first).group(1).split(",")
+    setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    assert all(f"\n{extra} =\n" in setup for extra in extras)
+
+
+def test_the_python_example_prints_what_it_says():
+    (example,) = blocks("python")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(example, "README.md", "exec"), {})  # noqa: S102 (our own text)
+    said = re.findall(r"^print\(.*#\s*(.*)$", example, flags=re.MULTILINE)
+    assert printed.getvalue().splitlines() == said
+    assert len(said) == 2
+
+
+def test_the_shown_output_of_fit_is_what_it_prints(capsys):
+    (shown,) = blocks("text")
+    assert cli.run(["fit", "longley", "--target", "total_employment"]) == cli.FOUND
+    out = capsys.readouterr().out
+    for line in filter(None, map(str.strip, shown.splitlines())):
+        assert line in out
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)#]+)", README))))
+def test_every_link_leads_somewhere(link):
+    assert (ROOT / link).is_file()
