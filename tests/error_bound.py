@@ -124,7 +124,7 @@ def carry(flat, u, generators, batch, rate, lr, iterations):
     by_g = (moved[:, 2 * len(u) : -size] - moved[:, -size:]) / (2 * shift_g)
     rule_error = FEW * eps * (np.abs(after - u) + np.abs(after))[:, 0]
     if "a" in flat.letters:
-        # Centred RMSprop divides by sqrt(v - a^2 + epsilon), a difference of nearly equal numbers where gradients agree.
+        # Centred RMSprop divides by the root of v - a^2, a difference of nearly equal numbers where gradients agree.
         v, a = (after[(1 + flat.letters.index(letter)) * size :][:size] for letter in "va")
         spread = np.maximum(v - a * a, 0) + flat.optimizer.epsilon
         rule_error[:size] += (FEW * eps * (v + a * a) * np.abs(rate * g) / 2 / spread**1.5)[:, 0]
