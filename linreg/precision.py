@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -80,21 +79,8 @@ def _through_float32(x: float) -> np.float64:
     return np.float64(_float32(x))
 
 
-class Exact(Precision):
-    """Arithmetic of `decimal.Decimal`, to as many digits as the decimal context says; schedules in float64."""
-
-    def steps(self, steps: Any) -> Any:
-        """Turn step counts (an array of integers) into decimals."""
-        return np.array([Decimal(int(step)) for step in np.ravel(steps)], dtype=object).reshape(np.shape(steps))
-
-    def power(self, base: Any, exponent: Any) -> Any:
-        """Return base ** exponent."""
-        return np.power(base, exponent)
-
-
 FLOAT32 = Precision(np.float32, _float32, _float32)
 FLOAT64 = Precision(np.float64, np.float64, np.float64)
-EXACT = Exact(object, Decimal, Decimal, schedules=FLOAT64)
 KERAS_FLOAT64 = Precision(np.float64, np.float64, _through_float32, schedules=FLOAT32)
 """What a float64 Keras model really computes with (`keras.config.set_floatx("float64")`): some hyper-parameters pass
 through float32 on their way, `keras.ops.cast(0.9, "float64")` is 0.8999999761581421, and schedules are computed in

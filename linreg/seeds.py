@@ -6,7 +6,6 @@ Numbers: As Easy as 1, 2, 3", SC'11), which turns a counter into four random 32-
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +97,8 @@ class KerasGenerator:
             The weights, float32.
         """
         # The layer draws a seed of its own from Python's generator; TensorFlow scrambles it to a key and a counter.
+        import random  # the standard library's, in the one place that needs it
+
         layer_seed = random.Random(self._seed).randint(1, 10**9)  # noqa: S311 (Keras' choice; nothing here is secret)
         scrambled = philox((0x3EC8F720, 0x02461E29), np.array([layer_seed, 0, 0, 0], np.uint64)).tolist()
         words = random_words(scrambled[:2], scrambled[2:], size)

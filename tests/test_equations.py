@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from linreg import L1, L1L2, L2, SGD, Adam, Huber, MeanSquaredError, RMSprop, schedules
 from linreg import rules as equations
+from linreg.decimals import EXACT
 from linreg.losses import divisor, huber, huber_slope, row_factor, squared_error, squared_error_slope
-from linreg.precision import EXACT, FLOAT32, FLOAT64, KERAS_FLOAT64
+from linreg.precision import FLOAT32, FLOAT64, KERAS_FLOAT64
 from linreg.seeds import generator_from
 from linreg.steps import Rates, State, bind_step
 
