@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 import strategies
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from strategies import losses
 
@@ -100,6 +100,37 @@ def test_penalty_and_its_slope_match_gradient_tape(keras, regularizer):
 
 def decimal_array(values):
     return np.array([Decimal(float(v)) for v in np.ravel(values)], dtype=object).reshape(np.shape(values))
+
+
+@settings(max_examples=20)
+@given(losses(), strategies.data(max_rows=30, max_features=4), st.integers(0, 2**31))
+def test_numpy_and_tensorflow_are_both_within_the_rounding_bound_of_the_truth(keras, loss, table, seed):
+    import tensorflow as tf
+
+    (X, y, weights), rng = table, np.random.default_rng(seed)
+    w, b = rng.normal(size=X.shape[1]).astype(np.float32), np.float32(rng.normal())
+    _, dw, db, (dw_terms, db_terms) = value_and_gradient(loss, X, y, weights, w, b, FLOAT32)
+    kernel, bias = tf.Variable(w[:, None]), tf.Variable([b])
+    with tf.GradientTape() as tape:
+        theirs = counterpart(loss)(y[:, None], tf.matmul(X, kernel) + bias, sample_weight=weights)
+    their_gradient = np.concatenate([np.ravel(part.numpy()) for part in tape.gradient(theirs, [kernel, bias])])
+    with localcontext() as context:
+        context.prec = 50
+        A = np.column_stack([decimal_array(X), decimal_array(np.ones_like(y))])
+        row_weights = None if weights is None else decimal_array(weights)
+        factor = row_factor(Decimal, divisor(loss.reduction, len(y), row_weights), row_weights)
+        slope = loss.slope(A @ decimal_array(np.append(w, b)) - decimal_array(y), loss.slope_factor * factor,
+                           *loss.constants(Decimal))  # fmt: skip
+        truth = (A.T @ slope).astype(np.float64)
+    ours = np.append(dw, db)
+    terms, passed_on = np.append(dw_terms, db_terms), loss.slope_factor * np.ones(len(y)) * np.float64(factor)
+    digits = passed_on * (np.abs(X) @ np.abs(w) + np.abs(b) + np.abs(y))
+    bound = EPS * ((len(y) + 8) * terms + (X.shape[1] + 2) * np.append(np.abs(X.T) @ digits, digits.sum()))
+    off, their_off = np.abs(ours - truth), np.abs(their_gradient - truth)
+    assert (off <= bound).all()
+    assert (their_off <= bound).all()
+    closer = np.sign(their_off.sum() - off.sum())
+    event({0: "equally close", 1: "NumPy is closer", -1: "TensorFlow is closer"}[int(closer)])
 
 
 @pytest.mark.parametrize("weighted", [False, True])
