@@ -128,6 +128,8 @@ def carry(flat, u, generators, batch, rate, lr, iterations):
         v, a = (after[(1 + flat.letters.index(letter)) * size :][:size] for letter in "va")
         spread = np.maximum(v - a * a, 0) + flat.optimizer.epsilon
         rule_error[:size] += (FEW * eps * (v + a * a) * np.abs(rate * g) / 2 / spread**1.5)[:, 0]
+    if flat.optimizer.use_ema:
+        rule_error[-size:] += rule_error[:size]  # the average takes up the parameters of the same step
     return after, np.concatenate([by_u @ generators, by_g * g_error[:, 0], np.diag(rule_error)], axis=1)
 
 

@@ -134,7 +134,9 @@ for kind, others in {
 BOUNDS.append((schedules.CosineDecayRestarts, RESTARTS, "t_mul", "at least 1"))
 
 
-@pytest.mark.parametrize(("kind", "others", "name", "bound"), BOUNDS, ids=lambda x: getattr(x, "__name__", str(x)))
+@pytest.mark.parametrize(
+    ("kind", "others", "name", "bound"), BOUNDS, ids=[f"{kind.__name__}-{name}" for kind, _, name, _ in BOUNDS]
+)
 def test_a_number_is_refused_exactly_where_it_makes_no_sense(kind, others, name, bound):
     low = 1.0 if bound.startswith("at least 1") else 0.0
     outside = [np.nan, np.inf, low - 0.001, *([1.001] if bound == SHARE else []), *([0.0] if bound == POSITIVE else [])]
@@ -533,6 +535,25 @@ def test_penalties_at_known_points(regularizer, penalty, slope):
 def test_schedule_at_known_steps(schedule, expected):
     got = {step: schedule(step) for step in expected}
     assert got == pytest.approx(expected, abs=1e-15)
+
+
+def test_rates_of_a_float64_keras_model_are_those_of_a_float32_schedule():
+    steps = np.arange(9)
+    got = schedules.rates_of(schedules.InverseTimeDecay(0.1, 3, 0.7), steps, KERAS_FLOAT64)
+    f = np.float32
+    assert got.dtype == np.float64
+    assert got.tolist() == [float(f(0.1) / (f(1) + f(0.7) * (f(step) / f(3)))) for step in steps]
+    assert got[0] != 0.1
+
+
+def test_a_callable_that_gives_no_rate_is_named_with_its_step():
+    def falling(step):
+        return 0.5 - step
+
+    message = f"learning_rate={falling!r}: the rate of step 1 must be a finite number at least 0, got -0.5."
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole message is compared)
+        schedules.rates_of(falling, np.arange(3), FLOAT32)
+    assert str(error.value) == message
 
 
 def test_power_is_the_c_librarys_and_overflows_to_inf():

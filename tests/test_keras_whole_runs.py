@@ -62,6 +62,7 @@ def compare(keras, model, table, start, validation):
             loss_off = np.abs(np.array(model.history_[name]) - theirs[name])
             metric = 4 * len(y) * np.finfo(np.float32).eps * np.abs(theirs[name])  # Keras' mean over batches is float32
             assert (loss_off <= bound + metric).all(), (run, name, loss_off, bound)
+    keras.backend.clear_session()  # thousands of traced models would fill the memory
     return float((off / bounds.parameters).max())
 
 

@@ -658,6 +658,21 @@ def test_progress_bar_is_drawn_on_a_terminal_only(capsys, monkeypatch):
         LinearRegression(epochs=1, verbose=0).fit(X, y)
 
 
+def test_a_learning_rate_set_in_mid_run_takes_effect_at_the_next_step():
+    X, y = data()
+    settings = {"epochs": 9, "batch_size": 16, "random_state": 0}
+
+    class Drop(callbacks.Callback):  # just once: by then the rates of many steps to come are known
+        def on_epoch_begin(self, epoch, logs):
+            if epoch == 6:
+                self.run.learning_rate = 0.01
+
+    dropped = LinearRegression(Adam(0.1), callbacks=[Drop()], **settings).fit(X, y)
+    listed = LinearRegression(Adam(lambda step: 0.1 if step < 6 * 3 else 0.01), **settings).fit(X, y)
+    np.testing.assert_array_equal(dropped.coef_, listed.coef_)
+    assert dropped.history_["loss"] == listed.history_["loss"]
+
+
 def test_a_learning_rate_set_anew_takes_effect_in_a_warm_start():
     X, y = data()
     reduce = callbacks.LearningRateScheduler(lambda epoch, lr: lr / 2)
