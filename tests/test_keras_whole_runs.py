@@ -20,7 +20,8 @@ RUNS = 500 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 6
 @st.composite
 def models(draw, dtype):
     """Estimators in every combination, with rates at which float32 runs can be followed for a few dozen steps."""
-    rate = st.one_of(log_uniform(1e-4, 0.1), any_schedule())
+    # Keras computes schedules in float32, to 2 ULP as here; a float64 run would see nothing but that difference.
+    rate = log_uniform(1e-4, 0.1) if dtype == "keras_float64" else st.one_of(log_uniform(1e-4, 0.1), any_schedule())
     return LinearRegression(
         draw(optimizers(learning_rate=rate)),
         draw(losses()),
