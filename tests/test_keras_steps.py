@@ -78,6 +78,7 @@ def test_one_training_step_from_any_state_matches_keras_within_its_rounding(kera
         expected += [keras_state.average(theirs)] if optimizer.use_ema else []
         off = np.abs(np.concatenate(after) - np.concatenate(expected))
         assert (off <= bound).all(), (optimizer, loss, off, bound)
+    keras.backend.clear_session()  # thousands of traced models would fill the memory
 
 
 class LockStep(RuleBasedStateMachine):
