@@ -1,4 +1,4 @@
-"""Hypothesis profiles: `default` fits a CI run and repeats itself; `thorough` (tox -e thorough) tries far more, anew."""
+"""Hypothesis profiles: `default` fits a CI run and repeats itself; `thorough` (tox -e thorough) tries more, anew."""
 
 import importlib.util
 import os
