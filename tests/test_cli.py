@@ -245,6 +245,23 @@ def test_demo_without_keras_says_why_its_column_is_empty(capsys, tmp_path):
     assert sorted(os.listdir(tmp_path)) == [f"experiment-{i}.png" for i in (1, 2, 3)]
 
 
+# Losses after 100 epochs as TensorFlow 2.21 gives them, None for its nan; the last is scikit-learn's (1.9).
+KNOWN_LOSSES = {
+    "unscaled": None, "standardised": 0.0705416, "min-max scaled": 0.0200408,
+    "SGD 10.0": None, "SGD 0.0001": 3.42934, "SGD 0.1": 0.00816736, "SGD 0.5, halving": 0.00812042,
+    "RMSprop 0.01": 0.00843382, "Adam 0.01": 0.0266991,
+    "MSE": None, "Huber": 5.64567, "standardised, MSE": 0.915425, "standardised, Huber": 2.70113,
+    "HuberRegressor": 0.21085,
+}  # fmt: skip
+
+
+def test_demo_reproduces_the_known_losses(capsys, tmp_path):
+    code, out, _ = call(capsys, "demo", "--no-keras", "--json", "--out", str(tmp_path))
+    losses = {run["run"]: run["loss"] for run in json.loads(out)["outcomes"]}
+    assert code == 0
+    assert {name: loss and pytest.approx(loss, rel=1e-4) for name, loss in KNOWN_LOSSES.items()} == losses
+
+
 def test_demo_without_tensorflow_says_how_to_get_it(capsys, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     code, out, _ = call(capsys, "demo", "--json", "--out", str(tmp_path))
