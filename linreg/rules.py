@@ -133,9 +133,9 @@ def clip_by_norm(g: Any, g_norm: Any, clipnorm: Any) -> Any:
     return g * clipnorm / np.maximum(g_norm, clipnorm)
 
 
-def clip_by_global_norm(g: Any, g_norm: Any, clipnorm: Any) -> Any:
+def clip_by_global_norm(g: Any, g_norm: Any, clipnorm: Any, one_over_clipnorm: Any) -> Any:
     # g (clipnorm min(1/|g|, 1/clipnorm)), and nan where the norm is not finite
-    return g * (clipnorm * np.minimum(1 / g_norm, 1 / clipnorm) + (g_norm - g_norm))
+    return g * (clipnorm * np.minimum(1 / g_norm, one_over_clipnorm) + (g_norm - g_norm))
 
 
 def decayed(p: Any, weight_decay: Any, lr: Any) -> Any:

@@ -108,7 +108,7 @@ def bind_step(optimizer: Optimizer, precision: Precision, kernel_size: int) -> S
     if optimizer.clipnorm:
         step = _with_clipping(step, _clip_each(number(optimizer.clipnorm), kernel_size))
     elif optimizer.global_clipnorm:
-        step = _with_clipping(step, _clip_all(number(optimizer.global_clipnorm)))
+        step = _with_clipping(step, _clip_all(number(optimizer.global_clipnorm), number(1 / optimizer.global_clipnorm)))
     elif optimizer.clipvalue:
         clipvalue = number(optimizer.clipvalue)
         step = _with_clipping(step, lambda g: rules.clip_by_value(g, clipvalue))
@@ -142,9 +142,9 @@ def _clip_each(clipnorm: Any, kernel_size: int) -> Callable[[Array], Array]:
     return clip
 
 
-def _clip_all(clipnorm: Any) -> Callable[[Array], Array]:
+def _clip_all(clipnorm: Any, one_over_clipnorm: Any) -> Callable[[Array], Array]:
     def clip(g: Array) -> Array:
-        return rules.clip_by_global_norm(g, rules.norm(g), clipnorm)
+        return rules.clip_by_global_norm(g, rules.norm(g), clipnorm, one_over_clipnorm)
 
     return clip
 

@@ -463,12 +463,12 @@ def test_around_the_rule_equations_at_known_points():
     assert equations.clip_by_norm(g, 5.0, 10.0).tolist() == [3.0, -4.0]
     assert equations.norm(np.array([[3.0, 5.0], [4.0, 12.0]])).tolist() == [5.0, 13.0]
     np.testing.assert_allclose(equations.clip_by_norm(g, 5.0, 2.5), [1.5, -2.0])
-    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 1.0), [0.6, -0.8])
-    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 2.5), [1.5, -2.0])
-    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 10.0), [3.0, -4.0])
-    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 5.5), [3.0, -4.0])
+    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 1.0, 1 / 1.0), [0.6, -0.8])
+    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 2.5, 1 / 2.5), [1.5, -2.0])
+    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 10.0, 1 / 10.0), [3.0, -4.0])
+    np.testing.assert_allclose(equations.clip_by_global_norm(g, 5.0, 5.5, 1 / 5.5), [3.0, -4.0])
     with np.errstate(invalid="ignore"):
-        assert np.isnan(equations.clip_by_global_norm(g, np.float64(np.inf), 1.0)).all()
+        assert np.isnan(equations.clip_by_global_norm(g, np.float64(np.inf), 1.0, 1 / 1.0)).all()
     assert equations.decayed(g, 0.5, 0.1).tolist() == [2.85, -3.8]
     assert equations.averaged(np.array([1.0]), np.array([3.0]), 0.75).tolist() == [1.5]
     assert equations.accumulated(g, g).tolist() == [6.0, -8.0]

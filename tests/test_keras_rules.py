@@ -105,3 +105,11 @@ def test_clip_by_norm_matches_keras_to_the_rounding_of_the_norm(keras, clip, ker
             lengths = [np.linalg.norm(part) for part in parts if part.any()]
             together = [np.linalg.norm(ours.parameters)]
             np.testing.assert_allclose(lengths if clip == "clipnorm" else together, clip_at, rtol=SIZE * eps)
+
+
+@pytest.mark.parametrize("clip_at", [10.0**1.5, 3.3, 0.7])
+def test_a_gradient_within_its_global_norm_is_scaled_as_in_keras_bit_for_bit(keras, clip_at):
+    # Even then Keras multiplies it by clipnorm * (1 / clipnorm), and takes the reciprocal in double.
+    g = np.array([[-2.3421617e-02]], np.float32)
+    ((_, ours, parameters, _),) = run_both(keras, SGD(1.0, global_clipnorm=clip_at), FLOAT32, g)
+    assert_equal_bits(ours.parameters, parameters, what="parameters")

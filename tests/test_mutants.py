@@ -301,7 +301,7 @@ MUTANTS = {
         around.bind_step, "_clip_each(number(optimizer.clipnorm), kernel_size)",
         "_clip_each(number(optimizer.clipnorm), kernel_size - 1)", "fit with clipnorm"),
     "global_clipnorm of each by itself": (
-        around._clip_all, "rules.clip_by_global_norm(g, rules.norm(g), clipnorm)",
+        around._clip_all, "rules.clip_by_global_norm(g, rules.norm(g), clipnorm, one_over_clipnorm)",
         "_clip_each(clipnorm, len(g) - 1)(g)", "sgd with global_clipnorm"),
     "an infinite gradient is clipped to 0": (rules.clip_by_global_norm, " + (g_norm - g_norm)", "", "around"),
     "the step is clipped, not the gradient": (
