@@ -60,7 +60,9 @@ class Precision:
     def power(self, base: Any, exponent: Any) -> Any:
         """Return base ** exponent, taken in float64 and rounded once; inf where it is too large."""
         with np.errstate(over="ignore"):
-            return np.asarray(_power(np.float64(base), np.float64(exponent)), np.float64).astype(self.dtype)
+            # Not np.float64(exponent): before NumPy 2.3 that makes a scalar of an array with one element.
+            power = _power(np.asarray(base, np.float64), np.asarray(exponent, np.float64))
+            return np.asarray(power, np.float64).astype(self.dtype)
 
     def cosine(self, x: Any) -> Any:
         """Return cos(x), taken in float64 and rounded once."""

@@ -575,3 +575,9 @@ def test_generators_of_one_seed_agree_and_of_a_legacy_state_follow_it():
     own = np.random.default_rng(0)
     assert generator_from(own) is own
     assert generator_from(None).random() != generator_from(None).random()
+
+
+def test_the_rate_of_a_single_step_is_an_array_of_one():
+    for schedule in (schedules.ExponentialDecay(0.1, 10, 0.5), schedules.PolynomialDecay(0.1, 10)):
+        for precision in (FLOAT32, FLOAT64, KERAS_FLOAT64):
+            assert schedules.rates_of(schedule, np.array([3]), precision).shape == (1,)
