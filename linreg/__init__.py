@@ -4,7 +4,7 @@ Each loss and each update rule stands in one place, as a pure function of arrays
 `linreg.losses` and `linreg.rules`. `LinearRegression` trains with them as `tf.keras` would.
 """
 
-from linreg import callbacks, schedules
+from linreg import callbacks, dynamics, schedules
 from linreg.losses import Huber, MeanSquaredError
 from linreg.optimizers import SGD, Adam, RMSprop
 from linreg.regression import LinearRegression
@@ -25,5 +25,6 @@ __all__ = [
     "MeanSquaredError",
     "RMSprop",
     "callbacks",
+    "dynamics",
     "schedules",
 ]

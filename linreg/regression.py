@@ -13,6 +13,7 @@ from linreg import sklearn_adapter
 from linreg.batches import Batches, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, numbers, row_vector, weight_vector
+from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested
 from linreg.initializers import initial_bias, initial_kernel
 from linreg.losses import Loss
@@ -57,8 +58,10 @@ class LinearRegression:
     dtype : {"float32", "float64", "keras_float64"}, default="float32"
         Arithmetic of the training, float32 like Keras; "keras_float64" is float64 with the float32 roundings of
         hyper-parameters that a float64 Keras model has (see `linreg.precision`).
-    engine : {"numpy"}, default="numpy"
-        How the loop is executed.
+    engine : {"numpy", "exact"}, default="numpy"
+        How the run is executed: "numpy" step by step; "exact" computes it by linear algebra, in a time that grows with
+        the logarithm of the epochs (but for the history) and to the rounding of float64: for SGD with a squared error,
+        `dtype="float64"`, up to 500 features and the same batches in every epoch (see `linreg.dynamics.closed_form`).
     warm_start : bool, default=False
         Whether `fit` goes on where the last one ended (see Notes) instead of starting anew.
     callbacks : sequence of Callback, default=()
@@ -253,7 +256,7 @@ class LinearRegression:
             state.learning_rate = settings.optimizer.learning_rate
         self._learning_rate: Any = settings.optimizer.learning_rate
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
-            run = Run(
+            run = (ExactRun if self.engine == "exact" else Run)(
                 problem,
                 state,
                 settings.optimizer,
@@ -324,8 +327,8 @@ class LinearRegression:
             )
 
     def _start(self, problem: Problem, settings: Settings) -> State:
-        generator = generator_from(self.random_state)
         dtype = settings.precision.dtype
+        generator = generator_from(self.random_state, dtype)
         parameters = np.empty(problem.matrix.shape[1], dtype)
         initializer = self.kernel_initializer
         if not isinstance(initializer, str):

@@ -13,9 +13,13 @@ from linreg.optimizers import OPTIMIZERS, Optimizer
 from linreg.precision import PRECISIONS, Precision
 from linreg.regularizers import REGULARIZERS, Regularizer
 
-ENGINES = ("numpy",)
+ENGINES = ("numpy", "exact")
 OWNER = "LinearRegression"
-_GROUPS: dict[str, dict[str, Any]] = {"optimizer": OPTIMIZERS, "loss": LOSSES, "kernel_regularizer": REGULARIZERS}
+_GROUPS: dict[str, tuple[dict[str, Any], type]] = {
+    "optimizer": (OPTIMIZERS, Optimizer),
+    "loss": (LOSSES, Loss),
+    "kernel_regularizer": (REGULARIZERS, Regularizer),
+}
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,9 @@ def check(parameters: Mapping[str, Any]) -> Settings:
     if dtype_name not in PRECISIONS:
         raise ValueError(f"{OWNER}: unknown dtype {dtype!r}{nearest(dtype_name, PRECISIONS)}.")
     return Settings(
-        _resolve("optimizer", parameters["optimizer"], OPTIMIZERS, Optimizer),
-        _resolve("loss", parameters["loss"], LOSSES, Loss),
-        None if penalty is None else _resolve("kernel_regularizer", penalty, REGULARIZERS, Regularizer),
+        resolve("optimizer", parameters["optimizer"]),
+        resolve("loss", parameters["loss"]),
+        None if penalty is None else resolve("kernel_regularizer", penalty),
         PRECISIONS[dtype_name],
         tuple(parameters["callbacks"]),
     )
@@ -79,21 +83,44 @@ def with_groups(own: dict[str, Any]) -> dict[str, Any]:
     """Replace the names of optimizer, loss and regulariser by the objects that they stand for."""
     named = {
         name: known[own[name].lower()]()
-        for name, known in _GROUPS.items()
+        for name, (known, _) in _GROUPS.items()
         if isinstance(own.get(name), str) and own[name].lower() in known
     }
     return {**own, **named}
 
 
-def _resolve(name: str, value: Any, known: dict[str, Any], kind: type) -> Any:
-    """Return the object that a name stands for, or the object itself."""
+def resolve(name: str, value: Any, owner: str = OWNER) -> Any:
+    """Return the object that a name stands for, or the object itself.
+
+    Parameters
+    ----------
+    name : {"optimizer", "loss", "kernel_regularizer"}
+        Which parameter it is.
+    value : str or object
+        What the user gave.
+    owner : str, default="LinearRegression"
+        Whose parameter it is, for the error.
+
+    Returns
+    -------
+    Optimizer, Loss or Regularizer
+        The object.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        If the name is unknown; the nearest known one is suggested.
+    """
+    known, kind = _GROUPS[name]
     if isinstance(value, kind):
         return value
     if isinstance(value, str):
         if value.lower() not in known:
-            raise ValueError(f"{OWNER}: unknown {name} {value!r}{nearest(value, known)}.")
+            raise ValueError(f"{owner}: unknown {name} {value!r}{nearest(value, known)}.")
         return known[value.lower()]()
     raise TypeError(
-        f"{OWNER}: {name} must be one of {', '.join(known)} or a linreg {kind.__name__}, got {value!r} of type "
+        f"{owner}: {name} must be one of {', '.join(known)} or a linreg {kind.__name__}, got {value!r} of type "
         f"{type(value).__module__}.{type(value).__qualname__}."
     )

@@ -1,0 +1,53 @@
+"""What the mathematics says a run must do, before it is run: linear algebra in float64, no simulation.
+
+`limits` is about full batches, `epoch_map` about minibatches, `floor` about the noise of reshuffled ones, `adaptive`
+about RMSprop and Adam. `quadratic` holds the data and the exact optimum.
+"""
+
+from linreg.dynamics.adaptive import (
+    Preconditioned,
+    jitter,
+    max_preconditioned_curvature,
+    preconditioned_curvature,
+    reach,
+)
+from linreg.dynamics.epoch_map import ClosedForm, GrowthRate, closed_form, growth_rate
+from linreg.dynamics.floor import StochasticFloor, stochastic_floor
+from linreg.dynamics.limits import (
+    Curvature,
+    Fastest,
+    curvature,
+    fastest,
+    largest_gradient,
+    local_max_learning_rate,
+    max_learning_rate,
+    spectral_radius,
+    step_matrices,
+)
+from linreg.dynamics.quadratic import Direction, least_squares, optimum
+
+__all__ = [
+    "ClosedForm",
+    "Curvature",
+    "Direction",
+    "Fastest",
+    "GrowthRate",
+    "Preconditioned",
+    "StochasticFloor",
+    "closed_form",
+    "curvature",
+    "fastest",
+    "growth_rate",
+    "jitter",
+    "largest_gradient",
+    "least_squares",
+    "local_max_learning_rate",
+    "max_learning_rate",
+    "max_preconditioned_curvature",
+    "optimum",
+    "preconditioned_curvature",
+    "reach",
+    "spectral_radius",
+    "step_matrices",
+    "stochastic_floor",
+]

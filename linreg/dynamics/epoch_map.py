@@ -1,0 +1,660 @@
+"""Minibatches: one epoch of SGD on a squared error is an affine map, and its powers are the run."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from linreg.dynamics.quadratic import Direction, Quadratic, as_few_rows, exact_optimum, excited_basis, require_mse
+from linreg.hyperparameters import as_integer, check_count, check_number
+from linreg.optimizers import SGD
+from linreg.precision import FLOAT64
+from linreg.schedules import rates_of
+from linreg.steps import State, bind_step
+
+Array = Any
+
+LARGEST_MAP = 500
+NOT_EXCITED = 1e-10
+"""Share of the start's distance from the fixed point below which a direction counts as not excited."""
+MOST_LISTED = 10**6
+"""Epochs that are looked at one by one."""
+
+
+class Epoch:
+    """One epoch of SGD with a squared error, as something that can be done to many states at once.
+
+    Parameters
+    ----------
+    problem : Quadratic
+        The data.
+    optimizer : SGD
+        The rule; what is not linear around it is refused.
+    batch_size : int
+        Rows in a batch; the last one holds what is left.
+    owner : str
+        Who asks, for errors.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer is not SGD.
+    ValueError
+        If the loss, the penalty or something around the rule is not linear in the parameters.
+
+    Notes
+    -----
+    The step that trains (`linreg.steps.bind_step`) is applied to K columns (parameters, velocity, 1): to unit vectors
+    it gives the matrix of the map. Parameters are held in coordinates of the directions in which the data pull; along
+    all others no step ever moves them, except by a decay, and then all directions are kept.
+    """
+
+    def __init__(self, problem: Quadratic, optimizer: Any, batch_size: int, owner: str) -> None:
+        require_linear(problem, optimizer, owner)
+        check_count(owner, "batch_size", batch_size)
+        self.problem, self.optimizer = problem, optimizer
+        decays = bool(problem.penalty_curvature().any()) or bool(optimizer.weight_decay)
+        self.basis = np.eye(problem.size) if decays else excited_basis(problem.matrix)
+        self.batch_size = min(int(batch_size), len(problem.target))
+        self.letters = optimizer.rule(FLOAT64).state
+        self.rank = self.basis.shape[1]
+        self._step = bind_step(optimizer, FLOAT64, problem.kernel_size)
+
+    @property
+    def width(self) -> int:
+        """Length of a state: parameters, velocity, and a 1 for what does not depend on them."""
+        return self.rank * (1 + len(self.letters)) + 1
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.problem.target) // self.batch_size)
+
+    def batches(self, order: Any = None) -> list[Array]:
+        """Return sqrt(c) [A, y] of each batch in the given order of the rows, A in coordinates of the basis."""
+        cuts = range(0, len(self.problem.target), self.batch_size)
+        rows = (slice(at, at + self.batch_size) if order is None else order[at : at + self.batch_size] for at in cuts)
+        weighted = (self.problem.weighted_rows(batch) for batch in rows)
+        return [np.column_stack([batch[:, :-1] @ self.basis, batch[:, -1]]) for batch in weighted]
+
+    def run(self, states: Array, batches: Sequence[Array], rates: Any, book: Any = None) -> Array:
+        """Return K states (columns) after one epoch; `book(errors, parameters)` is called before each step."""
+        loss, blocks = self.problem.loss, np.split(states[:-1], 1 + len(self.letters))
+        constant = states[-1:]
+        state = State(blocks[0], blocks[1:], self.letters, None, np.random.default_rng(0))
+        pull = self.problem.penalty_curvature()[:, np.newaxis]
+        for batch, rate in zip(batches, rates, strict=True):
+            matrix = batch[:, :-1]
+            errors = matrix @ state.parameters - batch[:, -1:] * constant
+            if book is not None:
+                book(errors, state.parameters)
+            gradient = matrix.T @ loss.slope(errors, np.float64(loss.slope_factor))
+            if self.problem.regularizer is not None:
+                gradient = gradient + pull * state.parameters
+            self._step(state, gradient, rate, rate)
+            state.iterations += 1
+        return np.concatenate([state.parameters, *state.slots, constant])
+
+    def rates(self, learning_rate: Any, first_step: int) -> Array:
+        """Return the learning rates of the epoch that begins with a step."""
+        return np.asarray(rates_of(learning_rate, np.arange(first_step, first_step + self.steps), FLOAT64))
+
+    def booked_rows(self, batches: Sequence[Array], rates: Any) -> Array:
+        """Return rows R such that |R s|^2 is the loss of an epoch that begins in state s, as a history books it.
+
+        Parameters
+        ----------
+        batches : sequence of array
+            What `batches` returned.
+        rates : array of shape (steps,)
+            Learning rates of the epoch.
+
+        Returns
+        -------
+        array of shape (rows, width)
+            Booked is the mean over the batches, each before its step and weighted by its rows, with the penalty.
+        """
+        penalty, errors = np.sqrt(self.problem.penalty_curvature() / 2), []
+
+        def book(error: Array, parameters: Array) -> None:
+            pulled = penalty[:, np.newaxis] * parameters if penalty.any() else error[:0]
+            errors.append(as_few_rows(np.concatenate([error, pulled])))
+
+        self.run(np.eye(self.width), batches, rates, book)
+        return as_few_rows(mean_over_batches(errors, self.batch_size, len(self.problem.target)))
+
+
+def mean_over_batches(batches: Sequence[Array], batch_size: int, rows: int) -> Array:
+    """Return rows whose sum of squares is the mean over batches of theirs, each weighted by its number of rows."""
+    starts = np.arange(0, rows, batch_size)
+    shares = np.minimum(batch_size, rows - starts) / rows
+    return np.concatenate([np.sqrt(share) * batch for share, batch in zip(shares, batches, strict=True)])
+
+
+def require_linear(problem: Quadratic, optimizer: Any, owner: str) -> None:
+    """Raise unless every step is linear in the parameters."""
+    if not isinstance(optimizer, SGD):
+        raise TypeError(
+            f"{owner}: optimizer must be an SGD, got {optimizer!r}: the steps of other rules are not linear in the "
+            'parameters. Run them (engine="numpy").'
+        )
+    names = ("clipnorm", "clipvalue", "global_clipnorm", "use_ema", "gradient_accumulation_steps")
+    used = [name for name in names if getattr(optimizer, name)]
+    if used:
+        raise ValueError(
+            f"{owner}: {', '.join(used)} of {optimizer!r} is nonlinear or not the same in every epoch: leave it out or "
+            'run the steps (engine="numpy").'
+        )
+    require_mse(problem, owner)
+
+
+def closed_form(
+    X: Any,
+    y: Any,
+    optimizer: Any = "sgd",
+    batch_size: int = 32,
+    *,
+    loss: Any = "mse",
+    sample_weight: Any = None,
+    fit_intercept: bool = True,
+    kernel_regularizer: Any = None,
+    start: tuple[Any, float] | None = None,
+    order: Any = None,
+) -> ClosedForm:
+    """Return the run of minibatch SGD on a squared error as powers of one matrix: exact at any epoch, in no time.
+
+    Parameters
+    ----------
+    X : array or frame of shape (rows, features)
+        Features; up to 500.
+    y : array of shape (rows,)
+        Target.
+    optimizer : "sgd" or SGD, default="sgd"
+        SGD, with or without momentum, Nesterov's momentum, weight decay and a schedule. A schedule costs one map for
+        each epoch whose rates differ.
+    batch_size : int, default=32
+        Rows in a batch; the last one of an epoch holds what is left. `batch_size=len(X)` is full batch.
+    loss : {"mse"} or MeanSquaredError, default="mse"
+        The loss with its reduction.
+    sample_weight : array of shape (rows,), optional
+        Weights.
+    fit_intercept : bool, default=True
+        Whether there is an intercept.
+    kernel_regularizer : "l2" or Regularizer, optional
+        Penalty on the coefficients, without an l1 part.
+    start : tuple (coef, intercept), optional
+        Where the run starts, zeros if not given.
+    order : array of shape (rows,), optional
+        The order of the rows, the same in every epoch: not shuffled if not given. Keras, once seeded, keeps one order
+        (`KerasSeed` gives it).
+
+    Returns
+    -------
+    ClosedForm
+        Spectral radius, parameters, losses and times of the run.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer is not SGD.
+    ValueError
+        If something is not linear (Huber, l1, clipping, averages, accumulation), if there are more than 500 features,
+        or if the data are refused.
+
+    Notes
+    -----
+    With A_b the rows of batch b and s = (parameters, velocity, 1), each step is s <- M_b s, because gradient and rule
+    are linear in s; an epoch is the product of its M_b. Valid as long as the batches are the same in every epoch; for
+    reshuffled ones see `growth_rate`. In float64.
+    Source: F. Bach and E. Moulines, "Non-strongly-convex smooth stochastic approximation with convergence rate O(1/n)",
+    NIPS 2013, section 2, for the affine form of a step.
+
+    Examples
+    --------
+    >>> from linreg import SGD, dynamics
+    >>> run = dynamics.closed_form([[0.0], [1.0], [2.0]], [1, 3, 5], SGD(0.1))
+    >>> coef, intercept = run.after(10**6)
+    >>> round(coef[0], 6), round(intercept, 6), round(run.spectral_radius, 3)
+    (np.float64(2.0), 1.0, 0.928)
+    """
+    problem = Quadratic.of(
+        X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
+        kernel_regularizer=kernel_regularizer, owner="closed_form", largest=LARGEST_MAP, instead=RUN_INSTEAD,
+    )  # fmt: skip
+    rule = SGD() if optimizer == "sgd" else optimizer
+    return ClosedForm(Epoch(problem, rule, batch_size, "closed_form"), problem.packed(start), _checked(order, problem))
+
+
+RUN_INSTEAD = 'give fewer columns, or run the steps (LinearRegression with engine="numpy")'
+
+
+def _checked(order: Any, problem: Quadratic) -> Array | None:
+    if order is None:
+        return None
+    rows = np.asarray(order)
+    count = len(problem.target)
+    if rows.shape != (count,) or rows.dtype.kind not in "iu" or not (np.sort(rows) == np.arange(count)).all():
+        raise ValueError(f"closed_form: order must hold each of 0, ..., {count - 1} once, got {order!r:.80}.")
+    return rows
+
+
+@dataclass
+class ClosedForm:
+    """A run of minibatch SGD on a squared error, computed instead of run: what `closed_form` returns.
+
+    Parameters
+    ----------
+    epoch : Epoch
+        The epoch that is repeated.
+    start : array of shape (parameters,)
+        Coefficients, then the intercept, before the first epoch.
+    order : array of shape (rows,) or None
+        Order of the rows.
+    velocity : array of shape (parameters,) or None
+        Velocity before the first epoch; zeros for None.
+    first_step : int
+        Steps done before, which a schedule counts.
+    """
+
+    epoch: Epoch
+    start: Array
+    order: Array | None = None
+    velocity: Array | None = None
+    first_step: int = 0
+    _maps: dict[bytes, Array] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Cut the batches and place the start."""
+        self._batches = self.epoch.batches(self.order)
+        basis = self.epoch.basis
+        self._state = np.append(basis.T @ self.start, 1.0)
+        self._still = self.start - basis @ self._state[:-1]  # what no step ever moves
+        if self.epoch.letters:
+            velocity = np.zeros(len(self.start)) if self.velocity is None else self.velocity
+            self._state = np.concatenate([self._state[:-1], basis.T @ velocity, [1.0]])
+
+    # The map.
+
+    def map(self, epoch: int = 0) -> Array:
+        """Return the matrix that takes (parameters, velocity, 1) through one epoch.
+
+        Parameters
+        ----------
+        epoch : int, default=0
+            Which epoch, counted from 0: they differ only under a schedule.
+
+        Returns
+        -------
+        array of shape (width, width)
+            The matrix, in coordinates of `epoch.basis`; its last row is (0, ..., 0, 1).
+        """
+        step = self.first_step + epoch * self.epoch.steps
+        return self._map(self.epoch.rates(self.epoch.optimizer.learning_rate, step))
+
+    def _map(self, rates: Array) -> Array:
+        key = rates.tobytes()
+        if key not in self._maps:
+            with np.errstate(all="ignore"):
+                self._maps[key] = self.epoch.run(np.eye(self.epoch.width), self._batches, rates)
+        return self._maps[key]
+
+    @cached_property
+    def fixed_point(self) -> Array:
+        """Where the (first) epoch ends where it began: parameters and velocity, in coordinates of the basis."""
+        matrix = self.map()
+        linear, shift = matrix[:-1, :-1], matrix[:-1, -1]
+        return np.linalg.lstsq(np.eye(len(linear)) - linear, shift, rcond=None)[0]
+
+    @cached_property
+    def _modes(self) -> tuple[Array, Array]:
+        """Eigenvalues of the epoch that the start excites, largest first, and their directions."""
+        values, vectors = np.linalg.eig(self.map()[:-1, :-1])
+        away = self._state[:-1] - self.fixed_point
+        if not len(values) or not away.any():
+            return values[:0], vectors[:, :0]
+        excited = np.ones(len(values), bool)
+        if np.linalg.cond(vectors) < 1 / np.sqrt(np.finfo(np.float64).eps):  # else the shares below are no shares
+            shares = np.abs(np.linalg.solve(vectors, away.astype(complex)))
+            excited = shares > NOT_EXCITED * np.linalg.norm(away)
+        order = np.argsort(-np.abs(values[excited]), kind="stable")
+        return values[excited][order], vectors[:, excited][:, order]
+
+    @property
+    def eigenvalues(self) -> Array:
+        """Eigenvalues of the epoch on the directions that data and start excite, largest first; complex turn round."""
+        return self._modes[0]
+
+    @property
+    def spectral_radius(self) -> float:
+        """By what an epoch multiplies the distance to its fixed point in the long run; above 1 the run diverges.
+
+        Of the directions that data and start excite: collinear features add no eigenvalue 1, and a start without a
+        part in the worst direction does not show it. Under a schedule, of the first epoch.
+        """
+        return float(np.abs(self.eigenvalues[:1]).max(initial=0.0))
+
+    @property
+    def worst_direction(self) -> Direction:
+        """The combination of parameters that dies out last, or grows fastest (the plane's real part, if it turns)."""
+        vectors = self._modes[1][: self.epoch.rank, :1]
+        vector = vectors[:, 0] if vectors.size else np.zeros(self.epoch.rank)
+        turned = vector * np.exp(-1j * np.angle(vector[np.argmax(np.abs(vector))])) if vector.any() else vector
+        return Direction.along(self.epoch.basis @ turned.real, self.epoch.problem.names)
+
+    # The run.
+
+    def after(self, epochs: int, start: tuple[Any, float] | None = None) -> tuple[Array, float]:
+        """Return the parameters after so many epochs.
+
+        Parameters
+        ----------
+        epochs : int
+            Epochs, at least 0. With a constant rate the cost grows with their logarithm.
+        start : tuple (coef, intercept), optional
+            Where to start, instead of what `closed_form` was given.
+
+        Returns
+        -------
+        coef : array of shape (features,)
+            Coefficients, in units of y per unit of each feature; not finite where the run has overflowed.
+        intercept : float
+            Intercept, in units of y.
+        """
+        run = self if start is None else ClosedForm(self.epoch, self.epoch.problem.packed(start), self.order)
+        return self.epoch.problem.unpacked(run.path([epochs])[0])
+
+    def path(self, epochs: Sequence[int] | Array) -> Array:
+        """Return the parameters at a list of epochs, for plotting.
+
+        Parameters
+        ----------
+        epochs : sequence of int
+            Epochs, at least 0, in any order.
+
+        Returns
+        -------
+        array of shape (epochs, parameters)
+            Coefficients, then the intercept where there is one.
+        """
+        return self.parameters(self.states(epochs)).T
+
+    def excess(self, epochs: Sequence[int] | Array) -> Array:
+        """Return how far above its least value the objective on all rows is, at a list of epochs.
+
+        Parameters
+        ----------
+        epochs : sequence of int
+            Epochs, at least 0.
+
+        Returns
+        -------
+        array of shape (epochs,)
+            Loss and penalty minus their least value, in units of the loss; computed from the distance to the optimum,
+            so that it stays exact where it is far smaller than the loss.
+        """
+        rows, optimum = self._bowl
+        with np.errstate(all="ignore"):
+            away = self.parameters(self.states(epochs)) - optimum[:, np.newaxis]
+            return np.sum(np.square(rows @ away), axis=0) / 2
+
+    @cached_property
+    def _bowl(self) -> tuple[Array, Array]:
+        problem = self.epoch.problem
+        return as_few_rows(problem.curvature_rows()), exact_optimum(problem)
+
+    def loss(self, epochs: Sequence[int] | Array) -> Array:
+        """Return the objective on all rows, loss and penalty, at a list of epochs.
+
+        Parameters
+        ----------
+        epochs : sequence of int
+            Epochs, at least 0.
+
+        Returns
+        -------
+        array of shape (epochs,)
+            The objective, in units of the loss.
+        """
+        return self.excess(epochs) + self.epoch.problem.objective(self._bowl[1])
+
+    def epochs_to(self, tolerance: float = 0.01) -> float:
+        """Return after how many epochs the excess loss has come to `tolerance` of its start, and stays there.
+
+        Parameters
+        ----------
+        tolerance : float, default=0.01
+            Share of the excess at the start, above 0 and at most 1.
+
+        Returns
+        -------
+        float
+            Epochs; inf if it never does, because the run diverges or because its minibatches settle elsewhere.
+
+        Notes
+        -----
+        Looked up on the run itself: exact up to 10^6 epochs. A longer run is taken to fall without rising again.
+        """
+        check_number("epochs_to", "tolerance", tolerance, high=1.0, open_low=True)
+        target = tolerance * float(self.excess([0])[0])
+        if target == 0:
+            return 0.0
+
+        def reached(epoch: int) -> bool:
+            return bool(self.excess([epoch])[0] <= target)
+
+        late = next(
+            (2**k for k in range(60) if reached(2**k) and reached(2 ** (k + 1)) and reached(2 ** (k + 2))), None
+        )
+        if late is None:
+            return math.inf
+        if late <= MOST_LISTED:
+            above = np.flatnonzero(~(self.excess(np.arange(late + 1)) <= target))
+            return float(above[-1] + 1) if len(above) else 0.0
+        early = late // 2
+        while late - early > 1:
+            middle = (early + late) // 2
+            early, late = (early, middle) if reached(middle) else (middle, late)
+        return float(late)
+
+    def parameters(self, states: Array) -> Array:
+        """Return the parameters (columns) of states (columns)."""
+        with np.errstate(all="ignore"):
+            return self.epoch.basis @ states[: self.epoch.rank] + self._still[:, np.newaxis]
+
+    def booked_losses(self, states: Array, first: int) -> Array:
+        """Return the losses that a history books for consecutive epochs, from the states at their beginnings.
+
+        Parameters
+        ----------
+        states : array of shape (width, epochs)
+            What `states` returned for epochs `first`, `first + 1`, ...
+        first : int
+            The first of them.
+
+        Returns
+        -------
+        array of shape (epochs,)
+            Mean over the batches of an epoch, each before its step, with the penalty.
+        """
+        losses = []
+        with np.errstate(all="ignore"):
+            for rates, begin, end in self._same_rates(first, first + states.shape[1]):
+                rows = self.epoch.booked_rows(self._batches, rates)
+                losses.append(np.square(rows @ states[:, begin - first : end - first]).sum(axis=0))
+        return np.concatenate(losses)
+
+    def last_rates(self, first: int, last: int) -> Array:
+        """Return the learning rate of the last step of each epoch from `first` up to `last`."""
+        return np.concatenate([np.full(end - begin, rates[-1]) for rates, begin, end in self._same_rates(first, last)])
+
+    def states(self, epochs: Sequence[int] | Array) -> Array:
+        """Return (parameters, velocity, 1) at a list of epochs, in coordinates of `epoch.basis`.
+
+        Parameters
+        ----------
+        epochs : sequence of int
+            Epochs, at least 0.
+
+        Returns
+        -------
+        array of shape (width, epochs)
+            One column for each.
+        """
+        wanted = np.array([_epoch_number(epoch) for epoch in epochs], np.int64)
+        states = np.empty((len(self._state), len(wanted)))
+        here = self._state[:, np.newaxis]
+        with np.errstate(all="ignore"):
+            for matrix, first, last in self._stretches(int(wanted.max(initial=0))):
+                inside = (first <= wanted) & (wanted <= last)
+                *columns, here = _powers(matrix, here, np.append(wanted[inside], last) - first)
+                states[:, inside] = np.reshape(columns, (-1, len(states))).T
+                here = here[:, np.newaxis]
+        return states
+
+    def _stretches(self, epochs: int) -> Iterator[tuple[Array, int, int]]:
+        """Yield (map, first, last): from epoch `first` to `last` every epoch is the same map."""
+        if epochs == 0:
+            yield self.map(), 0, 0
+        for rates, first, last in self._same_rates(0, epochs):
+            yield self._map(rates), first, last
+
+    def _same_rates(self, first: int, last: int) -> Iterator[tuple[Array, int, int]]:
+        """Yield (rates, begin, end): from epoch `begin` up to `end` all have the same learning rates."""
+        learning_rate, steps = self.epoch.optimizer.learning_rate, self.epoch.steps
+        if not callable(learning_rate):
+            yield self.epoch.rates(learning_rate, self.first_step), first, last
+            return
+        rates = (self.epoch.rates(learning_rate, self.first_step + k * steps) for k in range(first, last))
+        for _, same in itertools.groupby(rates, key=lambda row: row.tobytes()):
+            group = list(same)
+            yield group[0], first, first + len(group)
+            first += len(group)
+
+
+def _epoch_number(epoch: Any) -> int:
+    number = as_integer(epoch)
+    if number is None or number < 0:
+        raise ValueError(f"Epochs are counted from 0 by integers, got {epoch!r}.")
+    return number
+
+
+def _powers(matrix: Array, state: Array, exponents: Array) -> list[Array]:
+    """Return M^k s for each exponent k: one squaring of M for each binary digit of the largest."""
+    columns = np.repeat(state, len(exponents), axis=1)
+    for digit in range(int(exponents.max(initial=0)).bit_length()):
+        matrix = matrix if digit == 0 else matrix @ matrix
+        odd = (exponents >> digit) & 1 == 1
+        columns[:, odd] = matrix @ columns[:, odd]
+    return list(columns.T)
+
+
+@dataclass(frozen=True)
+class GrowthRate:
+    """By what an epoch with a new order each time multiplies a distance in the long run: an estimate.
+
+    Parameters
+    ----------
+    factor : float
+        Estimated growth per epoch; above 1 runs diverge.
+    low, high : float
+        Two standard errors to either side.
+    epochs : int
+        Epochs that were averaged, all repetitions together.
+    """
+
+    factor: float
+    low: float
+    high: float
+    epochs: int
+
+
+def growth_rate(
+    X: Any,
+    optimizer: Any = "sgd",
+    batch_size: int = 32,
+    *,
+    loss: Any = "mse",
+    sample_weight: Any = None,
+    fit_intercept: bool = True,
+    kernel_regularizer: Any = None,
+    epochs: int = 100,
+    repetitions: int = 8,
+    random_state: int = 0,
+) -> GrowthRate:
+    """Estimate by what a reshuffled epoch of minibatch SGD multiplies the distance to the optimum in the long run.
+
+    Parameters
+    ----------
+    X : array or frame of shape (rows, features)
+        Features; up to 500.
+    optimizer : "sgd" or SGD, default="sgd"
+        SGD with a constant learning rate.
+    batch_size : int, default=32
+        Rows in a batch.
+    loss : {"mse"} or MeanSquaredError, default="mse"
+        The loss with its reduction.
+    sample_weight : array of shape (rows,), optional
+        Weights.
+    fit_intercept : bool, default=True
+        Whether there is an intercept.
+    kernel_regularizer : "l2" or Regularizer, optional
+        Penalty on the coefficients, without an l1 part.
+    epochs : int, default=100
+        Epochs of each repetition; the first tenth is not counted.
+    repetitions : int, default=8
+        Independent repetitions, at least 2: the spread comes from them.
+    random_state : int, default=0
+        Decides the orders.
+
+    Returns
+    -------
+    GrowthRate
+        The factor per epoch with its spread.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer is not SGD.
+    ValueError
+        If something is not linear, the rate is a schedule, or the data are refused.
+
+    Notes
+    -----
+    exp of the largest Lyapunov exponent of the product of random epochs, by following one vector and bringing it back
+    to length 1 after each epoch. Source: H. Furstenberg and H. Kesten, "Products of random matrices", Ann. Math.
+    Statist. 31 (1960); G. Benettin et al., Meccanica 15 (1980) for the method. An estimate: with few epochs, rare
+    orders that grow much are missed.
+    """
+    check_count("growth_rate", "epochs", epochs, low=2)
+    check_count("growth_rate", "repetitions", repetitions, low=2)
+    problem = Quadratic.of(
+        X, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept, kernel_regularizer=kernel_regularizer,
+        owner="growth_rate", largest=LARGEST_MAP, instead=RUN_INSTEAD,
+    )  # fmt: skip
+    epoch = Epoch(problem, SGD() if optimizer == "sgd" else optimizer, batch_size, "growth_rate")
+    if callable(epoch.optimizer.learning_rate):
+        raise ValueError("growth_rate: the learning rate must be constant, got a schedule: ask for one rate at a time.")
+    rates, burn_in = epoch.rates(epoch.optimizer.learning_rate, 0), epochs // 10
+    generators = [np.random.default_rng(seed) for seed in np.random.SeedSequence(random_state).spawn(repetitions)]
+    exponents = [_exponent(epoch, rates, epochs, burn_in, generator) for generator in generators]
+    mean, error = float(np.mean(exponents)), float(np.std(exponents, ddof=1) / math.sqrt(repetitions))
+    with np.errstate(over="ignore"):
+        factor, low, high = np.exp([mean, mean - 2 * error, mean + 2 * error]).tolist()
+    return GrowthRate(factor, low, high, repetitions * (epochs - burn_in))
+
+
+def _exponent(epoch: Epoch, rates: Array, epochs: int, burn_in: int, generator: np.random.Generator) -> float:
+    """Return the mean logarithm by which a reshuffled epoch stretches a vector; -inf where it becomes nothing."""
+    state, logs = generator.normal(size=(epoch.width, 1)), []
+    state[-1] = 0.0
+    for _ in range(epochs):
+        state = state / (np.linalg.norm(state) or 1.0)
+        state = epoch.run(state, epoch.batches(generator.permutation(len(epoch.problem.target))), rates)
+        logs.append(math.log(np.linalg.norm(state) or np.finfo(np.float64).tiny))
+    return float(np.mean(logs[burn_in:]))

@@ -1,0 +1,402 @@
+"""The loss of a linear model as the rows that it is made of, in float64: what all of `linreg.dynamics` starts from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
+from linreg.losses import Loss, MeanSquaredError, divisor, row_factor
+from linreg.regularizers import Regularizer
+from linreg.settings import resolve
+
+Array = Any
+
+SHOWN_TERMS = 3
+"""Terms of a direction that are worth reading."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A combination of the parameters.
+
+    Parameters
+    ----------
+    vector : array of shape (parameters,)
+        Its components, of Euclidean length 1, the largest of them positive: the change of each parameter (units of y
+        per unit of the feature) along the direction.
+    names : tuple of str
+        What the parameters belong to: the features, then "intercept" where there is one.
+    """
+
+    vector: Array
+    names: tuple[str, ...]
+
+    @classmethod
+    def along(cls, vector: Array, names: tuple[str, ...]) -> Self:
+        """Return the direction of a vector of any length and sign."""
+        largest = vector[np.argmax(np.abs(vector))]
+        return cls(vector / (np.copysign(np.linalg.norm(vector), largest) or 1.0), names)
+
+    def __str__(self) -> str:
+        """Show the largest terms: `0.97*sqft + 0.24*rooms`."""
+        order = np.argsort(-np.abs(self.vector), kind="stable")[:SHOWN_TERMS]
+        terms = [(self.vector[i], self.names[i]) for i in order if abs(self.vector[i]) >= 0.005]
+        text = " ".join(f"{'-' if share < 0 else '+'} {abs(share):.2f}*{name}" for share, name in terms)
+        return text.removeprefix("+ ")
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """The data of a linear model, checked, in float64, with what the loss makes of them.
+
+    Parameters
+    ----------
+    matrix : array of shape (rows, parameters)
+        The matrix A = [X, 1], or X without an intercept.
+    target : array of shape (rows,)
+        The target y; zeros where only the curvature is asked for.
+    weight : array of shape (rows,) or None
+        Sample weights.
+    loss : Loss
+        The loss.
+    regularizer : Regularizer or None
+        Penalty on the kernel.
+    kernel_size : int
+        How many of the parameters are the kernel.
+    names : tuple of str
+        What the parameters belong to.
+    """
+
+    matrix: Array
+    target: Array
+    weight: Array | None
+    loss: Loss
+    regularizer: Regularizer | None
+    kernel_size: int
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        y: Any = None,
+        *,
+        loss: Any = "mse",
+        sample_weight: Any = None,
+        fit_intercept: bool = True,
+        kernel_regularizer: Any = None,
+        owner: str,
+        largest: int,
+        instead: str,
+    ) -> Self:
+        """Check what a user has given; refuse more than `largest` features, saying what to do `instead`."""
+        matrix = feature_matrix(X, np.float64)
+        rows, features = matrix.shape
+        if features > largest:
+            raise ValueError(
+                f"{owner}: X has {features} features, but the linear algebra is done for up to {largest}: {instead}."
+            )
+        names = column_names(X) or [f"x{j}" for j in range(features)]
+        return cls(
+            design_matrix(matrix, fit_intercept),
+            np.zeros(rows) if y is None else row_vector(y, np.float64, rows, name="y"),
+            weight_vector(sample_weight, np.float64, rows),
+            resolve("loss", loss, owner),
+            None if kernel_regularizer is None else resolve("kernel_regularizer", kernel_regularizer, owner),
+            features,
+            (*names, *["intercept"] * bool(fit_intercept)),
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the last parameter is an intercept."""
+        return self.size > self.kernel_size
+
+    def factor(self, rows: Any = ...) -> Array:
+        """Return `c` of each of the rows of one batch (see `linreg.losses`)."""
+        count = len(self.target[rows])
+        weight = None if self.weight is None else self.weight[rows]
+        return row_factor(np.float64, divisor(self.loss.reduction, count, weight), weight) * np.ones(count)
+
+    def weighted_rows(self, rows: Any = ...) -> Array:
+        """Return sqrt(c) [A, y] of a batch, as few rows as carry the same sums of squares and products.
+
+        Parameters
+        ----------
+        rows : slice or array of int, optional
+            The rows of the batch; all, if not given.
+
+        Returns
+        -------
+        array of shape (at most parameters + 1 or rows, parameters + 1)
+            A matrix whose product with (p, -1) has the loss of the batch as its squared length.
+        """
+        stacked = np.column_stack([self.matrix[rows], self.target[rows]]) * np.sqrt(self.factor(rows))[:, np.newaxis]
+        return as_few_rows(stacked)
+
+    def penalty_curvature(self) -> Array:
+        """Return the second derivative of the penalty by each parameter; 0 for l1, whose slope only jumps."""
+        curvature = np.zeros(self.size)
+        if self.regularizer is not None:
+            slope, w = self.regularizer.bind(np.float64)[1], np.ones(self.kernel_size)
+            curvature[: self.kernel_size] = slope(2 * w) - slope(w)
+        return curvature
+
+    def curvature_rows(self) -> Array:
+        """Return a matrix S of which S^T S is the largest Hessian of the objective: the Hessian itself for MSE."""
+        rows = math.sqrt(self.loss.slope_factor) * self.weighted_rows()[:, :-1]
+        penalty = np.sqrt(self.penalty_curvature())
+        return np.concatenate([rows, np.diag(penalty)]) if penalty.any() else rows
+
+    def objective(self, parameters: Array) -> Array:
+        """Return the loss on all rows as one batch, with the penalty.
+
+        Parameters
+        ----------
+        parameters : array of shape (parameters,) or (parameters, K)
+            One or K sets of parameters.
+
+        Returns
+        -------
+        float or array of shape (K,)
+            The objective.
+        """
+        errors = (self.matrix @ parameters).T - self.target
+        return self.loss.value(errors, *self.loss.constants(np.float64)) @ self.factor() + self.penalty(parameters)
+
+    def penalty(self, parameters: Array) -> Any:
+        """Return the penalty on one or K sets of parameters."""
+        if self.regularizer is None:
+            return 0.0
+        return self.regularizer.bind(np.float64)[0](parameters[: self.kernel_size])
+
+    def unpacked(self, parameters: Array) -> tuple[Array, float]:
+        """Return parameters as (coef, intercept)."""
+        return parameters[: self.kernel_size], float(parameters[-1]) if self.has_intercept else 0.0
+
+    def packed(self, start: tuple[Any, float] | None) -> Array:
+        """Return (coef, intercept) as parameters, zeros for None."""
+        if start is None:
+            return np.zeros(self.size)
+        coef = row_vector(start[0], np.float64, self.kernel_size, name="the coefficients to start from", of="X.T")
+        return np.append(coef, [float(start[1])] * self.has_intercept)
+
+
+def as_few_rows(rows: Array) -> Array:
+    """Return as few rows as have the same products of columns: the triangular factor of the QR decomposition."""
+    return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
+
+
+def excited_basis(matrix: Array) -> Array:
+    """Return an orthonormal basis of the directions in which the data pull: the row space of a matrix.
+
+    Parameters
+    ----------
+    matrix : array of shape (rows, parameters)
+        The matrix.
+
+    Returns
+    -------
+    array of shape (parameters, rank)
+        The basis. Along what is missing from it (collinear, constant and zero columns) the loss is flat.
+
+    Notes
+    -----
+    The rank is judged on columns of length 1, so that it does not depend on units: a singular value counts as zero
+    below max(shape) eps times the largest.
+    """
+    length = np.linalg.norm(matrix, axis=0)
+    length[length == 0] = 1.0
+    _, singular, directions = np.linalg.svd(as_few_rows(matrix / length), full_matrices=False)
+    rank = int((singular > max(matrix.shape) * np.finfo(np.float64).eps * singular.max(initial=0)).sum())
+    if rank == matrix.shape[1]:
+        return np.eye(rank)
+    return np.linalg.qr(directions[:rank].T * length[:, np.newaxis])[0]
+
+
+def least_squares(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool = True) -> tuple[Array, float]:
+    """Return the exact optimum of the mean squared error, which gradient descent approaches.
+
+    Parameters
+    ----------
+    X : array or frame of shape (rows, features)
+        Features.
+    y : array of shape (rows,)
+        Target.
+    sample_weight : array of shape (rows,), optional
+        Weights.
+    fit_intercept : bool, default=True
+        Whether there is an intercept.
+
+    Returns
+    -------
+    coef : array of shape (features,)
+        Coefficients, in units of y per unit of each feature; where collinear features leave them open, the smallest in
+        units of each feature's standard deviation.
+    intercept : float
+        Intercept, in units of y.
+
+    Notes
+    -----
+    Singular value decomposition of the centred columns, each divided by its length, so that features of very different
+    scale cost no digits. See G. H. Golub and C. F. Van Loan, "Matrix Computations", 4th ed., section 5.5.
+    """
+    matrix = feature_matrix(X, np.float64)
+    target = row_vector(y, np.float64, len(matrix), name="y")
+    weight = weight_vector(sample_weight, np.float64, len(matrix))
+    root = np.ones(len(matrix)) if weight is None else np.sqrt(weight)
+    centre, level = np.zeros(matrix.shape[1]), 0.0
+    if fit_intercept:
+        centre = np.average(matrix, axis=0, weights=weight)
+        level = float(np.average(target, weights=weight))
+    centred = (matrix - centre) * root[:, np.newaxis]
+    length = np.linalg.norm(centred, axis=0)
+    length[length == 0] = 1.0
+    coef = np.linalg.lstsq(centred / length, (target - level) * root, rcond=None)[0] / length
+    return coef, float(level - centre @ coef)
+
+
+def optimum(
+    X: Any,
+    y: Any,
+    *,
+    loss: Any = "mse",
+    sample_weight: Any = None,
+    fit_intercept: bool = True,
+    kernel_regularizer: Any = None,
+) -> tuple[Array, float, float]:
+    """Return the exact optimum of a loss, with or without an L2 penalty, and the objective there.
+
+    Parameters
+    ----------
+    X : array or frame of shape (rows, features)
+        Features.
+    y : array of shape (rows,)
+        Target.
+    loss : {"mse", "huber"} or Loss, default="mse"
+        The loss; its reduction is over all rows, as in full batch.
+    sample_weight : array of shape (rows,), optional
+        Weights.
+    fit_intercept : bool, default=True
+        Whether there is an intercept.
+    kernel_regularizer : "l2" or Regularizer, optional
+        Penalty on the coefficients, without an l1 part.
+
+    Returns
+    -------
+    coef : array of shape (features,)
+        Coefficients, in units of y per unit of each feature.
+    intercept : float
+        Intercept, in units of y.
+    objective : float
+        Loss and penalty there: the L* that excess losses are measured from.
+
+    Raises
+    ------
+    ValueError
+        If the penalty has an l1 part, or the data are refused.
+
+    Notes
+    -----
+    Mean squared error: least squares, with the penalty as further rows. Huber: in each step the better one of
+    Newton's (exact once the rows beyond delta are the right ones) and of iteratively reweighted least squares (which
+    never goes up), until neither goes down. See P. J. Huber, "Robust Statistics" (1981), section 7.8.
+    """
+    problem = Quadratic.of(
+        X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
+        kernel_regularizer=kernel_regularizer, owner="optimum", largest=LARGEST_HESSIAN, instead=USE_THE_LOOP,
+    )  # fmt: skip
+    best = exact_optimum(problem)
+    return (*problem.unpacked(best), float(problem.objective(best)))
+
+
+def require_mse(problem: Quadratic, owner: str) -> None:
+    """Raise unless the gradient of the objective is linear in the parameters."""
+    if not isinstance(problem.loss, MeanSquaredError):
+        raise ValueError(
+            f"{owner}: loss must be a squared error, got {problem.loss!r}, whose gradient is not linear. For its "
+            "limits see max_learning_rate and local_max_learning_rate; its runs have to be run."
+        )
+    if has_l1(problem):
+        raise ValueError(
+            f"{owner}: the slope of {problem.regularizer!r} jumps where a coefficient changes its sign, so no step is "
+            "linear: use L2, or run the steps."
+        )
+
+
+def has_l1(problem: Quadratic) -> bool:
+    """Whether the penalty has a part whose slope jumps."""
+    return problem.regularizer is not None and bool(problem.regularizer.get_params(deep=False).get("l1"))
+
+
+LARGEST_HESSIAN = 2000
+MOST_STEPS = 1000
+USE_THE_LOOP = "give fewer columns, or train with LinearRegression and look at its history_"
+
+
+def exact_optimum(problem: Quadratic) -> Array:
+    """Return the parameters at which the objective is least, see `optimum`."""
+    if has_l1(problem):
+        raise ValueError(
+            f"The optimum under {problem.regularizer!r} is not computed here: scikit-learn's ElasticNet finds it."
+        )
+    parameters = _reweighted(problem, np.ones(len(problem.target)))
+    if isinstance(problem.loss, MeanSquaredError):
+        return parameters
+    value = problem.objective(parameters)
+    for _ in range(MOST_STEPS):
+        errors = problem.matrix @ parameters - problem.target
+        pull = problem.loss.slope(errors, 1.0, *problem.loss.constants(np.float64))
+        # What a parabola of the same slope would weigh: it lies above the loss, so its minimum is a step down.
+        safe = _reweighted(problem, np.divide(pull, errors, out=np.ones_like(errors), where=errors != 0))
+        candidates = [safe, parameters + _newton_step(problem, parameters, pull)]
+        values = [problem.objective(candidate) for candidate in candidates]
+        best = int(np.nanargmin(values))
+        if not values[best] < value:
+            break
+        parameters, value = candidates[best], values[best]
+    return parameters
+
+
+def _solved(rows: Array, target: Array) -> Array:
+    """Return the least squares solution for columns brought to length 1, the smallest where it is not unique."""
+    length = np.linalg.norm(rows, axis=0)
+    length[length == 0] = 1.0
+    return np.linalg.lstsq(rows / length, target, rcond=None)[0] / length
+
+
+def _reweighted(problem: Quadratic, weight: Array) -> Array:
+    """Return the minimum of the squared errors, each row weighed anew, and the penalty."""
+    root = np.sqrt(problem.loss.slope_factor * problem.factor() * weight)
+    rows, target = problem.matrix * root[:, np.newaxis], problem.target * root
+    penalty = np.sqrt(problem.penalty_curvature())
+    if penalty.any():
+        rows, target = np.concatenate([rows, np.diag(penalty)]), np.concatenate([target, np.zeros(len(penalty))])
+    elif problem.has_intercept:
+        # Centred, so that features far from zero cost no digits.
+        share = root**2 / (root**2).sum()
+        centre, level = share @ problem.matrix[:, :-1], share @ problem.target
+        coef = _solved((problem.matrix[:, :-1] - centre) * root[:, np.newaxis], (problem.target - level) * root)
+        return np.append(coef, level - centre @ coef)
+    return _solved(rows, target)
+
+
+def _newton_step(problem: Quadratic, parameters: Array, pull: Array) -> Array:
+    """Return the step to the least value of the parabola at hand; rows at their largest pull are flat."""
+    constants, factor = problem.loss.constants(np.float64), problem.factor()
+    curved = np.abs(pull) < problem.loss.slope(np.inf, 1.0, *constants)
+    penalty = problem.penalty_curvature()
+    gradient = problem.matrix.T @ (factor * pull) + penalty * parameters
+    hessian = (problem.matrix * (factor * curved)[:, np.newaxis]).T @ problem.matrix + np.diag(penalty)
+    length = np.sqrt(np.diag(hessian))
+    length[length == 0] = 1.0
+    return np.linalg.lstsq(hessian / np.outer(length, length), -gradient / length, rcond=None)[0] / length

@@ -1,0 +1,104 @@
+"""`engine="exact"`: a run of SGD on a squared error computed by `linreg.dynamics` instead of step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from linreg.batches import Problem
+from linreg.dynamics.epoch_map import ClosedForm, Epoch, mean_over_batches
+from linreg.dynamics.quadratic import Quadratic, as_few_rows
+from linreg.precision import FLOAT64
+from linreg.progress import ProgressBar
+from linreg.seeds import KerasGenerator
+from linreg.training import Run
+
+Array = Any
+
+OWNER = 'LinearRegression with engine="exact"'
+AT_ONCE = 2**16
+"""Epochs whose losses are computed together."""
+
+
+class ExactRun(Run):
+    """A run that is computed: the same state, history and parameters as `Run`, to float64 rounding.
+
+    Parameters
+    ----------
+    *args, **kwargs : object
+        As for `linreg.training.Run`.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer is not SGD.
+    ValueError
+        If the run is not the same affine map in every epoch: reshuffled minibatches, callbacks, another arithmetic than
+        float64, or what `linreg.dynamics.closed_form` refuses.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be computed, then bind as any run does."""
+        if self.precision is not FLOAT64:
+            raise ValueError(f'{OWNER} computes in float64: set dtype="float64" too.')
+        reshuffled = self.shuffle and self.problem.batch_size < len(self.problem.target)
+        if reshuffled and not isinstance(self.state.generator, KerasGenerator):
+            raise ValueError(
+                f"{OWNER} needs the same batches in every epoch: set shuffle=False, batch_size=len(X), or "
+                "random_state=KerasSeed(...), which keeps one order."
+            )
+        if any(not isinstance(callback, ProgressBar) for callback in self.callbacks.callbacks):
+            raise ValueError(f"{OWNER} has no moment between two epochs for callbacks to act: leave them out.")
+        super().__post_init__()
+
+    def train(self, epochs: int) -> None:
+        """Compute the state after so many epochs more, and the history on the way.
+
+        Parameters
+        ----------
+        epochs : int
+            Epochs.
+        """
+        state, rows = self.state, len(self.problem.target)
+        optimizer = dataclasses.replace(self.optimizer, learning_rate=state.learning_rate)
+        epoch = Epoch(self._quadratic(self.problem), optimizer, self.problem.batch_size, OWNER)
+        order = state.generator.permutation(rows) if self.shuffle else None
+        velocity = state.slots[0] if state.slots else None
+        form = ClosedForm(epoch, state.parameters, order, velocity, state.iterations)
+        for first in range(0, epochs, AT_ONCE):
+            self._book(form, first, min(first + AT_ONCE, epochs))
+        end = form.states([epochs])
+        state.parameters = state.fitted = form.parameters(end)[:, 0]
+        state.slots = [epoch.basis @ end[epoch.rank : -1, 0] for _ in state.slots]
+        state.iterations += epochs * epoch.steps
+        state.epoch += epochs
+
+    def _book(self, form: ClosedForm, first: int, last: int) -> None:
+        """Append what the epochs from `first` up to `last` have in the history."""
+        states = form.states(np.arange(first, last + 1))
+        rates = form.last_rates(first, last)
+        logs = {"loss": form.booked_losses(states[:, :-1], first), "learning_rate": rates}
+        if self.validation is not None:
+            logs["val_loss"] = self._validation_losses(self.validation, form.parameters(states[:, 1:]))
+        booked = len(self.history.get("loss", ()))
+        for name in {**self.history, **logs}:
+            values = logs.get(name, np.full(last - first, math.nan))
+            self.history.setdefault(name, [math.nan] * booked).extend(values.tolist())
+
+    def _validation_losses(self, validation: Problem, parameters: Array) -> Array:
+        """Return the loss of the validation data at K sets of parameters (columns), with the penalty."""
+        quadratic, batch_size = self._quadratic(validation), validation.batch_size
+        starts = range(0, len(quadratic.target), batch_size)
+        batches = [quadratic.weighted_rows(slice(start, start + batch_size)) for start in starts]
+        rows = as_few_rows(mean_over_batches(batches, batch_size, len(quadratic.target)))
+        with np.errstate(all="ignore"):
+            losses = np.square(rows[:, :-1] @ parameters - rows[:, -1:]).sum(axis=0)
+            return losses + quadratic.penalty(parameters)
+
+    def _quadratic(self, problem: Problem) -> Quadratic:
+        names = tuple(f"x{j}" for j in range(problem.matrix.shape[1]))
+        data = problem.matrix, problem.target, problem.weight
+        return Quadratic(*data, self.loss, self.regularizer, problem.kernel_size, names)
