@@ -28,7 +28,7 @@ class ExactRun(Run):
 
     Parameters
     ----------
-    *args, **kwargs : object
+    problem, state, optimizer, loss, precision, shuffle, regularizer, validation, callbacks, history, stop_training : Any
         As for `linreg.training.Run`.
 
     Raises

@@ -88,12 +88,17 @@ def test_norm_matches_tensorflows_to_the_rounding_of_its_sum(keras, grads):
     assert abs(float(rules.norm(g)) - theirs) <= (len(g) + 2) * np.finfo(np.float32).eps * theirs
 
 
-@given(st.floats(0.5, 0.9999), st.lists(st.integers(1, 200), min_size=1, max_size=20))
-def test_powers_of_beta_are_within_one_ulp_of_tensorflows(keras, beta, t):
+def scalar_powers(beta, t):
+    """Ask TensorFlow as Keras' Adam does, one number at a time: of an array it takes other, less accurate powers."""
     import tensorflow as tf
 
-    ours = FLOAT32.power(FLOAT32.cast(beta), np.array(t, np.float32))
-    theirs = tf.pow(tf.constant(beta, tf.float32), tf.constant(t, tf.float32)).numpy()
+    base = tf.constant(beta, tf.float32)
+    return np.array([tf.pow(base, tf.constant(step, tf.float32)).numpy() for step in t], np.float32)
+
+
+@given(st.floats(0.5, 0.9999), st.lists(st.integers(1, 200), min_size=1, max_size=20))
+def test_powers_of_beta_are_within_one_ulp_of_tensorflows(keras, beta, t):
+    ours, theirs = FLOAT32.power(FLOAT32.cast(beta), np.array(t, np.float32)), scalar_powers(beta, t)
     normal = ours >= np.finfo(np.float32).tiny  # TensorFlow flushes the others to zero
     assert ulp_distance(ours[normal], theirs[normal]).max(initial=0) <= 1
     event("equal to the last bit" if (ours == theirs)[normal].all() else "one ULP apart somewhere")
@@ -102,10 +107,11 @@ def test_powers_of_beta_are_within_one_ulp_of_tensorflows(keras, beta, t):
 def test_tensorflows_power_is_not_always_the_nearest_number(keras):
     import tensorflow as tf
 
-    beta, t = np.float32(0.8852874298267186), np.arange(1, 200, dtype=np.float32)
-    ours = FLOAT32.power(beta, t)
-    off = ulp_distance(ours, tf.pow(tf.fill(t.shape, beta), t).numpy())
-    assert off.max() == 1
+    beta, t = 0.704757559385484, np.arange(1, 200, dtype=np.float32)
+    ours = FLOAT32.power(FLOAT32.cast(beta), t)
+    assert ulp_distance(ours, scalar_powers(beta, t)).max() <= 1
+    # Of an array at once TensorFlow takes its powers in another way.
+    assert ulp_distance(ours, tf.pow(tf.fill(t.shape, np.float32(beta)), t).numpy()).max() >= 2
 
 
 @given(any_schedule(), st.lists(st.integers(0, 10_000), min_size=1, max_size=5))
