@@ -28,8 +28,10 @@ class ExactRun(Run):
 
     Parameters
     ----------
-    problem, state, optimizer, loss, precision, shuffle, regularizer, validation, callbacks, history, stop_training : Any
+    problem, state, optimizer, loss, precision, shuffle, regularizer : Any
         As for `linreg.training.Run`.
+    validation, callbacks, history, stop_training : Any
+        As there.
 
     Raises
     ------
