@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from linreg.batches import Problem
-from linreg.dynamics.epoch_map import ClosedForm, Epoch, mean_over_batches
+from linreg.dynamics.epoch_map import (
+    LARGEST_MAP,
+    RUN_INSTEAD,
+    ClosedForm,
+    Epoch,
+    mean_over_batches,
+    require_linear,
+)
 from linreg.dynamics.quadratic import Quadratic, as_few_rows
 from linreg.precision import FLOAT64
 from linreg.progress import ProgressBar
@@ -54,6 +61,12 @@ class ExactRun(Run):
             )
         if any(not isinstance(callback, ProgressBar) for callback in self.callbacks.callbacks):
             raise ValueError(f"{OWNER} has no moment between two epochs for callbacks to act: leave them out.")
+        if self.problem.kernel_size > LARGEST_MAP:
+            raise ValueError(
+                f"{OWNER}: X has {self.problem.kernel_size} features, but the linear algebra is done for up to "
+                f"{LARGEST_MAP}: {RUN_INSTEAD}."
+            )
+        require_linear(self._quadratic(self.problem), self.optimizer, OWNER)
         super().__post_init__()
 
     def train(self, epochs: int) -> None:

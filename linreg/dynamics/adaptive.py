@@ -49,14 +49,17 @@ def reach(optimizer: Any, steps: int) -> float:
     by up to 1 / (1 - b). So the reach is the sum of the learning rates, for RMSprop a few lr more. Epsilon only
     shortens it: valid where gradients are far above it. A gradient that grows can take single steps of up to
     lr (1 - beta_1) / sqrt(1 - beta_2) (Adam) or lr / sqrt(1 - rho) (RMSprop), which the sum over many steps does not
-    keep up. Centered RMSprop divides by the spread of the gradient, not by its size: no reach can be stated, inf.
+    keep up. Centered RMSprop divides by the spread of the gradient, not by its size, and with a rho of 1 by the root
+    of epsilon: no reach can be stated, inf. A weight decay moves a parameter on its own and is not counted.
     """
     _require_adaptive("reach", optimizer)
     check_count("reach", "steps", steps)
-    rates = np.asarray(rates_of(optimizer.learning_rate, np.arange(steps), FLOAT64))
+    every = optimizer.gradient_accumulation_steps or 1
+    rates = np.asarray(rates_of(optimizer.learning_rate, np.arange(steps), FLOAT64))[every - 1 :: every]
+    steps = len(rates)
     if isinstance(optimizer, Adam):
         return float(rates.sum())
-    if optimizer.centered:
+    if optimizer.centered or optimizer.rho == 1:
         return math.inf
     moves = rates / np.sqrt(-np.expm1(np.arange(1, steps + 1) * np.log(optimizer.rho))) if optimizer.rho else rates
     if optimizer.momentum >= 1:

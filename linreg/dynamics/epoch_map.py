@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from linreg.dynamics.quadratic import Direction, Quadratic, as_few_rows, exact_optimum, excited_basis, require_mse
+from linreg.dynamics.quadratic import (
+    Direction,
+    Quadratic,
+    as_few_rows,
+    exact_optimum,
+    excited_basis,
+    require_linear_steps,
+    require_mse,
+)
 from linreg.hyperparameters import as_integer, check_count, check_number
 from linreg.optimizers import SGD
 from linreg.precision import FLOAT64
@@ -23,8 +31,10 @@ Array = Any
 LARGEST_MAP = 500
 NOT_EXCITED = 1e-10
 """Share of the start's distance from the fixed point below which a direction counts as not excited."""
-MOST_LISTED = 10**6
-"""Epochs that are looked at one by one."""
+MOST_LISTED, MOST_SCHEDULED, FEWEST_LISTED = 10**6, 2**14, 64
+"""Epochs that are looked at one by one: at one learning rate, under a schedule, and at least."""
+AT_ONCE = 2**12
+"""Epochs whose states are held at once."""
 
 
 class Epoch:
@@ -60,7 +70,7 @@ class Epoch:
         check_count(owner, "batch_size", batch_size)
         self.problem, self.optimizer = problem, optimizer
         decays = bool(problem.penalty_curvature().any()) or bool(optimizer.weight_decay)
-        self.basis = np.eye(problem.size) if decays else excited_basis(problem.matrix)
+        self.basis = np.eye(problem.size) if decays else excited_basis(problem.pulling_rows())
         self.batch_size = min(int(batch_size), len(problem.target))
         self.letters = optimizer.rule(FLOAT64).state
         self.rank = self.basis.shape[1]
@@ -106,7 +116,7 @@ class Epoch:
         return np.asarray(rates_of(learning_rate, np.arange(first_step, first_step + self.steps), FLOAT64))
 
     def booked_rows(self, batches: Sequence[Array], rates: Any) -> Array:
-        """Return rows R such that |R s|^2 is the loss of an epoch that begins in state s, as a history books it.
+        """Return rows R such that the squared length of R s is the loss that is booked for an epoch from state s.
 
         Parameters
         ----------
@@ -139,18 +149,7 @@ def mean_over_batches(batches: Sequence[Array], batch_size: int, rows: int) -> A
 
 def require_linear(problem: Quadratic, optimizer: Any, owner: str) -> None:
     """Raise unless every step is linear in the parameters."""
-    if not isinstance(optimizer, SGD):
-        raise TypeError(
-            f"{owner}: optimizer must be an SGD, got {optimizer!r}: the steps of other rules are not linear in the "
-            'parameters. Run them (engine="numpy").'
-        )
-    names = ("clipnorm", "clipvalue", "global_clipnorm", "use_ema", "gradient_accumulation_steps")
-    used = [name for name in names if getattr(optimizer, name)]
-    if used:
-        raise ValueError(
-            f"{owner}: {', '.join(used)} of {optimizer!r} is nonlinear or not the same in every epoch: leave it out or "
-            'run the steps (engine="numpy").'
-        )
+    require_linear_steps(optimizer, owner)
     require_mse(problem, owner)
 
 
@@ -221,7 +220,7 @@ def closed_form(
     >>> run = dynamics.closed_form([[0.0], [1.0], [2.0]], [1, 3, 5], SGD(0.1))
     >>> coef, intercept = run.after(10**6)
     >>> round(coef[0], 6), round(intercept, 6), round(run.spectral_radius, 3)
-    (np.float64(2.0), 1.0, 0.928)
+    (np.float64(2.0), 1.0, 0.944)
     """
     problem = Quadratic.of(
         X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
@@ -403,6 +402,12 @@ class ClosedForm:
             away = self.parameters(self.states(epochs)) - optimum[:, np.newaxis]
             return np.sum(np.square(rows @ away), axis=0) / 2
 
+    @property
+    def _bowl_rounding(self) -> float:
+        """Excess of a start whose distance from the optimum is only the rounding of it."""
+        rows, optimum = self._bowl
+        return float(np.square(4 * np.finfo(np.float64).eps * np.linalg.norm(rows * optimum)))
+
     @cached_property
     def _bowl(self) -> tuple[Array, Array]:
         problem = self.epoch.problem
@@ -434,29 +439,54 @@ class ClosedForm:
         Returns
         -------
         float
-            Epochs; inf if it never does, because the run diverges or because its minibatches settle elsewhere.
+            Epochs; inf if it never does, because the run diverges or because its minibatches settle elsewhere, and
+            under a schedule also if it takes more than 4,000 epochs.
 
         Notes
         -----
-        Looked up on the run itself: exact up to 10^6 epochs. A longer run is taken to fall without rising again.
+        Looked up on the run itself, epoch by epoch, until it has stayed there for three times as long as it took to get
+        there: momentum swings through the optimum and out again. A run of more than 250,000 epochs is taken to fall
+        without rising again.
         """
         check_number("epochs_to", "tolerance", tolerance, high=1.0, open_low=True)
-        target = tolerance * float(self.excess([0])[0])
+        start, rounding = float(self.excess([0])[0]), self._bowl_rounding
+        target = 0.0 if start <= rounding else tolerance * start
+        scheduled = callable(self.epoch.optimizer.learning_rate)
         if target == 0:
             return 0.0
+        if not scheduled and not self._settles_at_most(target):
+            return math.inf
+        if not scheduled and self.excess([MOST_LISTED])[0] > target:
+            return self._far_epochs_to(target)
+        seen, last_above = 0, -1
+        while seen < (MOST_SCHEDULED if scheduled else MOST_LISTED):
+            # Twofold each time; a schedule has to be walked from the start.
+            first, seen = 0 if scheduled else seen, max(FEWEST_LISTED, min(2 * seen, seen + AT_ONCE))
+            above = np.flatnonzero(~(self.excess(np.arange(first, seen)) <= target))
+            if len(above):
+                last_above = first + int(above[-1])
+            if seen > 4 * (last_above + 1):
+                return float(last_above + 1)
+        return math.inf if scheduled else self._far_epochs_to(target)
+
+    def _settles_at_most(self, excess: float) -> bool:
+        """Whether the excess comes down to this in the end."""
+        if self.spectral_radius > 1 + NOT_EXCITED:
+            return False
+        rows, optimum = self._bowl
+        end = self.parameters(np.append(self.fixed_point, 1.0)[:, np.newaxis])[:, 0]
+        return bool(np.square(rows @ (end - optimum)).sum() / 2 <= excess)
+
+    def _far_epochs_to(self, target: float) -> float:
+        """Return the first epoch with such an excess, far away, by bisection."""
 
         def reached(epoch: int) -> bool:
             return bool(self.excess([epoch])[0] <= target)
 
-        late = next(
-            (2**k for k in range(60) if reached(2**k) and reached(2 ** (k + 1)) and reached(2 ** (k + 2))), None
-        )
+        late = next((2**k for k in range(16, 60) if reached(2**k) and reached(2 ** (k + 1))), None)
         if late is None:
             return math.inf
-        if late <= MOST_LISTED:
-            above = np.flatnonzero(~(self.excess(np.arange(late + 1)) <= target))
-            return float(above[-1] + 1) if len(above) else 0.0
-        early = late // 2
+        early = 0
         while late - early > 1:
             middle = (early + late) // 2
             early, late = (early, middle) if reached(middle) else (middle, late)
@@ -507,22 +537,25 @@ class ClosedForm:
             One column for each.
         """
         wanted = np.array([_epoch_number(epoch) for epoch in epochs], np.int64)
-        states = np.empty((len(self._state), len(wanted)))
         here = self._state[:, np.newaxis]
+        states = np.repeat(here, len(wanted), axis=1)
         with np.errstate(all="ignore"):
-            for matrix, first, last in self._stretches(int(wanted.max(initial=0))):
+            for rates, first, last in self._same_rates(0, int(wanted.max(initial=0))):
                 inside = (first <= wanted) & (wanted <= last)
-                *columns, here = _powers(matrix, here, np.append(wanted[inside], last) - first)
-                states[:, inside] = np.reshape(columns, (-1, len(states))).T
-                here = here[:, np.newaxis]
+                times = np.unique(np.append(wanted[inside], last) - first)
+                columns = self._repeated(rates, here, times)
+                states[:, inside] = columns[:, np.searchsorted(times, wanted[inside] - first)]
+                here = columns[:, -1:]
         return states
 
-    def _stretches(self, epochs: int) -> Iterator[tuple[Array, int, int]]:
-        """Yield (map, first, last): from epoch `first` to `last` every epoch is the same map."""
-        if epochs == 0:
-            yield self.map(), 0, 0
-        for rates, first, last in self._same_rates(0, epochs):
-            yield self._map(rates), first, last
+    def _repeated(self, rates: Array, state: Array, times: Array) -> Array:
+        """Return a state (column) after so many epochs of the same rates, for rising numbers of epochs."""
+        if callable(self.epoch.optimizer.learning_rate) and times[-1] < self.epoch.width:
+            columns = [state]  # running it is cheaper than the map, which another epoch has no use for
+            for _ in range(times[-1]):
+                columns.append(self.epoch.run(columns[-1], self._batches, rates))
+            return np.hstack([columns[k] for k in times])
+        return _powers(self._map(rates), state, times)
 
     def _same_rates(self, first: int, last: int) -> Iterator[tuple[Array, int, int]]:
         """Yield (rates, begin, end): from epoch `begin` up to `end` all have the same learning rates."""
@@ -544,14 +577,21 @@ def _epoch_number(epoch: Any) -> int:
     return number
 
 
-def _powers(matrix: Array, state: Array, exponents: Array) -> list[Array]:
-    """Return M^k s for each exponent k: one squaring of M for each binary digit of the largest."""
-    columns = np.repeat(state, len(exponents), axis=1)
-    for digit in range(int(exponents.max(initial=0)).bit_length()):
+def _powers(matrix: Array, state: Array, exponents: Array) -> Array:
+    """Return M^k s (columns) for rising exponents k: one squaring of M for each binary digit of the largest."""
+    first, count = exponents[0], len(exponents)
+    if count > 1 and exponents[-1] - first == count - 1:  # one after the other: twice as many with each squaring
+        columns = _powers(matrix, state, exponents[:1])
+        while columns.shape[1] < count:
+            columns = np.hstack([columns, matrix @ columns[:, : count - columns.shape[1]]])
+            matrix = matrix @ matrix
+        return columns
+    columns = np.repeat(state, count, axis=1)
+    for digit in range(int(exponents[-1]).bit_length()):
         matrix = matrix if digit == 0 else matrix @ matrix
         odd = (exponents >> digit) & 1 == 1
         columns[:, odd] = matrix @ columns[:, odd]
-    return list(columns.T)
+    return columns
 
 
 @dataclass(frozen=True)

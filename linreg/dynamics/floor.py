@@ -31,8 +31,9 @@ class StochasticFloor:
     Parameters
     ----------
     excess : float
-        Mean excess loss on all rows, in units of the loss: the run does not come nearer to the optimum than this. inf
-        where the noise grows instead.
+        Mean excess of the expected loss of a batch, in units of the loss: the run does not come nearer to the optimum
+        than this. With the default reduction that is the loss on all rows; with "sum" it is batch_size / rows of it.
+        inf where the noise grows instead.
     covariance : array of shape (parameters, parameters)
         Covariance of the parameters (coefficients, then intercept) about the optimum; inf where it grows.
     """
@@ -111,7 +112,8 @@ def stochastic_floor(
         raise ValueError(
             f"stochastic_floor: needs a constant learning rate and no weight decay, got {rule!r}: nothing settles else."
         )
-    return _settled(problem, rule, float(rule.learning_rate), min(int(batch_size), len(problem.target)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _settled(problem, rule, float(rule.learning_rate), min(int(batch_size), len(problem.target)))
 
 
 def _settled(problem: Quadratic, rule: SGD, lr: float, batch_size: int) -> StochasticFloor:

@@ -16,6 +16,7 @@ from linreg.dynamics.quadratic import (
     as_few_rows,
     exact_optimum,
     excited_basis,
+    require_linear_steps,
     require_mse,
 )
 from linreg.hyperparameters import check_number
@@ -190,7 +191,7 @@ def max_learning_rate(
         X, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept, kernel_regularizer=kernel_regularizer,
         owner="max_learning_rate", largest=LARGEST_HESSIAN, instead=USE_THE_LOOP,
     )  # fmt: skip
-    return _limit(_largest_eigenvalue(problem.curvature_rows()), momentum, nesterov)
+    return limit_of(_largest_eigenvalue(problem.curvature_rows()), momentum, nesterov)
 
 
 def local_max_learning_rate(
@@ -223,7 +224,7 @@ def local_max_learning_rate(
     sample_weight : array of shape (rows,), optional
         Weights.
     kernel_regularizer : "l2" or Regularizer, optional
-        Penalty on the coefficients, without an l1 part.
+        Penalty on the coefficients.
 
     Returns
     -------
@@ -252,7 +253,7 @@ def local_max_learning_rate(
     curved = np.abs(problem.loss.slope(errors, 1.0, *constants)) < problem.loss.slope(np.inf, 1.0, *constants)
     rows = problem.matrix * np.sqrt(problem.loss.slope_factor * problem.factor() * curved)[:, np.newaxis]
     penalty = np.diag(np.sqrt(problem.penalty_curvature()))
-    return _limit(_largest_eigenvalue(np.concatenate([rows, penalty])), momentum, nesterov)
+    return limit_of(_largest_eigenvalue(np.concatenate([rows, penalty])), momentum, nesterov)
 
 
 def largest_gradient(
@@ -280,7 +281,7 @@ def largest_gradient(
 
     Notes
     -----
-    Sum over rows of c |a| times the largest slope of the loss, which is delta for Huber.
+    Sum over rows of c abs(a) times the largest slope of the loss, which is delta for Huber.
     """
     problem = Quadratic.of(
         X, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
@@ -296,7 +297,23 @@ def _largest_eigenvalue(rows: Array) -> float:
     return float(np.linalg.norm(as_few_rows(rows), 2)) ** 2
 
 
-def _limit(largest: float, momentum: Any, nesterov: bool) -> Any:
+def limit_of(largest: float, momentum: Any, nesterov: bool) -> Any:
+    """Return the largest stable learning rate for the largest eigenvalue of a Hessian, see `max_learning_rate`.
+
+    Parameters
+    ----------
+    largest : float
+        Largest eigenvalue.
+    momentum : float or array
+        Momentum in [0, 1].
+    nesterov : bool
+        Whether the momentum is Nesterov's.
+
+    Returns
+    -------
+    float or array
+        The limit; inf for 0.
+    """
     for value in np.ravel(momentum).tolist():
         check_number("max_learning_rate", "momentum", value, high=1.0)
     b = np.asarray(momentum, np.float64)
@@ -373,15 +390,20 @@ def spectral_radius(
     TypeError
         If the optimizer is not SGD, whose steps alone are linear.
     ValueError
-        If there are more than 2,000 features, or the data are refused.
+        If it clips, averages, accumulates or decays the weights, if there are more than 2,000 features, or if the data
+        are refused.
 
     Notes
     -----
-    Largest absolute eigenvalue of `step_matrices` over the curved directions: |1 - lr h| for SGD, the roots of
+    Largest absolute eigenvalue of `step_matrices` over the curved directions: abs(1 - lr h) for SGD, the roots of
     z^2 - (1 + b - lr h) z + b for momentum. Source: Polyak (1964), as in `max_learning_rate`.
     """
-    if not isinstance(optimizer, SGD):
-        raise TypeError(f"spectral_radius: optimizer must be an SGD, whose steps are linear, got {optimizer!r}.")
+    require_linear_steps(optimizer, "spectral_radius")
+    if optimizer.weight_decay:
+        raise ValueError(
+            f"spectral_radius: {optimizer!r} decays the weights too, which has another radius: "
+            "closed_form(..., batch_size=len(X)).spectral_radius counts it in."
+        )
     given = _squared_error_curvature(X, "spectral_radius", loss, sample_weight, fit_intercept, kernel_regularizer)
     if given.rank == 0:
         return 0.0 if np.ndim(learning_rates) == 0 else np.zeros(np.shape(learning_rates))

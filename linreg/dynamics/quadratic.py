@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
-from linreg.losses import Loss, MeanSquaredError, divisor, row_factor
+from linreg.losses import Huber, Loss, MeanSquaredError, divisor, row_factor
+from linreg.optimizers import SGD
 from linreg.regularizers import Regularizer
 from linreg.settings import resolve
 
@@ -143,6 +145,10 @@ class Quadratic:
         stacked = np.column_stack([self.matrix[rows], self.target[rows]]) * np.sqrt(self.factor(rows))[:, np.newaxis]
         return as_few_rows(stacked)
 
+    def pulling_rows(self) -> Array:
+        """Return the rows of the matrix that have a weight: the others never pull at the parameters."""
+        return self.matrix if self.weight is None else self.matrix[self.weight > 0]
+
     def penalty_curvature(self) -> Array:
         """Return the second derivative of the penalty by each parameter; 0 for l1, whose slope only jumps."""
         curvature = np.zeros(self.size)
@@ -274,7 +280,7 @@ def optimum(
     fit_intercept: bool = True,
     kernel_regularizer: Any = None,
 ) -> tuple[Array, float, float]:
-    """Return the exact optimum of a loss, with or without an L2 penalty, and the objective there.
+    """Return the exact optimum of a loss, with or without a penalty, and the objective there.
 
     Parameters
     ----------
@@ -288,8 +294,8 @@ def optimum(
         Weights.
     fit_intercept : bool, default=True
         Whether there is an intercept.
-    kernel_regularizer : "l2" or Regularizer, optional
-        Penalty on the coefficients, without an l1 part.
+    kernel_regularizer : {"l1", "l2"} or Regularizer, optional
+        Penalty on the coefficients.
 
     Returns
     -------
@@ -303,13 +309,13 @@ def optimum(
     Raises
     ------
     ValueError
-        If the penalty has an l1 part, or the data are refused.
+        If there are more than 2,000 features, or the data are refused.
 
     Notes
     -----
-    Mean squared error: least squares, with the penalty as further rows. Huber: in each step the better one of
-    Newton's (exact once the rows beyond delta are the right ones) and of iteratively reweighted least squares (which
-    never goes up), until neither goes down. See P. J. Huber, "Robust Statistics" (1981), section 7.8.
+    Mean squared error: least squares, with the penalty as further rows. Huber: Newton's method (exact once the rows
+    beyond delta are the right ones), with a step of iteratively reweighted least squares (which never goes up) where
+    it fails, for a delta that is narrowed in stages. An l1 part: coordinate descent until the signs stay, then a linear system. See P. J. Huber, "Robust Statistics" (1981), section 7.8.
     """
     problem = Quadratic.of(
         X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
@@ -317,6 +323,22 @@ def optimum(
     )  # fmt: skip
     best = exact_optimum(problem)
     return (*problem.unpacked(best), float(problem.objective(best)))
+
+
+def require_linear_steps(optimizer: Any, owner: str) -> None:
+    """Raise unless the rule, and what stands around it, is linear in parameters and gradients."""
+    if not isinstance(optimizer, SGD):
+        raise TypeError(
+            f"{owner}: optimizer must be an SGD, got {optimizer!r}: the steps of other rules are not linear in the "
+            'parameters. Run them (engine="numpy").'
+        )
+    names = ("clipnorm", "clipvalue", "global_clipnorm", "use_ema", "gradient_accumulation_steps")
+    used = [name for name in names if getattr(optimizer, name)]
+    if used:
+        raise ValueError(
+            f"{owner}: {', '.join(used)} of {optimizer!r} is nonlinear or not the same in every epoch: leave it out or "
+            'run the steps (engine="numpy").'
+        )
 
 
 def require_mse(problem: Quadratic, owner: str) -> None:
@@ -339,32 +361,69 @@ def has_l1(problem: Quadratic) -> bool:
 
 
 LARGEST_HESSIAN = 2000
-MOST_STEPS = 1000
+MOST_STEPS = 300
+FEW_STEPS = 8
+NARROWER = 4.0
+BISECTIONS = 60
 USE_THE_LOOP = "give fewer columns, or train with LinearRegression and look at its history_"
 
 
 def exact_optimum(problem: Quadratic) -> Array:
     """Return the parameters at which the objective is least, see `optimum`."""
-    if has_l1(problem):
-        raise ValueError(
-            f"The optimum under {problem.regularizer!r} is not computed here: scikit-learn's ElasticNet finds it."
-        )
     parameters = _reweighted(problem, np.ones(len(problem.target)))
-    if isinstance(problem.loss, MeanSquaredError):
+    if not isinstance(problem.loss, Huber):
         return parameters
+    # From a wide parabola to a narrow one: each optimum is near the next, so few rows change sides between them.
+    delta = float(np.median(np.abs(problem.matrix @ parameters - problem.target)))
+    while delta > NARROWER * problem.loss.delta:
+        wider = dataclasses.replace(problem, loss=dataclasses.replace(problem.loss, delta=delta))
+        parameters = _descended(wider, parameters, FEW_STEPS)
+        delta /= NARROWER
+    return _descended(problem, parameters, MOST_STEPS)
+
+
+def _descended(problem: Quadratic, parameters: Array, steps: int) -> Array:
+    """Return where at most so many steps lead, each as far as the objective falls, until none falls."""
     value = problem.objective(parameters)
-    for _ in range(MOST_STEPS):
+    for _ in range(steps):
         errors = problem.matrix @ parameters - problem.target
         pull = problem.loss.slope(errors, 1.0, *problem.loss.constants(np.float64))
-        # What a parabola of the same slope would weigh: it lies above the loss, so its minimum is a step down.
-        safe = _reweighted(problem, np.divide(pull, errors, out=np.ones_like(errors), where=errors != 0))
-        candidates = [safe, parameters + _newton_step(problem, parameters, pull)]
-        values = [problem.objective(candidate) for candidate in candidates]
-        best = int(np.nanargmin(values))
-        if not values[best] < value:
+        # A parabola with the same slopes that lies above the loss: its minimum is a step down, if a short one.
+        weight = np.divide(pull, errors, out=np.ones_like(errors), where=errors != 0)
+        if has_l1(problem):
+            directions = [_reweighted(problem, weight) - parameters]
+        else:
+            curved = np.abs(pull) < problem.loss.slope(np.inf, 1.0, *problem.loss.constants(np.float64))
+            directions = [_newton_step(problem, parameters, pull, held) for held in (curved, weight)]
+        for direction in directions:
+            moved = parameters + (1.0 if has_l1(problem) else _far(problem, parameters, direction)) * direction
+            now = problem.objective(moved)
+            if now < value:
+                break
+        else:
             break
-        parameters, value = candidates[best], values[best]
+        parameters, value = moved, now
     return parameters
+
+
+def _far(problem: Quadratic, parameters: Array, direction: Array) -> float:
+    """Return how far the objective falls along a direction: where its slope, which never falls, becomes 0."""
+    errors, along = problem.matrix @ parameters - problem.target, problem.matrix @ direction
+    constants, factor, penalty = problem.loss.constants(np.float64), problem.factor(), problem.penalty_curvature()
+    straight, bend = penalty * parameters @ direction, penalty * direction @ direction
+
+    def slope(t: float) -> float:
+        return float((factor * problem.loss.slope(errors + t * along, 1.0, *constants)) @ along + straight + t * bend)
+
+    low, high = 0.0, 1.0
+    if slope(0.0) >= 0:
+        return 0.0
+    while slope(high) < 0 and high < 1e6:
+        low, high = high, 2 * high
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return high
 
 
 def _solved(rows: Array, target: Array) -> Array:
@@ -381,7 +440,9 @@ def _reweighted(problem: Quadratic, weight: Array) -> Array:
     penalty = np.sqrt(problem.penalty_curvature())
     if penalty.any():
         rows, target = np.concatenate([rows, np.diag(penalty)]), np.concatenate([target, np.zeros(len(penalty))])
-    elif problem.has_intercept:
+    if has_l1(problem):
+        return _soft_solved(rows, target, problem.regularizer.l1, problem.kernel_size)  # type: ignore[union-attr]
+    if problem.has_intercept and not penalty.any():
         # Centred, so that features far from zero cost no digits.
         share = root**2 / (root**2).sum()
         centre, level = share @ problem.matrix[:, :-1], share @ problem.target
@@ -390,11 +451,36 @@ def _reweighted(problem: Quadratic, weight: Array) -> Array:
     return _solved(rows, target)
 
 
-def _newton_step(problem: Quadratic, parameters: Array, pull: Array) -> Array:
-    """Return the step to the least value of the parabola at hand; rows at their largest pull are flat."""
-    constants, factor = problem.loss.constants(np.float64), problem.factor()
-    curved = np.abs(pull) < problem.loss.slope(np.inf, 1.0, *constants)
-    penalty = problem.penalty_curvature()
+def _soft_solved(rows: Array, target: Array, l1: float, kernel_size: int) -> Array:
+    """Return the least value of |rows p - target|^2 / 2 + l1 |kernel|, by coordinate descent.
+
+    See J. Friedman, T. Hastie and R. Tibshirani, J. Stat. Softw. 33 (2010). Once the signs stay, what is left is linear
+    and is solved at once.
+    """
+    products, pulls = rows.T @ rows, rows.T @ target
+    threshold = np.where(np.arange(len(pulls)) < kernel_size, l1, 0.0)
+    p, curved = np.zeros(len(pulls)), np.flatnonzero(np.diag(products) > 0)
+    for _ in range(MOST_STEPS):
+        signs = np.sign(p)
+        for j in curved:
+            pull = pulls[j] - products[j] @ p + products[j, j] * p[j]
+            p[j] = np.sign(pull) * max(abs(pull) - threshold[j], 0) / products[j, j]
+        if (np.sign(p) == signs).all():
+            active = signs != 0
+            length = np.sqrt(np.diag(products)[active])
+            scaled = products[np.ix_(active, active)] / np.outer(length, length)
+            wanted = (pulls - threshold * signs)[active] / length
+            exact = np.zeros(len(p))
+            exact[active] = np.linalg.lstsq(scaled, wanted, rcond=None)[0] / length
+            slack = np.abs(pulls - products @ exact)[~active] - threshold[~active]
+            if (np.sign(exact) == signs).all() and (slack <= 1e-9 * np.abs(pulls).max(initial=0)).all():
+                return exact
+    return p
+
+
+def _newton_step(problem: Quadratic, parameters: Array, pull: Array, curved: Array) -> Array:
+    """Return the step to the least value of the parabola with these slopes and, for each row, this curvature."""
+    factor, penalty = problem.factor(), problem.penalty_curvature()
     gradient = problem.matrix.T @ (factor * pull) + penalty * parameters
     hessian = (problem.matrix * (factor * curved)[:, np.newaxis]).T @ problem.matrix + np.diag(penalty)
     length = np.sqrt(np.diag(hessian))
