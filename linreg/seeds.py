@@ -47,10 +47,10 @@ class KerasSeed(HyperParameters):
     A second `fit` with `warm_start=True` is Keras' second `fit` of a model: it goes on from the weights, in the same
     order again. One with `warm_start=False` is a new model after the seed was set again: the same run once more.
 
-    The weights are drawn in float32, the type of a Keras model unless it is told otherwise. A float64 run starts from
-    the same numbers, where a Keras model of that type draws others; the order is Keras' in both.
+    The weights are those of a Keras model with the type of the run: a float64 model draws other numbers than a float32
+    one, not the same with more digits. The order does not depend on the type.
 
-    Checked with TensorFlow 2.18 and 2.21 (Keras 3.5 and 3.15), on the CPU.
+    Checked with TensorFlow 2.18 and 2.21 (Keras 3.7 and 3.15), on the CPU.
     """
 
     seed: int
@@ -75,10 +75,13 @@ class KerasGenerator:
     ----------
     seed : int
         The seed.
+    dtype : type, default=numpy.float32
+        Type of the weights: `numpy.float32` or `numpy.float64`.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, dtype: Any = np.float32) -> None:
         self._seed = seed
+        self._dtype = dtype
         self._order = np.arange(0)
 
     def uniform(self, low: float, high: float, size: int) -> Array:
@@ -94,17 +97,17 @@ class KerasGenerator:
         Returns
         -------
         array of shape (size,)
-            The weights, float32.
+            The weights, of the generator's type.
         """
         # The layer draws a seed of its own from Python's generator; TensorFlow scrambles it to a key and a counter.
         import random  # the standard library's, in the one place that needs it
 
         layer_seed = random.Random(self._seed).randint(1, 10**9)  # noqa: S311 (Keras' choice; nothing here is secret)
         scrambled = philox((0x3EC8F720, 0x02461E29), np.array([layer_seed, 0, 0, 0], np.uint64)).tolist()
-        words = random_words(scrambled[:2], scrambled[2:], size)
-        # 23 random bits are the fraction of a float32 in [1, 2).
-        unit = ((words & 0x7FFFFF) | 0x3F800000).astype(np.uint32).view(np.float32) - np.float32(1)
-        start, end = np.float32(low), np.float32(high)
+        words_a_number, between_0_and_1 = UNIFORM[self._dtype]
+        unit = between_0_and_1(random_words(scrambled[:2], scrambled[2:], size * words_a_number))
+        # A float64 model has its bounds rounded to float32, too.
+        start, end = self._dtype(np.float32(low)), self._dtype(np.float32(high))
         return unit * (end - start) + start
 
     def permutation(self, rows: int) -> Array:
@@ -125,8 +128,24 @@ class KerasGenerator:
         return self._order.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the seed alone: the order follows from it."""
-        return KerasGenerator, (self._seed,)
+        """Pickle the seed and the type alone: the order follows from the seed."""
+        return KerasGenerator, (self._seed, self._dtype)
+
+
+def float32_between_0_and_1(words: Array) -> Array:
+    """Return one float32 in [0, 1) for each word."""
+    # 23 random bits are the fraction of a number in [1, 2).
+    return ((words & 0x7FFFFF) | 0x3F800000).astype(np.uint32).view(np.float32) - np.float32(1)
+
+
+def float64_between_0_and_1(words: Array) -> Array:
+    """Return one float64 in [0, 1) for each two words."""
+    # 52 random bits are the fraction of a number in [1, 2): 20 of the first word, then all of the second.
+    return ((words[::2] & 0xFFFFF) << 32 | words[1::2] | 1023 << 52).view(np.float64) - 1
+
+
+UNIFORM = {np.float32: (1, float32_between_0_and_1), np.float64: (2, float64_between_0_and_1)}
+"""How many random words a number of each type takes, and how it is made of them."""
 
 
 def shuffled(seed: int, rows: int) -> Array:
@@ -203,7 +222,7 @@ def philox(key: Any, counter: Array) -> Array:
     return np.stack([c0, c1, c2, c3])
 
 
-def generator_from(random_state: Any) -> Any:
+def generator_from(random_state: Any, dtype: Any = np.float32) -> Any:
     """Return the generator of a run.
 
     Parameters
@@ -211,6 +230,8 @@ def generator_from(random_state: Any) -> Any:
     random_state : None, int, KerasSeed, numpy.random.Generator or numpy.random.RandomState
         None draws a fresh seed from the operating system; an int always gives the same run; a `KerasSeed` gives
         Keras'; a generator is used as it is and moves on.
+    dtype : type, default=numpy.float32
+        Type of the run. Only a `KerasSeed` draws other weights for another type.
 
     Returns
     -------
@@ -227,7 +248,7 @@ def generator_from(random_state: Any) -> Any:
     if isinstance(random_state, np.random.Generator):
         return random_state
     if isinstance(random_state, KerasSeed):
-        return KerasGenerator(random_state.seed)
+        return KerasGenerator(random_state.seed, dtype)
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31, size=4))
     if random_state is None:

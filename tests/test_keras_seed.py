@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from ulp import assert_equal_bits
 
 from linreg import SGD, Adam, Huber, KerasSeed, LinearRegression, RMSprop
-from linreg.initializers import initial_kernel
+from linreg.initializers import glorot_limit, initial_kernel
 from linreg.keras import counterpart, weights
 from linreg.seeds import generator_from, philox
 
 SEEDS = [*range(97), 2**31 - 1, 2**31, 2**32 - 1]
+FLOAT64_SEEDS = [*range(37), 2**31 - 1, 2**31, 2**32 - 1]
 ROWS = [1, 7, 32, 33, 1000, 100_000]
 FEATURES = [1, 3, 130]
+FLOAT64_FEATURES = [1, 2, 7, 33, 1000]
 
 
 def order_of(seed, rows):
@@ -25,7 +27,7 @@ def order_of(seed, rows):
 
 
 def kernel_of(seed, features, dtype=np.float32):
-    return initial_kernel("glorot_uniform", features, generator_from(KerasSeed(seed)), dtype)
+    return initial_kernel("glorot_uniform", features, generator_from(KerasSeed(seed), dtype), dtype)
 
 
 # Without TensorFlow: values recorded from Keras 3.15.1 on TensorFlow 2.21, the same from 3.5.0 on 2.18.
@@ -63,6 +65,14 @@ RECORDED_KERNELS = {
     1: ["-0x1.c8f49cp-2", "0x1.579d34p-1", "0x1.9f9f08p-1", "-0x1.293b88p-2", "-0x1.bc3104p-1", "-0x1.7169b8p-1"],
     42: ["0x1.5393d8p-1", "0x1.345b5p-2", "-0x1.0be548p-2", "0x1.aa9ba8p-1", "-0x1.9003cep-1", "0x1.20d59p-2"],
     2**31 - 1: ["-0x1.01601p-4", "-0x1.0497c4p-1", "0x1.41c66p-1", "0x1.18f4ap-5", "0x1.399568p-1", "-0x1.57e3b8p-2"],
+}
+
+# The same of a float64 model, for 3 features.
+RECORDED_FLOAT64_KERNELS = {
+    0: ["-0x1.d5b4a7815b46ap-1", "0x1.08eb1f361d6ccp-1", "-0x1.ab1b8c62e1026p-1"],
+    1: ["-0x1.0c62df1a1245dp+0", "0x1.212e2c1b66b00p-6", "-0x1.3764e93b3ab44p-1"],
+    42: ["0x1.ca677b91116f0p-1", "0x1.cfa358e304580p-1", "0x1.3841092fb2b08p-2"],
+    2**31 - 1: ["0x1.1e98527b9b9dep-1", "0x1.0dffd7fe6d1a0p-1", "0x1.6e9ec0d4e443cp-2"],
 }
 
 # Seed: kernel and bias, and the loss of each epoch, after three epochs of Adam(0.05) on `small_data` in batches of 8.
@@ -138,17 +148,34 @@ def test_order_is_the_same_in_every_epoch_whatever_is_done_to_the_array():
     np.testing.assert_array_equal(generator.permutation(50), kept)
 
 
-def test_float64_run_starts_from_the_float32_numbers():
-    kernel = kernel_of(5, 4, np.float64)
+@pytest.mark.parametrize("seed", RECORDED_FLOAT64_KERNELS)
+def test_float64_weights_are_those_recorded_from_keras(seed):
+    kernel = kernel_of(seed, 3, np.float64)
     assert kernel.dtype == np.float64
-    np.testing.assert_array_equal(kernel, kernel_of(5, 4))
+    assert kernel.tolist() == [float.fromhex(number) for number in RECORDED_FLOAT64_KERNELS[seed]]
 
 
+def test_float64_weights_are_other_numbers_in_the_same_bounds():
+    kernel = kernel_of(5, 10_000, np.float64)
+    assert (kernel.astype(np.float32) != kernel_of(5, 10_000)).all()
+    limit = np.float32(glorot_limit(10_000, 1))
+    assert -limit <= kernel.min() < -0.999 * limit
+    assert 0.999 * limit < kernel.max() < limit
+
+
+@pytest.mark.parametrize("dtype", ["float64", "keras_float64"])
+def test_float64_run_starts_from_the_float64_weights(dtype):
+    X, y = small_data()
+    model = LinearRegression(SGD(0.0), epochs=1, dtype=dtype, random_state=KerasSeed(5)).fit(X, y)
+    assert_equal_bits(model.coef_, kernel_of(5, 2, np.float64))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rest_after", ["nothing", "a pickle", "a deepcopy"])
-def test_second_fit_goes_on_in_the_same_order_if_warm_and_starts_anew_if_not(rest_after):
+def test_second_fit_goes_on_in_the_same_order_if_warm_and_starts_anew_if_not(rest_after, dtype):
     again = {"nothing": lambda x: x, "a pickle": lambda x: pickle.loads(pickle.dumps(x)), "a deepcopy": copy.deepcopy}  # noqa: S301
     X, y = small_data()
-    settings = {"optimizer": "adam", "batch_size": 8, "random_state": KerasSeed(4)}
+    settings = {"optimizer": "adam", "batch_size": 8, "random_state": KerasSeed(4), "dtype": dtype}
     straight = LinearRegression(epochs=5, **settings).fit(X, y)
     resumed = again[rest_after](LinearRegression(epochs=3, warm_start=True, **settings).fit(X, y))
     resumed.set_params(epochs=2).fit(X, y)
@@ -221,7 +248,7 @@ def orders_of_live_fits(keras, seed, rows, batch_size, epochs):
     keras.utils.set_random_seed(seed)
     model = Recorder([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
-    X = np.arange(rows, dtype=np.float32)[:, np.newaxis]
+    X = np.arange(rows, dtype=keras.config.floatx())[:, np.newaxis]
     for count in epochs:
         model.fit(X, np.zeros(rows, np.float32), epochs=count, batch_size=batch_size, verbose=0)
     assert len(seen[0]) == min(batch_size, rows)
@@ -271,6 +298,29 @@ def test_weights_equal_keras_bit_for_bit_for_a_hundred_seeds(keras):
             assert theirs[-1] == 0
             assert_equal_bits(kernel_of(seed, features), theirs[:-1], what=f"seed {seed}, {features} features")
     assert len({kernel_of(seed, 1)[0] for seed in SEEDS}) > 95
+
+
+def test_float64_weights_and_orders_equal_those_of_float64_keras(keras_float64):
+    for seed in FLOAT64_SEEDS:
+        for features in FLOAT64_FEATURES:
+            keras_float64.utils.set_random_seed(seed)
+            model = keras_float64.Sequential([keras_float64.Input((features,)), keras_float64.layers.Dense(1)])
+            what = f"seed {seed}, {features} features"
+            assert_equal_bits(kernel_of(seed, features, np.float64), weights(model)[:-1], what=what)
+        for rows, theirs in zip(ROWS[:-1], shuffles(keras_float64, seed, ROWS[:-1]), strict=True):
+            np.testing.assert_array_equal(order_of(seed, rows), theirs)
+
+
+def test_float64_layer_of_a_float32_program_starts_from_the_float64_weights(keras):
+    keras.utils.set_random_seed(8)
+    model = keras.Sequential([keras.Input((7,)), keras.layers.Dense(1, dtype="float64")])
+    assert_equal_bits(kernel_of(8, 7, np.float64), weights(model)[:-1])
+
+
+def test_every_epoch_of_a_live_float64_fit_uses_the_order(keras_float64):
+    lived = orders_of_live_fits(keras_float64, 3, 33, 5, epochs=(2, 1))
+    assert lived.dtype == np.float64
+    np.testing.assert_array_equal(lived, np.broadcast_to(order_of(3, 33), lived.shape))
 
 
 @pytest.mark.parametrize("seed", REFUSED, ids=repr)
@@ -327,6 +377,16 @@ def test_first_and_second_fit_are_those_of_keras(keras, name, seed):
         assert len(model.history_["loss"]) == 4 * fits
         np.testing.assert_allclose(model.history_["loss"][-4:], theirs["loss"], rtol=1e-5)
         np.testing.assert_allclose(model.history_["val_loss"][-4:], theirs["val_loss"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_float64_fit_is_that_of_float64_keras(keras_float64, name):
+    X, y = (table.astype(np.float64) for table in data())
+    model = copy.deepcopy(RUNS[name])
+    model.set_params(epochs=4, batch_size=16, random_state=KerasSeed(9), dtype="keras_float64").fit(X, y)
+    twin = seeded_keras(keras_float64, model, 9, X.shape[1])
+    twin.fit(X, y, batch_size=16, epochs=4, verbose=0)
+    assert distance(model, twin) < 1e-5 * 2**-29  # float64 has 29 bits more
 
 
 @pytest.mark.parametrize(
