@@ -83,26 +83,49 @@ def feature_matrix(X: Any, dtype: Any, *, name: str = "X") -> Array:
     """
     names = column_names(X)
     matrix = numbers(X, name) if names is None else _stacked(X, names, name)
-    if matrix.ndim != 2:
-        what = f"a scalar, {matrix[()]!s}," if matrix.ndim == 0 else f"a {matrix.ndim}D array of shape {matrix.shape}"
+    return _finite(rows_and_features(matrix, name), dtype, name, names)
+
+
+def rows_and_features(array: Array, name: str) -> Array:
+    """Return the array if it has two dimensions and is not empty, whatever it holds.
+
+    Parameters
+    ----------
+    array : array
+        What was given.
+    name : str
+        What to call it in errors.
+
+    Returns
+    -------
+    array of shape (rows, features)
+        The same array.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of dimensions, no rows or no columns.
+    """
+    if array.ndim != 2:
+        what = f"a scalar, {array[()]!s}," if array.ndim == 0 else f"a {array.ndim}D array of shape {array.shape}"
         how = (
             f"{name}.reshape(len({name}), -1) makes every row one list of features."
-            if matrix.ndim > 2
+            if array.ndim > 2
             else f"{name}.reshape(-1, 1) if it has a single feature, {name}.reshape(1, -1) if it is a single row."
         )
         raise ValueError(f"Expected 2D array for {name}, got {what} instead. Reshape your data: {how}")
-    rows, features = matrix.shape
+    rows, features = array.shape
     if rows == 0:
         raise ValueError(
-            f"Found array with 0 sample(s) (shape={matrix.shape}) while a minimum of 1 is required in {name}: look "
+            f"Found array with 0 sample(s) (shape={array.shape}) while a minimum of 1 is required in {name}: look "
             "whether a filter has removed every row."
         )
     if features == 0:
         raise ValueError(
-            f"Found array with 0 feature(s) (shape={matrix.shape}) while a minimum of 1 is required in {name}: look "
+            f"Found array with 0 feature(s) (shape={array.shape}) while a minimum of 1 is required in {name}: look "
             "whether a selection has removed every column."
         )
-    return _finite(matrix, dtype, name, names)
+    return array
 
 
 def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X") -> Array:
@@ -133,9 +156,39 @@ def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X") 
     ValueError
         If there are too many or too few, or some are missing, infinite or too large.
     """
+    vector = one_a_row(values, rows, name=name, of=of)
+    return _finite(numbers(vector, name), dtype, name, None)
+
+
+def one_a_row(values: Any, rows: int, *, name: str, of: str = "X") -> Array:
+    """Return one value a row as an array of shape (rows,), whatever it holds; a column of shape (rows, 1) is flattened.
+
+    Parameters
+    ----------
+    values : array, list, series or one-column frame
+        The values.
+    rows : int
+        How many there must be.
+    name : str
+        What to call them in errors.
+    of : str, default="X"
+        What to call the matrix that has those rows.
+
+    Returns
+    -------
+    array of shape (rows,)
+        Of whatever type. It may share memory with `values`: do not write to it.
+
+    Raises
+    ------
+    TypeError
+        If they are no array, or sparse.
+    ValueError
+        If there are none, or too many or too few.
+    """
     if values is None:
         raise ValueError(f"requires {name} to be passed, but the target {name} is None: give one number a row of {of}.")
-    vector = _one_column(values, name)
+    vector = as_array(_only_column(values), name)
     if vector.ndim == 2 and vector.shape[1] == 1:
         vector = vector.reshape(-1)
     if vector.ndim != 1:
@@ -147,7 +200,7 @@ def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X") 
             f"Found input variables with inconsistent numbers of samples: {of} has {rows} rows and {name} has "
             f"{len(vector)}. Give one {name} a row of {of}."
         )
-    return _finite(vector, dtype, name, None)
+    return vector
 
 
 def weight_vector(
@@ -182,7 +235,7 @@ def weight_vector(
     """
     if sample_weight is None:
         return None
-    given = _one_column(sample_weight, name)
+    given = numbers(_only_column(sample_weight), name)
     if given.ndim == 0:
         given = np.full(rows, given)
     if given.ndim > 2 or given.shape[1:] not in {(), (1,)}:
@@ -244,7 +297,7 @@ def numbers(values: Any, name: str) -> Array:
     ValueError
         If it holds complex numbers or its rows differ in length.
     """
-    array = _as_array(values, name)
+    array = as_array(values, name)
     kind = array.dtype.kind
     if kind in "fiub":
         return array
@@ -269,33 +322,67 @@ def numbers(values: Any, name: str) -> Array:
     raise TypeError(f"{name} has type {array.dtype}, but numbers are needed: {_ENCODE}.")
 
 
-def _stacked(frame: Any, names: list[str], name: str) -> Array:
-    """Return the columns of a frame side by side, each checked by itself."""
-    columns = []
-    for column in names:
-        series = frame[column]
-        if getattr(series, "ndim", 1) != 1:
-            raise ValueError(
-                f"The column name {column!r} occurs more than once in {name}, but every name must stand for one "
-                "column: rename all but one of them."
-            )
-        columns.append(numbers(series, f"column {column!r} of {name}"))
-        if columns[-1].ndim != 1:
-            raise TypeError(
-                f"column {column!r} of {name} holds an array of shape {columns[-1].shape[1:]} in every row, but one "
-                "number is needed: give each of them a column of its own."
-            )
-    return np.column_stack(columns)
+def column_of(frame: Any, column: str, name: str) -> Array:
+    """Return a column of a frame as an array, whatever it holds.
+
+    Parameters
+    ----------
+    frame : frame
+        The table.
+    column : str
+        Name of the column.
+    name : str
+        What to call the table in errors.
+
+    Returns
+    -------
+    array of shape (rows,)
+        Of whatever type. It may share memory with the frame: do not write to it.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be read as an array, or holds an array in every row.
+    ValueError
+        If there are two columns of that name.
+    """
+    series = frame[column]
+    if getattr(series, "ndim", 1) != 1:
+        raise ValueError(
+            f"The column name {column!r} occurs more than once in {name}, but every name must stand for one "
+            "column: rename all but one of them."
+        )
+    array = as_array(series, f"column {column!r} of {name}")
+    if array.ndim != 1:
+        raise TypeError(
+            f"column {column!r} of {name} holds an array of shape {array.shape[1:]} in every row, but one "
+            "number is needed: give each of them a column of its own."
+        )
+    return array
 
 
-def _one_column(values: Any, name: str) -> Array:
-    """Return the numbers of an array, a series or the only column of a frame."""
-    names = column_names(values)
-    return numbers(values[names[0]] if names is not None and len(names) == 1 else values, name)
+def as_array(values: Any, name: str) -> Array:
+    """Return `values` as a NumPy array of whatever type; what is masked or missing becomes None or nan.
 
+    Parameters
+    ----------
+    values : array, list, series or frame
+        Whatever was given.
+    name : str
+        What to call it in errors.
 
-def _as_array(values: Any, name: str) -> Array:
-    """Return `values` as a NumPy array of whatever type; what is masked or missing becomes None or nan."""
+    Returns
+    -------
+    array
+        Of any type and shape. It may share memory with `values`: do not write to it.
+
+    Raises
+    ------
+    TypeError
+        If it is no array and nothing that can be made one, or is sparse.
+    ValueError
+        If its rows differ in length.
+    """
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
         raise TypeError(
             f"Sparse data was passed as {name} ({type(values).__name__}), but dense data is required. "
@@ -319,6 +406,19 @@ def _as_array(values: Any, name: str) -> Array:
             "of a generator)."
         )
     return array
+
+
+def _stacked(frame: Any, names: list[str], name: str) -> Array:
+    """Return the columns of a frame side by side, each checked by itself."""
+    return np.column_stack(
+        [numbers(column_of(frame, column, name), f"column {column!r} of {name}") for column in names]
+    )
+
+
+def _only_column(values: Any) -> Any:
+    """Return the only column of a frame; anything else as it is."""
+    names = column_names(values)
+    return values[names[0]] if names is not None and len(names) == 1 else values
 
 
 def _holds_masked(values: Any) -> bool:

@@ -1,0 +1,144 @@
+"""How often `diagnose` is right, against the truth of generated runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.faults.cases import Case, truth
+from linreg.diagnosis import diagnose
+
+
+@dataclass
+class Score:
+    """What one diagnosis said, and what was true."""
+
+    name: str
+    verdict: str
+    true_verdict: str
+    causes: list[str]
+    true_causes: list[str]
+    true_main: list[str]
+    open_causes: list[str]
+    cured: bool | None
+    seconds: float
+    error: str = ""
+    flags: list[str] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was wrong with the run."""
+        return not self.true_causes and self.true_verdict == "converges"
+
+    def misses(self) -> list[str]:
+        """Return what was wrong with the diagnosis."""
+        missed = []
+        if self.verdict != self.true_verdict:
+            missed.append("verdict")
+        if self.true_main and (not self.causes or self.causes[0] not in self.true_main):
+            missed.append("main")
+        # As for the main cause, collinear columns are an answer to ill-conditioning where they are there.
+        alike = {"ill_conditioned"} if "collinearity" in {*self.open_causes} & {*self.causes} else set()
+        if not set(self.true_causes) - alike <= set(self.causes):
+            missed.append("causes")
+        if self.healthy and set(self.causes) - set(self.open_causes):
+            missed.append("false alarm")
+        if self.cured is False:
+            missed.append("cure")
+        return missed
+
+
+def scored(case: Case) -> Score | None:
+    """Return the score of one case; None where its truth is not clear."""
+    known = truth(case)
+    if not known.clear:
+        return None
+    start = time.perf_counter()
+    try:
+        found = diagnose(
+            case.X, case.y, sample_weight=case.sample_weight, validation_data=case.validation_data, **case.settings
+        )
+        verdict, causes, error = found.verdict, [finding.cause for finding in found.findings], ""
+        cured = None
+        if verdict not in ("converges", "cannot_run") and found.findings and found.findings[0].remedies:
+            after = found.findings[0].remedies[0].after
+            cured = after is not None and after.healthy
+    except Exception as problem:  # noqa: BLE001 (a crash is a wrong answer, and the bench goes on)
+        verdict, causes, cured, error = "crash", [], None, f"{type(problem).__name__}: {problem}"
+    seconds = time.perf_counter() - start
+    listed = sorted(known.causes), sorted(known.main), sorted(known.open)
+    return Score(case.name, verdict, known.verdict, causes, *listed, cured, seconds, error)
+
+
+
+
+def _chunk(job: tuple[str, int, int, int, int]) -> list[Score]:
+    generator, seed, count, part, parts = job
+    cases = importlib.import_module(f"benchmarks.faults.{generator}").cases(seed, count)
+    scores = (scored(case) for index, case in enumerate(cases) if index % parts == part)
+    return [score for score in scores if score is not None]
+
+
+def summary(scores: list[Score]) -> dict[str, Any]:
+    """Return the rates that are promised."""
+
+    def rate(what: str, of: list[Score]) -> str:
+        wrong = sum(what in score.misses() for score in of)
+        return f"{100 * (1 - wrong / len(of)):.1f} % of {len(of)}" if of else "-"
+
+    faulty = [score for score in scores if score.true_main]
+    several = [score for score in scores if len(score.true_causes) > 1]
+    healthy = [score for score in scores if score.healthy]
+    tried = [score for score in scores if score.cured is not None and score.true_main]
+    return {
+        "verdict right": rate("verdict", scores),
+        "main cause right": rate("main", faulty),
+        "all causes of several found": rate("causes", several),
+        "healthy runs without false alarm": rate("false alarm", healthy),
+        "first remedy cures": rate("cure", tried),
+        "seconds a diagnosis, median": sorted(score.seconds for score in scores)[len(scores) // 2],
+        "seconds a diagnosis, largest": max(score.seconds for score in scores),
+    }
+
+
+def main() -> None:
+    """Score a generator and print the rates, the confusion of main causes, and every miss."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--generator", default="generator")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--misses", type=int, default=40, help="how many misses to print")
+    parser.add_argument("--json", type=Path, help="write every score into this file")
+    options = parser.parse_args()
+    parts = options.processes
+    jobs = [(options.generator, options.seed, options.count, part, parts) for part in range(parts)]
+    with ProcessPoolExecutor(parts) as pool:
+        scores = [score for part in pool.map(_chunk, jobs) for score in part]
+    for name, value in summary(scores).items():
+        print(f"{name:40} {value}")
+    confusion = Counter(
+        ("|".join(score.true_main) or "healthy", score.causes[0] if score.causes else "nothing")
+        for score in scores
+        if "main" in score.misses() or "false alarm" in score.misses()
+    )
+    for (true, named), times in confusion.most_common():
+        print(f"{times:5}  {true}  named  {named}")
+    for score in [score for score in scores if score.misses()][: options.misses]:
+        print(f"{','.join(score.misses())}: {score.name}: {score.verdict} (true {score.true_verdict}); named "
+              f"{score.causes}, true {score.true_causes}, main {score.true_main}, open {score.open_causes} {score.error}")  # fmt: skip
+    if options.json:
+        options.json.write_text(json.dumps([asdict(score) for score in scores], indent=1))
+
+
+if __name__ == "__main__":
+    main()
