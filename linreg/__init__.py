@@ -5,6 +5,7 @@ Each loss and each update rule stands in one place, as a pure function of arrays
 """
 
 from linreg import callbacks, dynamics, schedules
+from linreg.diagnosis import diagnose
 from linreg.losses import Huber, MeanSquaredError
 from linreg.optimizers import SGD, Adam, RMSprop
 from linreg.regression import LinearRegression
@@ -25,6 +26,7 @@ __all__ = [
     "MeanSquaredError",
     "RMSprop",
     "callbacks",
+    "diagnose",
     "dynamics",
     "schedules",
 ]

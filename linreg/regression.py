@@ -447,6 +447,30 @@ class LinearRegression:
                 loss = loss + settings.regularizer.bind(settings.precision.cast)[0](parameters[: problem.kernel_size])
         return float(loss)
 
+    def diagnose(self, X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any = None) -> Any:
+        """Say why the loss of this model rises or does not come down on some data; the model is not trained.
+
+        Parameters
+        ----------
+        X : array or frame of shape (rows, features)
+            Features, as they would be given to `fit`.
+        y : array of shape (rows,)
+            Target.
+        sample_weight : array of shape (rows,), optional
+            Weights.
+        validation_data : tuple (X, y), optional
+            Data on which the loss is compared.
+
+        Returns
+        -------
+        linreg.diagnosis.Diagnosis
+            Verdict, causes with evidence, and remedies that were tried; see `linreg.diagnose`.
+        """
+        from linreg.diagnosis import diagnose  # the room below, for convenience
+
+        settings = self.get_params(deep=False)
+        return diagnose(X, y, sample_weight=sample_weight, validation_data=validation_data, **settings)
+
     def _predict(self, matrix: Array) -> Array:
         with np.errstate(all="ignore"):
             # Row by row: with BLAS' matrix product the last bit of a row depends on the rows beside it.

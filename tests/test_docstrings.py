@@ -13,9 +13,10 @@ validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not inst
 # No extended summary, examples or links are asked for, and a return value that the summary line tells needs no section
 # of its own; everything else is.
 LEFT_OUT = {"ES01", "EX01", "SA01", "GL01", "RT01", "RT03"}
-# Equations are documented by their formula; hooks by the protocol of `Callback`.
+# Equations are documented by their formula; hooks by the protocol of `Callback`; causes by that of their module.
 EQUATIONS = ("linreg.rules.", "linreg.losses.squared_error", "linreg.losses.huber", "linreg.schedules.cosine_decayed",
-             "linreg.regularizers.l1_", "linreg.regularizers.l2_", "linreg.initializers.glorot_limit")  # fmt: skip
+             "linreg.regularizers.l1_", "linreg.regularizers.l2_", "linreg.initializers.glorot_limit", "linreg.diagnosis.run_causes.",
+             "linreg.diagnosis.fit_causes.")  # fmt: skip
 
 
 def public_objects():

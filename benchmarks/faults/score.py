@@ -7,10 +7,8 @@ import importlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +70,11 @@ def scored(case: Case) -> Score | None:
         if verdict not in ("converges", "cannot_run") and found.findings and found.findings[0].remedies:
             after = found.findings[0].remedies[0].after
             cured = after is not None and after.healthy
-    except Exception as problem:  # noqa: BLE001 (a crash is a wrong answer, and the bench goes on)
+    except Exception as problem:
         verdict, causes, cured, error = "crash", [], None, f"{type(problem).__name__}: {problem}"
     seconds = time.perf_counter() - start
     listed = sorted(known.causes), sorted(known.main), sorted(known.open)
     return Score(case.name, verdict, known.verdict, causes, *listed, cured, seconds, error)
-
-
 
 
 def _chunk(job: tuple[str, int, int, int, int]) -> list[Score]:
@@ -134,8 +130,10 @@ def main() -> None:
     for (true, named), times in confusion.most_common():
         print(f"{times:5}  {true}  named  {named}")
     for score in [score for score in scores if score.misses()][: options.misses]:
-        print(f"{','.join(score.misses())}: {score.name}: {score.verdict} (true {score.true_verdict}); named "
-              f"{score.causes}, true {score.true_causes}, main {score.true_main}, open {score.open_causes} {score.error}")  # fmt: skip
+        print(
+            f"{','.join(score.misses())}: {score.name}: {score.verdict} (true {score.true_verdict}); named {score.causes}, "
+            f"true {score.true_causes}, main {score.true_main}, open {score.open_causes} {score.error}"
+        )
     if options.json:
         options.json.write_text(json.dumps([asdict(score) for score in scores], indent=1))
 

@@ -315,7 +315,8 @@ def optimum(
     -----
     Mean squared error: least squares, with the penalty as further rows. Huber: Newton's method (exact once the rows
     beyond delta are the right ones), with a step of iteratively reweighted least squares (which never goes up) where
-    it fails, for a delta that is narrowed in stages. An l1 part: coordinate descent until the signs stay, then a linear system. See P. J. Huber, "Robust Statistics" (1981), section 7.8.
+    it fails, for a delta that is narrowed in stages. An l1 part: coordinate descent until the
+    signs stay, then a linear system. See P. J. Huber, "Robust Statistics" (1981), section 7.8.
     """
     problem = Quadratic.of(
         X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
@@ -365,6 +366,7 @@ MOST_STEPS = 300
 FEW_STEPS = 8
 NARROWER = 4.0
 BISECTIONS = 60
+MOST_SWEEPS = 5000
 USE_THE_LOOP = "give fewer columns, or train with LinearRegression and look at its history_"
 
 
@@ -455,27 +457,37 @@ def _soft_solved(rows: Array, target: Array, l1: float, kernel_size: int) -> Arr
     """Return the least value of |rows p - target|^2 / 2 + l1 |kernel|, by coordinate descent.
 
     See J. Friedman, T. Hastie and R. Tibshirani, J. Stat. Softw. 33 (2010). Once the signs stay, what is left is linear
-    and is solved at once.
+    and is solved at once. The intercept has no penalty: it is projected out, and found last.
     """
-    products, pulls = rows.T @ rows, rows.T @ target
-    threshold = np.where(np.arange(len(pulls)) < kernel_size, l1, 0.0)
-    p, curved = np.zeros(len(pulls)), np.flatnonzero(np.diag(products) > 0)
-    for _ in range(MOST_STEPS):
-        signs = np.sign(p)
+    ones = rows[:, kernel_size:]
+    weight = float(np.square(ones).sum()) or 1.0
+    kernel = rows[:, :kernel_size] - ones @ (ones.T @ rows[:, :kernel_size]) / weight
+    w = _soft_kernel(kernel.T @ kernel, kernel.T @ target, l1)
+    return np.append(w, ones.T @ (target - rows[:, :kernel_size] @ w) / weight)
+
+
+def _soft_kernel(products: Array, pulls: Array, l1: float) -> Array:
+    """Return the least value of w' products w / 2 - pulls w + l1 |w|."""
+    w, curved = np.zeros(len(pulls)), np.flatnonzero(np.diag(products) > 0)
+    for _ in range(MOST_SWEEPS):
+        signs, before = np.sign(w), w.copy()
         for j in curved:
-            pull = pulls[j] - products[j] @ p + products[j, j] * p[j]
-            p[j] = np.sign(pull) * max(abs(pull) - threshold[j], 0) / products[j, j]
-        if (np.sign(p) == signs).all():
+            pull = pulls[j] - products[j] @ w + products[j, j] * w[j]
+            w[j] = np.sign(pull) * max(abs(pull) - l1, 0) / products[j, j]
+        if np.abs(w - before).max(initial=0) <= 1e-14 * np.abs(w).max(initial=0):
+            break
+        if (np.sign(w) == signs).all():
             active = signs != 0
             length = np.sqrt(np.diag(products)[active])
+            wanted = (pulls - l1 * signs)[active] / length
+            exact = np.zeros(len(w))
             scaled = products[np.ix_(active, active)] / np.outer(length, length)
-            wanted = (pulls - threshold * signs)[active] / length
-            exact = np.zeros(len(p))
             exact[active] = np.linalg.lstsq(scaled, wanted, rcond=None)[0] / length
-            slack = np.abs(pulls - products @ exact)[~active] - threshold[~active]
-            if (np.sign(exact) == signs).all() and (slack <= 1e-9 * np.abs(pulls).max(initial=0)).all():
+            left, rounding = pulls - products @ exact, 1e-12 * (np.abs(pulls) + np.abs(products) @ np.abs(exact))
+            held = np.where(active, np.abs(left - l1 * signs), np.abs(left) - l1) <= rounding
+            if (np.sign(exact) == signs).all() and held.all():
                 return exact
-    return p
+    return w
 
 
 def _newton_step(problem: Quadratic, parameters: Array, pull: Array, curved: Array) -> Array:

@@ -1,0 +1,203 @@
+"""A run under diagnosis: clean data and the settings of the model, and what comes of running them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from linreg.callbacks import Callback, Logs
+from linreg.diagnosis.verdicts import verdict
+from linreg.dynamics.quadratic import Quadratic, exact_optimum
+from linreg.regression import LinearRegression
+
+Array = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a run ended with.
+
+    Parameters
+    ----------
+    verdict : str
+        See `linreg.diagnosis.verdicts`.
+    curve : array of shape (epochs + 1,)
+        Objective on all training rows, before the first and after each epoch, in units of the loss of y as given.
+    least : float
+        The objective at the exact optimum of this run's loss.
+    parameters : array of shape (features + 1,) or (features,)
+        Coefficients and intercept at the end, of the features as this run saw them.
+    best : array of the same shape
+        The same at the exact optimum.
+    validation : array of shape (epochs + 1,) or None
+        Objective on the validation rows.
+    error : str
+        Why no step could be taken, else "".
+    """
+
+    verdict: str
+    curve: Array
+    least: float
+    parameters: Array
+    best: Array
+    validation: Array | None = None
+    error: str = ""
+
+    @property
+    def excess(self) -> Array:
+        """The curve above the least loss."""
+        return np.maximum(self.curve - self.least, 0.0)
+
+    @property
+    def share(self) -> float:
+        """Share of the initial excess that is left at the end; inf where the loss is not finite."""
+        start, end = (float(value) for value in self.excess[[0, -1]])
+        return end / start if start > 0 and math.isfinite(end) else (0.0 if end == 0 else math.inf)
+
+    @property
+    def end(self) -> float:
+        """The objective at the end; inf where it is not finite."""
+        value = float(self.curve[-1])
+        return value if math.isfinite(value) else math.inf
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the run converged."""
+        return self.verdict == "converges"
+
+
+class _Recorder(Callback):
+    """Keeps the parameters of every epoch; ends a run that is no longer finite."""
+
+    def __init__(self) -> None:
+        self.parameters: list[Array] = []
+
+    def on_train_begin(self, logs: Logs) -> None:
+        self.parameters.append(self.run.get_weights())
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        self.parameters.append(self.run.get_weights())
+        if not np.isfinite(self.parameters[-1]).all():
+            self.run.stop_training = True
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Clean data, the model that is to be trained on them, and what has been done to the data before.
+
+    Parameters
+    ----------
+    X : array of shape (rows, features)
+        Features, finite, float64.
+    y : array of shape (rows,)
+        Target, finite, float64.
+    names : tuple of str
+        Names of the features.
+    model : LinearRegression
+        The model with its settings, not fitted.
+    sample_weight : array of shape (rows,) or None
+        Weights.
+    validation : tuple (X, y) or None
+        Validation rows, prepared like X and y.
+    unit : float
+        Units of y as given in one unit of this y: errors are multiplied by it before they are compared.
+    """
+
+    X: Array
+    y: Array
+    names: tuple[str, ...]
+    model: LinearRegression
+    sample_weight: Array | None = None
+    validation: tuple[Array, Array] | None = None
+    unit: float = 1.0
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def replaced(self, **changes: Any) -> Self:
+        """Return the case with some parts changed, without what was computed for this one."""
+        return dataclasses.replace(self, **changes)
+
+    def with_settings(self, **settings: Any) -> Self:
+        """Return the case with changed settings of the model."""
+        model = LinearRegression(**self.model.get_params(deep=False)).set_params(**settings)
+        return self.replaced(model=model)
+
+    @cached_property
+    def settings(self) -> Any:
+        """The resolved settings: optimizer, loss and regulariser as objects."""
+        return self.model.settings()
+
+    @property
+    def batch_size(self) -> int:
+        """Rows in a batch."""
+        return min(int(self.model.batch_size), len(self.y))
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether one step sees all rows."""
+        return self.batch_size == len(self.y)
+
+    @property
+    def steps(self) -> int:
+        """Steps in all epochs."""
+        return int(self.model.epochs) * -(-len(self.y) // self.batch_size)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the first step."""
+        rate = self.settings.optimizer.learning_rate
+        return float(rate(0)) if callable(rate) else float(rate)
+
+    def quadratic(self, X: Array, y: Array, sample_weight: Array | None = None) -> Quadratic:
+        """Return the objective on some rows."""
+        settings = self.settings
+        return Quadratic.of(
+            X, y, loss=settings.loss, fit_intercept=self.model.fit_intercept,
+            sample_weight=sample_weight, kernel_regularizer=settings.regularizer,
+            owner="diagnose", largest=2000, instead="give fewer columns",
+        )  # fmt: skip
+
+    @cached_property
+    def objective(self) -> Quadratic:
+        """The objective of the training rows."""
+        return self.quadratic(self.X, self.y, self.sample_weight)
+
+    @cached_property
+    def best(self) -> Array:
+        """The exact optimum."""
+        return exact_optimum(self.objective)
+
+    def _starts_finite(self, start: Array) -> bool:
+        """Whether the first loss is finite in the arithmetic of the run."""
+        dtype, constants = start.dtype.type, self.settings.loss.constants(start.dtype.type)
+        errors = self.objective.matrix.astype(dtype) @ start - self.y.astype(dtype)
+        value = (self.objective.factor().astype(dtype) * self.settings.loss.value(errors, *constants)).sum()
+        return bool(np.isfinite(value.astype(dtype)))
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What comes of running it."""
+        recorder = _Recorder()
+        model = LinearRegression(**self.model.get_params(deep=False))
+        model.set_params(callbacks=(*self.model.callbacks, recorder), verbose=0, warm_start=False)
+        with np.errstate(all="ignore"):
+            try:
+                model.fit(self.X, self.y, sample_weight=self.sample_weight)
+            except ValueError as error:
+                nothing = np.full(self.objective.size, np.nan)
+                return Outcome("cannot_run", np.array([np.nan]), np.nan, nothing, nothing, error=str(error))
+            path = np.array(recorder.parameters, np.float64).T
+            curve = self.objective.objective(path)
+            if not self._starts_finite(recorder.parameters[0]):
+                curve[0] = np.nan
+            scale = self.unit**2
+            least = float(self.objective.objective(self.best))
+            judged = verdict(curve, least, float(np.var(self.y)))
+            validation = None
+            if self.validation is not None:
+                validation = scale * self.quadratic(*self.validation).objective(path)
+        return Outcome(judged, scale * curve, scale * least, path[:, -1], self.best, validation)

@@ -1,0 +1,55 @@
+"""What a diagnosis says: findings, each a cause with evidence, words for a newcomer, and remedies that were tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from linreg.diagnosis.remedies import Remedy
+
+CAUSES = (
+    "missing_values",
+    "wrong_dtype",
+    "shape_mismatch",
+    "constant_feature",
+    "collinearity",
+    "feature_scale",
+    "target_scale",
+    "learning_rate_too_high",
+    "learning_rate_too_low",
+    "momentum_too_high",
+    "ill_conditioned",
+    "outliers",
+    "high_leverage",
+    "loss_reduction",
+    "regularization",
+    "batch_noise",
+    "validation_shift",
+    "overfitting",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One cause of what is wrong with a run.
+
+    Parameters
+    ----------
+    cause : str
+        One of `CAUSES`.
+    evidence : dict of str to object
+        The numbers that show it.
+    explanation : str
+        What they mean, in words.
+    remedies : tuple of Remedy
+        What to change, the best first; each has been tried on this run (`remedy.after`), where that can be.
+    gain : float
+        What the best remedy alone wins: by how many powers of ten the share of excess loss falls that is left at the
+        end of the run, 0 where the loss does not show it.
+    """
+
+    cause: str
+    evidence: dict[str, Any]
+    explanation: str
+    remedies: tuple[Remedy, ...] = ()
+    gain: float = field(default=0.0)

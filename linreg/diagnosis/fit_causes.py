@@ -1,0 +1,306 @@
+"""Causes that the training loss does not show: what the run would learn, judged at the exact optimum or by validation.
+
+Each function takes the case and returns a `Finding` where the cause matters, else None.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from linreg.diagnosis.cases import Case
+from linreg.diagnosis.findings import Finding
+from linreg.diagnosis.remedies import STANDARDISE, Remedy
+from linreg.diagnosis.robust import least_trimmed_squares
+from linreg.diagnosis.run_causes import (
+    CONDITION_INDEX,
+    Suspicion,
+    collinearity,
+    conditioning,
+    constant_feature,
+    number,
+    rounded,
+)
+from linreg.diagnosis.symptoms import Symptoms
+from linreg.dynamics.quadratic import Quadratic, exact_optimum
+from linreg.losses import Huber, MeanSquaredError
+from linreg.optimizers import SGD
+from linreg.regularizers import L2
+
+Array = Any
+
+FAR, FAR_OF_MANY, MANY = 6.0, 5.0, 50
+"""Robust residual, in standard deviations, from which a row is far off the line; few rows make a few of them look far:
+with 16 to 30 rows of normal noise the farthest is beyond 6 in 1 to 7 % of samples, with 50 and more none of 60."""
+ROWS_A_PARAMETER = 5
+"""Fewer rows fit any three quarters of themselves so well that the others look far. P. J. Rousseeuw and A. M. Leroy,
+"Robust Regression and Outlier Detection" (1987), section 5.1, ask for as many."""
+REFUSED = 4.0
+"""Once there is such a row, the others that are left out beside it."""
+HUBER = 1.345
+"""Delta, in robust standard deviations, that keeps 95 % efficiency: P. J. Huber, "Robust Statistics" (1981), sec. 7.
+"""
+HARMFUL = 1.6
+"""Squared error on clean rows, over that without the fault, from which the fault matters."""
+LOST = 0.35
+"""Error of the coefficients, relative to them, from which they say nothing: between a fifth and a half."""
+MISSED = 0.05
+"""Part of the intercept, in standard deviations of y, that a constant column may take before it matters."""
+MOST_OUTLIERS = 0.3
+BEYOND = 2.5
+"""Validation loss, over what learning the noise explains, that only other data explain."""
+SURE = 5.0
+"""Standard errors from which a difference of means is no chance."""
+
+
+def _fitted(case: Case, loss: Any, rows: Array | None = None, penalised: bool = False) -> Array:
+    """Return the exact optimum of another loss on some rows, without penalty unless asked."""
+    X, y = (case.X, case.y) if rows is None else (case.X[rows], case.y[rows])
+    problem = Quadratic.of(
+        X, y, loss=loss, fit_intercept=case.model.fit_intercept, owner="diagnose", largest=2000,
+        instead="give fewer columns", kernel_regularizer=case.settings.regularizer if penalised else None,
+    )  # fmt: skip
+    return exact_optimum(problem)
+
+
+def clean_fit(case: Case) -> tuple[Array, float, Array]:
+    """Return the least squares fit of the rows that are not far off, their robust scale, and which rows those are."""
+    if "clean" not in case.kept:
+        A = case.objective.matrix
+        everywhere = np.ones(len(case.y), bool)
+        near, scale = everywhere, 0.0
+        if len(case.y) >= ROWS_A_PARAMETER * case.objective.size:
+            robust, scale = least_trimmed_squares(A, case.y)
+            scale = max(scale, 1e-9 * (float(np.abs(case.y).max()) or 1.0))
+            away = np.abs(A @ robust - case.y)
+            if away.max() > (FAR if len(case.y) < MANY else FAR_OF_MANY) * scale:
+                near = away <= REFUSED * scale
+            if (~near).sum() > MOST_OUTLIERS * len(near) or near.sum() <= case.objective.size:
+                near = everywhere
+        case.kept["clean"] = _fitted(case, MeanSquaredError(), near), scale, near
+    clean: tuple[Array, float, Array] = case.kept["clean"]
+    return clean
+
+
+def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
+    """Rows far off the line that pull the fit away from the others."""
+    clean, scale, near = clean_fit(case)
+    if near.all():
+        return None
+    A, rows = case.objective.matrix, len(case.y)
+    residual = A @ clean - case.y
+    # What the far rows do to the prediction of the others, beside the error that is left without them.
+    error = float(np.mean(residual[near] ** 2))
+    fitted = case.best if case.settings.regularizer is None else _fitted(case, case.settings.loss)
+    pulled = float(np.mean((A[near] @ (fitted - clean)) ** 2))
+    if error + pulled < HARMFUL * max(error, (1e-6 * float(case.y[near].std())) ** 2):
+        return None
+    places = np.flatnonzero(~near)
+    worst = int(places[np.argmax(np.abs(residual[~near]))])
+    delta = rounded(HUBER * scale)
+    drop = Remedy(
+        "drop outliers", f"Look at row {worst}; leave the far rows out if they are errors.",
+        drop_rows=tuple(map(int, places)),
+    )  # fmt: skip
+    huber = Remedy("huber", f"Use Huber's loss: Huber(delta={delta:g}).", settings={"loss": Huber(delta)})
+    return Finding(
+        "outliers",
+        {
+            "rows": places.tolist()[:20],
+            "count": len(places),
+            "largest_residual": float(np.abs(residual[worst])),
+            "scatter_of_the_others": math.sqrt(error),
+            "error_on_the_others_as_fitted": math.sqrt(error + pulled),
+        },
+        f"{len(places)} of {rows} rows lie far off the line: row {worst} (counted from 0) by "
+        f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. "
+        f"They pull the fit: "
+        f"the error on all other rows is {number(math.sqrt(error + pulled))} with them.",
+        (drop,) if isinstance(case.settings.loss, Huber) else (huber, drop),
+    )
+
+
+def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
+    """A penalty that keeps the model from the data."""
+    regularizer = case.settings.regularizer
+    if regularizer is None or (isinstance(case.settings.loss, Huber) and len(case.y) < case.objective.size):
+        return None
+    A = case.objective.matrix
+    free = _fitted(case, case.settings.loss)
+    factor, loss = case.objective.factor(), case.settings.loss
+    values = [float(loss.value(A @ p - case.y, *loss.constants(np.float64)) @ factor) for p in (case.best, free)]
+    penalty = float(case.objective.objective(case.best)) - values[0]
+    noise = values[1] * case.objective.size / max(len(case.y) - case.objective.size, 1)
+    level = np.append(np.zeros(case.X.shape[1]), [case.y.mean()] * case.objective.has_intercept)
+    nothing = float(loss.value(A @ level - case.y, *loss.constants(np.float64)) @ factor)
+    lost = (values[0] - values[1]) / (nothing - values[1]) if nothing > values[1] else 0.0
+    if values[0] < HARMFUL * values[1] + noise or lost < 1e-6:
+        return None
+    strengths = regularizer.get_params(deep=False)
+    weaker = type(regularizer)(**{name: value / 100 for name, value in strengths.items()})
+    return Finding(
+        "regularization",
+        {
+            **strengths,
+            "loss_at_the_optimum": values[0],
+            "penalty_at_the_optimum": penalty,
+            "loss_without_penalty": values[1],
+            "share_of_the_fit_lost": lost,
+        },
+        f"The penalty {regularizer!r} keeps the coefficients from the data: at its optimum the loss is "
+        f"{number(values[0])} "
+        f"and the penalty adds {number(penalty)}, without it the loss would be {number(values[1])}. The "
+        f"reported loss is the "
+        f"sum of both.",
+        (
+            Remedy(
+                "no penalty", "Leave the penalty out (kernel_regularizer=None).", settings={"kernel_regularizer": None}
+            ),
+            Remedy("weaker penalty", f"Weaken it to {weaker!r}.", settings={"kernel_regularizer": weaker}),
+        ),
+    )
+
+
+def _left_open(case: Case, symptoms: Symptoms) -> tuple[float, float]:
+    """Return how much of the coefficients the data and the run leave open: errors relative to them, standardised.
+
+    By the data: their standard errors. By the run: their distance from the optimum, where the loss has converged.
+    """
+    rows, width = len(case.y), case.X.shape[1]
+    free, size = rows - case.objective.size, float(np.sum((symptoms.spread * case.best[:width]) ** 2))
+    if free < 1 or size == 0 or not symptoms.standardised.shape[1]:
+        return 0.0, 0.0
+    noise = float(np.sum((case.objective.matrix @ case.best - case.y) ** 2)) / free
+    by_data = noise * float(np.minimum(symptoms.inflation, 1e15).sum()) / rows
+    # The fitted coefficients hold the noise too: what is left of their size is theirs.
+    size = max(size - by_data, 1e-3 * size)
+    outcome = case.outcome
+    by_run = 0.0
+    if outcome.healthy and np.isfinite(outcome.parameters).all():
+        by_run = float(np.sum((symptoms.spread * (outcome.parameters - case.best)[:width]) ** 2))
+    return math.sqrt(by_data / size), math.sqrt(by_run / size)
+
+
+def collinear(case: Case, symptoms: Symptoms) -> Finding | None:
+    """Coefficients that the data leave open, because columns repeat each other."""
+    by_data, by_run = _left_open(case, symptoms)
+    suspicion = collinearity(case, symptoms)
+    if suspicion is None or math.hypot(by_data, by_run) < LOST or symptoms.condition_index < CONDITION_INDEX:
+        return None
+    evidence = {**suspicion.evidence, "standard_errors_over_coefficients": by_data}
+    return Finding("collinearity", evidence, suspicion.explanation, suspicion.remedies)
+
+
+def unfinished(case: Case, symptoms: Symptoms) -> Finding | None:
+    """Coefficients that the run leaves open although the loss has arrived."""
+    _, by_run = _left_open(case, symptoms)
+    if by_run < LOST or symptoms.condition_index < CONDITION_INDEX:
+        return None
+    width = case.X.shape[1]
+    j = int(np.argmax(np.abs(symptoms.spread * (case.outcome.parameters - case.best)[:width])))
+    trained, best = float(case.outcome.parameters[j]), float(case.best[j])
+    evidence = {
+        "condition": symptoms.condition_now,
+        "condition_scaled": symptoms.condition_scaled,
+        "distance_over_coefficients": by_run,
+        "coefficient": case.names[j],
+        "trained": trained,
+        "optimum": best,
+    }
+    words = (
+        f"The loss has come within {number(100 * case.outcome.share)} % of its optimum, but the coefficients have not: "
+        f"{case.names[j]} is {number(trained)} where the optimum has {number(best)}. Along some combinations "
+        f"the loss is "
+        f"{number(symptoms.condition_now)} times flatter than along others."
+    )
+    suspicion = conditioning(case, symptoms)
+    standardise = Remedy("standardise", "Standardise the features (StandardScaler).", (STANDARDISE,))
+    return Finding("ill_conditioned", evidence, words, (standardise,) if suspicion is None else suspicion.remedies)
+
+
+def constant(case: Case, symptoms: Symptoms) -> Finding | None:
+    """A constant column that takes a part of the intercept."""
+    suspicion = constant_feature(case, symptoms)
+    if suspicion is None:
+        return None
+    level = float(case.y.mean() - symptoms.mean @ np.where(symptoms.constant, 0.0, case.best[: case.X.shape[1]]))
+    if case.outcome.healthy:
+        without = suspicion.remedies[0].tried(case)
+        if without.after is not None and without.after.healthy:
+            taken = float(without.after.parameters[-1] - case.outcome.parameters[-1])
+            return _taken(case, suspicion, level, taken)
+    # From zero, SGD shares the level out like the squares of the columns, 1 for the intercept; adaptive rules alike.
+    values = symptoms.mean[symptoms.constant]
+    adaptive = not isinstance(case.settings.optimizer, SGD)
+    pull = float(np.abs(values).sum()) if adaptive else float(values @ values)
+    return _taken(case, suspicion, level, level * pull / (1 + pull))
+
+
+def _taken(case: Case, suspicion: Suspicion, level: float, taken: float) -> Finding | None:
+    if abs(taken) < MISSED * (float(case.y.std()) or 1.0):
+        return None
+    evidence = {**suspicion.evidence, "intercept_without": level, "part_of_it_taken": taken}
+    return Finding("constant_feature", evidence, suspicion.explanation, suspicion.remedies)
+
+
+def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
+    """A validation loss that is far above the training loss: other data, or a model that has learned the noise."""
+    if case.validation is None:
+        return None
+    X, y = case.validation
+    A = np.column_stack([X, np.ones(len(X))])[:, : case.objective.size]
+    clean, _, near = clean_fit(case)
+    residual, held = (case.objective.matrix @ clean - case.y)[near], A @ clean - y
+    loss, constants = case.settings.loss, case.settings.loss.constants(np.float64)
+    train, ideal = (float(np.mean(loss.value(e, *constants))) for e in (residual, held))
+    free = len(residual) - case.objective.size
+    if train <= 0 or ideal <= HARMFUL * train:
+        return None
+    # What rows of the same kind would show, since the fit has learned the noise of its own.
+    size, many = case.objective.size, len(residual)
+    learned = (1 + size / (free - 1)) / (free / many) if free > 1 else math.inf
+    spread = np.where(symptoms.constant, np.inf, symptoms.spread)
+    moved = np.abs(X.mean(axis=0) - symptoms.mean) / spread
+    sure = moved / math.sqrt(1 / len(y) + 1 / len(case.y))
+    # A shift that the line carries along does no harm; one of the errors does.
+    noise = math.sqrt(float(residual @ residual) / max(free, 1))
+    bias = abs(float(held.mean())) / (noise * math.sqrt(1 / len(y) + 1 / len(case.y))) if noise else math.inf
+    evidence: dict[str, Any] = {
+        "training_loss": train,
+        "validation_loss": ideal,
+        "rows": len(case.y),
+        "parameters": case.objective.size,
+    }
+    words = (
+        f"the best model for the training rows has the loss {number(train)} on them and {number(ideal)} on the "
+        "validation rows"
+    )
+    j = int(np.argmax(moved)) if len(moved) else 0
+    elsewhere = len(moved) > 0 and moved[j] > 1.0 and sure[j] > SURE
+    if elsewhere or ideal > BEYOND * learned * train or (bias > SURE and ideal > HARMFUL * learned * train):
+        evidence |= {"feature": case.names[j], "shift_in_standard_deviations": float(moved[j])}
+        return Finding(
+            "validation_shift", evidence,
+            f"The validation rows come from elsewhere: {case.names[j]} lies {number(float(moved[j]))} standard "
+            f"deviations from "
+            f"its mean in training, and {words}. No setting of the training can change that.",
+            (Remedy("split at random", "Shuffle all rows before you split; fit scalers on the training rows alone."),),
+        )  # fmt: skip
+    if learned < HARMFUL:
+        return None
+    return Finding(
+        "overfitting", evidence,
+        f"There are {len(case.y)} rows for {case.objective.size} parameters, so the model learns the noise: {words}.",
+        (
+            Remedy("penalty", "Add a penalty on the standardised features: kernel_regularizer=L2(0.1).", (STANDARDISE,),
+                   {"kernel_regularizer": L2(0.1)}),
+            Remedy("stop early", "Stop when the validation loss rises: "
+                   "callbacks=[EarlyStopping(monitor='val_loss', restore_best_weights=True)]."),
+        ),
+    )  # fmt: skip
+
+
+OF_THE_COEFFICIENTS = (constant, collinear, unfinished)
+FIT_CAUSES = (outliers, regularization, validation_causes, *OF_THE_COEFFICIENTS)

@@ -1,0 +1,151 @@
+"""Numbers about a case from which causes are told: computed once, in float64, without running anything."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from linreg.diagnosis.cases import Case
+from linreg.dynamics.limits import Curvature, curvature_of, limit_of
+from linreg.dynamics.quadratic import Quadratic
+from linreg.optimizers import SGD
+
+Array = Any
+
+CONSTANT = 1e-9
+"""Spread of a column, as a share of its size, that is rounding."""
+FAR_LEVERAGE = 0.5
+"""Leverage above which a row decides its own prediction. Source: P. J. Huber, "Robust Statistics" (1981), sec. 7.2."""
+FAR_AWAY = 10.0
+"""Robust distance, in standard deviations, at which a row is far out in a feature."""
+FEW = 0.05
+"""Share of the rows that can be called far."""
+NORMAL = 0.6744897501960817
+"""Median absolute deviation of a normal distribution, in standard deviations."""
+
+
+@dataclass(frozen=True, eq=False)
+class Symptoms:
+    """What the data and the settings of a case look like.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+    """
+
+    case: Case
+
+    @cached_property
+    def mean(self) -> Array:
+        """Mean of each feature."""
+        return self.case.X.mean(axis=0)
+
+    @cached_property
+    def spread(self) -> Array:
+        """Standard deviation of each feature."""
+        return self.case.X.std(axis=0)
+
+    @cached_property
+    def constant(self) -> Array:
+        """Whether each feature is constant."""
+        return self.spread <= CONSTANT * np.abs(self.case.X).max(axis=0, initial=0)
+
+    @cached_property
+    def standardised(self) -> Array:
+        """Features that vary, each with mean 0 and standard deviation 1."""
+        varies = ~self.constant
+        return (self.case.X[:, varies] - self.mean[varies]) / self.spread[varies]
+
+    def limit(self, X: Array, rows: Any = ...) -> float:
+        """Return the largest stable learning rate of full-batch SGD with these settings on other features or rows."""
+        optimizer = self.case.settings.optimizer
+        momentum, nesterov = (optimizer.momentum, optimizer.nesterov) if isinstance(optimizer, SGD) else (0.0, False)
+        return float(limit_of(self.curvature(X, rows).largest, momentum, nesterov))
+
+    def curvature(self, X: Array, rows: Any = ...) -> Curvature:
+        """Return the largest Hessian of the objective on other features or rows."""
+        weight = None if self.case.sample_weight is None else self.case.sample_weight[rows]
+        problem: Quadratic = self.case.quadratic(X, self.case.y[rows], weight)
+        return curvature_of(problem.curvature_rows(), problem.names)
+
+    @cached_property
+    def limit_now(self) -> float:
+        """Largest stable learning rate of the features as they are."""
+        return self.limit(self.case.X)
+
+    @cached_property
+    def limit_scaled(self) -> float:
+        """Largest stable learning rate once the features are standardised."""
+        return self.limit(self.standardised) if self.standardised.shape[1] else np.inf
+
+    @cached_property
+    def condition_now(self) -> float:
+        """Condition number of the Hessian as it is."""
+        return self.curvature(self.case.X).condition
+
+    @cached_property
+    def condition_scaled(self) -> float:
+        """Condition number of the Hessian once the features are standardised: what is left is collinearity."""
+        return self.curvature(self.standardised).condition if self.standardised.shape[1] else 1.0
+
+    @cached_property
+    def correlation_condition(self) -> float:
+        """Condition number of the correlations of the varying features."""
+        Z = self.standardised
+        values = np.linalg.eigvalsh(Z.T @ Z / len(Z)) if Z.shape[1] else np.ones(1)
+        return float(values[-1] / max(values[0], 1e-15 * values[-1]))
+
+    @property
+    def condition_index(self) -> float:
+        """Root of `correlation_condition`."""
+        return math.sqrt(self.correlation_condition)
+
+    @cached_property
+    def inflation(self) -> Array:
+        """Variance inflation factor of each varying feature; inf where others determine it."""
+        Z = self.standardised
+        if Z.shape[1] < 2:
+            return np.ones(Z.shape[1])
+        correlation = Z.T @ Z / len(Z)
+        values, vectors = np.linalg.eigh(correlation)
+        with np.errstate(divide="ignore"):
+            inverse = np.where(values > 1e-13 * values[-1], 1 / np.where(values > 0, values, 1), np.inf)
+        with np.errstate(invalid="ignore"):
+            shares = np.where(vectors**2 > 1e-12, vectors**2, 0.0)
+            return np.nansum(np.where(shares > 0, shares * inverse, 0.0), axis=1)
+
+    @cached_property
+    def leverage(self) -> Array:
+        """Leverage of each row, 0 to 1: its share in its own prediction."""
+        Z = self.standardised
+        basis = np.linalg.svd(Z, full_matrices=False)
+        kept = basis[1] > 1e-10 * basis[1].max(initial=0)
+        return np.square(basis[0][:, kept]).sum(axis=1) + 1 / len(Z)
+
+    @cached_property
+    def abnormality(self) -> dict[str, float]:
+        """By how many powers of ten features and target are off from the size 1."""
+        sizes = np.sqrt(np.mean(self.case.X**2, axis=0))[~self.constant]
+        y = self.case.y
+        target = math.sqrt(float(np.median(y)) ** 2 + (float(np.median(np.abs(y - np.median(y)))) / NORMAL) ** 2)
+
+        def off(size: float) -> float:
+            return abs(math.log10(size)) if size > 0 else 0.0
+
+        return {"feature_scale": max(map(off, sizes.tolist()), default=0.0), "target_scale": off(target)}
+
+    @cached_property
+    def far_rows(self) -> Array:
+        """Numbers of the few rows that lie far from all others in some feature; none where they are many."""
+        X, rows = self.case.X, len(self.case.X)
+        centre = np.median(X, axis=0)
+        scale = np.median(np.abs(X - centre), axis=0) / NORMAL
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away = np.abs(X - centre) / np.where(scale > 0, scale, np.inf)
+        far = (away > FAR_AWAY).any(axis=1) | (self.leverage > min(0.95, max(FAR_LEVERAGE, 4 * self.leverage.mean())))
+        return np.flatnonzero(far) if far.sum() <= max(1, FEW * rows) else np.arange(0)
