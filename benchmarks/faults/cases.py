@@ -457,6 +457,8 @@ def _main(case: Case, causes: frozenset[str]) -> frozenset[str]:
         return frozenset(cause for cause in shares if shares[cause] <= TIE * min(shares.values()))
     # None helps alone: those that help once the fewest others are undone.
     needed = {cause: [many for many, c in _contexts(case, cause) if _hinders(c, cause)] for cause in causes}
+    if not any(needed.values()):
+        return frozenset()  # harm by other criteria alone does not explain a run that fails: not clear, drawn again
     fewest = min(min(many) for many in needed.values() if many)
     return frozenset(cause for cause in causes if fewest in needed[cause])
 
