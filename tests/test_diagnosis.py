@@ -82,7 +82,7 @@ def one_row_far_out():
 
 
 def nearly_the_same_column_twice():
-    X, y = line(features=2, noise=1.0)
+    X, _ = line(features=2, noise=1.0)
     X[:, 1] = X[:, 0] + 1e-3 * X[:, 1]
     return (X, X.sum(axis=1) + np.random.default_rng(2).normal(size=100)), {"optimizer": SGD(0.1)}
 

@@ -14,9 +14,17 @@ validate = pytest.importorskip("numpydoc.validate", reason="numpydoc is not inst
 # of its own; everything else is.
 LEFT_OUT = {"ES01", "EX01", "SA01", "GL01", "RT01", "RT03"}
 # Equations are documented by their formula; hooks by the protocol of `Callback`; causes by that of their module.
-EQUATIONS = ("linreg.rules.", "linreg.losses.squared_error", "linreg.losses.huber", "linreg.schedules.cosine_decayed",
-             "linreg.regularizers.l1_", "linreg.regularizers.l2_", "linreg.initializers.glorot_limit", "linreg.diagnosis.run_causes.",
-             "linreg.diagnosis.fit_causes.")  # fmt: skip
+EQUATIONS = (
+    "linreg.rules.",
+    "linreg.losses.squared_error",
+    "linreg.losses.huber",
+    "linreg.schedules.cosine_decayed",
+    "linreg.regularizers.l1_",
+    "linreg.regularizers.l2_",
+    "linreg.initializers.glorot_limit",
+    "linreg.diagnosis.run_causes.",
+    "linreg.diagnosis.fit_causes.",
+)
 
 
 def public_objects():

@@ -131,8 +131,8 @@ def main() -> None:
         print(f"{times:5}  {true}  named  {named}")
     for score in [score for score in scores if score.misses()][: options.misses]:
         print(
-            f"{','.join(score.misses())}: {score.name}: {score.verdict} (true {score.true_verdict}); named {score.causes}, "
-            f"true {score.true_causes}, main {score.true_main}, open {score.open_causes} {score.error}"
+            f"{','.join(score.misses())}: {score.name}: {score.verdict} (true {score.true_verdict}); named "
+            f"{score.causes}, true {score.true_causes}, main {score.true_main}, open {score.open_causes} {score.error}"
         )
     if options.json:
         options.json.write_text(json.dumps([asdict(score) for score in scores], indent=1))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import linreg
-from linreg.cli import demo, fit
+from linreg.cli import demo, fit, why
 
 app = typer.Typer(
     name="linreg",
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
+app.command("why")(why.why)
 
 
 def _version(asked: bool) -> None:

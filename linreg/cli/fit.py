@@ -11,31 +11,20 @@ import typer
 
 from linreg import study
 from linreg.cli import FOUND, output
+from linreg.cli.options import FILE, with_settings
 from linreg.data.arrays import feature_matrix, row_vector
 from linreg.data.tables import read_table, split_target
 from linreg.regression import LinearRegression
 from linreg.report import FitReport, fit_and_report
 
 
+@with_settings
 def fit(
-    file: Annotated[
-        str, typer.Argument(help="A CSV file, or the name of a shipped data set: longley, norris, stackloss.")
-    ],
+    file: Annotated[str, typer.Argument(help=FILE)],
     target: Annotated[str, typer.Option(help="Column to predict.")],
-    optimizer: Annotated[str, typer.Option(help="sgd, rmsprop or adam.")] = "sgd",
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Step size; the optimizer's default if not given.")
-    ] = None,
-    momentum: Annotated[float | None, typer.Option(help="Momentum of sgd or rmsprop.")] = None,
-    loss: Annotated[str, typer.Option(help="mse or huber.")] = "mse",
-    delta: Annotated[float | None, typer.Option(help="Where Huber's parabola becomes a line, in units of y.")] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 100,
-    batch_size: Annotated[int, typer.Option(help="Rows in a step.")] = 32,
+    *,
+    settings: dict[str, Any],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
-    shuffle: Annotated[bool, typer.Option(help="Draw a new order of the rows for every epoch.")] = True,
-    intercept: Annotated[bool, typer.Option(help="Train an intercept.")] = True,
-    seed: Annotated[int, typer.Option(help="Decides the start and the order of the rows.")] = 0,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
@@ -43,20 +32,7 @@ def fit(
 
     Exits with 1 if the loss rose.
     """
-    model = LinearRegression(
-        optimizer,
-        loss,
-        epochs=epochs,
-        batch_size=batch_size,
-        shuffle=shuffle,
-        random_state=seed,
-        fit_intercept=intercept,
-        dtype=dtype,
-        verbose=0 if as_json else 1,
-    )
-    model.settings()
-    given = {"optimizer__learning_rate": learning_rate, "optimizer__momentum": momentum, "loss__delta": delta}
-    model.set_params(**{name: value for name, value in given.items() if value is not None})
+    model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
     features, y = split_target(read_table(file), target)

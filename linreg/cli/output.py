@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -65,6 +65,11 @@ def table(
     return made
 
 
+def styled(label: str, label_style: str, text: str, style: str) -> Text:
+    """Return a line of plain text with a label in front, each in its style; nothing in it is markup."""
+    return Text.assemble((label, label_style), (text, style))
+
+
 def printable(text: str) -> str:
     """Show control characters as escapes, so that names out of a file cannot steer the terminal."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
@@ -114,6 +119,22 @@ def without_native_chatter() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextmanager
+def working(what: str, *, show: bool = True) -> Iterator[None]:
+    """Show on stderr that work is going on while the block runs, on a terminal only.
+
+    Parameters
+    ----------
+    what : str
+        What is going on.
+    show : bool, default=True
+        Whether it is wanted at all.
+    """
+    errors = Console(stderr=True)
+    with errors.status(what) if show and errors.is_terminal else nullcontext():
+        yield
 
 
 @contextmanager

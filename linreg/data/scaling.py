@@ -10,6 +10,8 @@ from linreg.hyperparameters import nearest
 
 Array = Any
 SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}
+FAR = 2.0**200
+"""A point so far out that every offset is rounding beside it; a power of two, by which to divide is exact."""
 
 
 def scaler(name: str) -> Any:
@@ -42,16 +44,17 @@ def scaler(name: str) -> Any:
 
 
 def in_original_units(fitted: Any, coef: Array, intercept: float) -> tuple[Array, float]:
-    """Translate a model of scaled features into one of the features as they were given.
+    """Translate a model of transformed features into one of the features as they were given.
 
     Parameters
     ----------
     fitted : transformer or None
-        A fitted scaler that moves and stretches each feature by itself; None changes nothing.
-    coef : array of shape (features,)
-        Coefficients, a unit of scaled feature each.
+        A fitted transformer that is affine: a scaler, a selection of columns, PCA, or a pipeline of such; None changes
+        nothing.
+    coef : array of shape (transformed features,)
+        Coefficients, a unit of transformed feature each.
     intercept : float
-        Intercept of the model of scaled features.
+        Intercept of the model of transformed features.
 
     Returns
     -------
@@ -63,6 +66,9 @@ def in_original_units(fitted: Any, coef: Array, intercept: float) -> tuple[Array
     coef = np.asarray(coef, np.float64)
     if fitted is None:
         return coef, intercept
-    # scaled = (x - moved) * stretch, read off at two points
-    zero, one = fitted.transform(np.array([np.zeros_like(coef), np.ones_like(coef)]))
-    return coef * (one - zero), float(intercept + coef @ zero)
+    # transformed = x @ slopes + zero, read off at zero and at a far point on each axis
+    features = fitted.n_features_in_
+    zero, *ends = fitted.transform(FAR * np.eye(features + 1, features, -1))
+    slopes = (np.array(ends) - zero) / FAR
+    with np.errstate(invalid="ignore"):  # 0 times infinity, of a run that diverged: a column without slope has no part
+        return np.where(slopes == 0, 0.0, slopes * coef).sum(axis=1), float(intercept + coef @ zero)

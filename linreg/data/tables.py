@@ -26,7 +26,7 @@ _MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
 _SKIPPED = r"(?:#(?!N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!)[^\n]*)?"
 
 
-def read_table(file: str | os.PathLike[str]) -> polars.DataFrame:
+def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> polars.DataFrame:
     """Read a CSV file with a header line: values between commas, text in UTF-8.
 
     Blank lines and lines that start with `#` are skipped, and spaces around names and numbers do not count. Empty
@@ -38,6 +38,8 @@ def read_table(file: str | os.PathLike[str]) -> polars.DataFrame:
     file : str or path
         The file; where there is none of that name, the bare name of a data set that ships with linreg ("longley",
         "norris", "stackloss").
+    any_separator : bool, default=False
+        Take semicolons, tabs or bars between values too, whichever the header has most of. Then "1,5" is text.
 
     Returns
     -------
@@ -60,21 +62,24 @@ def read_table(file: str | os.PathLike[str]) -> polars.DataFrame:
         raise ImportError("Reading a table needs polars, which is not installed: pip install 'linreg[data]'.") from None
     file = os.fspath(file)
     text = _text(file)
-    names, below = _header(text, file)
+    separator = _separator(text) if any_separator else ","
+    names, below = _header(text, file, separator)
     rows = re.sub(rf"\n{_SKIPPED}(?=\n)", "", f"\n{text[below:]}\n").strip("\n")
     if not rows:
         shown = ", ".join(map(_shown, names))
         raise ValueError(f"{file!r} has a header ({shown}) but no rows below it: add one line for each row.")
     try:
-        frame = polars.read_csv(rows.encode(), has_header=False, infer_schema_length=None, try_parse_dates=True)
+        frame = polars.read_csv(
+            rows.encode(), separator=separator, has_header=False, infer_schema_length=None, try_parse_dates=True
+        )
         frame.columns = names
     except polars.exceptions.PolarsError as error:
-        _refuse_ragged(text, len(names), file)
+        _refuse_ragged(text, len(names), file, separator)
         reason = str(error).splitlines()[0]
         raise ValueError(f"{file!r} cannot be read as CSV: {reason}.") from None
     # polars pads a short row with nulls without a word, so nulls at the end of a row are worth a second, slower look.
     if frame.to_series(-1).null_count():
-        _refuse_ragged(text, len(names), file)
+        _refuse_ragged(text, len(names), file, separator)
     return frame.with_columns([_numbers_if_any(column) for column in frame.get_columns()])
 
 
@@ -136,7 +141,14 @@ def _text(file: str) -> str:
     return text
 
 
-def _records(text: str) -> Iterator[tuple[int, int, list[str]]]:
+def _separator(text: str) -> str:
+    """Return the character that stands between the names of the header: a comma if it has none of those known."""
+    header = next((line for line in text.splitlines() if not re.fullmatch(_SKIPPED, line)), "")
+    unquoted = re.sub('"[^"]*"', "", header)
+    return max(",;\t|", key=unquoted.count)
+
+
+def _records(text: str, separator: str) -> Iterator[tuple[int, int, list[str]]]:
     """Yield the number of the last line of each record, where that line ends in the text, and the record's values."""
     number = end = 0
 
@@ -149,14 +161,14 @@ def _records(text: str) -> Iterator[tuple[int, int, list[str]]]:
             if not re.fullmatch(rf"{_SKIPPED}\n?", line):
                 yield line
 
-    for record in csv.reader(lines(), skipinitialspace=True, strict=True):
+    for record in csv.reader(lines(), delimiter=separator, skipinitialspace=True, strict=True):
         yield number, end, record
 
 
-def _header(text: str, file: str) -> tuple[list[str], int]:
+def _header(text: str, file: str, separator: str) -> tuple[list[str], int]:
     """Return the column names, and where in the text the lines below them begin."""
     try:
-        _, below, record = next(_records(text))
+        _, below, record = next(_records(text, separator))
     except StopIteration:
         raise ValueError(f"{file!r} is empty: expected a line with column names, then one line for each row.") from None
     except csv.Error as error:
@@ -180,11 +192,11 @@ def _header(text: str, file: str) -> tuple[list[str], int]:
     return names, below
 
 
-def _refuse_ragged(text: str, width: int, file: str) -> None:
+def _refuse_ragged(text: str, width: int, file: str, separator: str) -> None:
     """Raise for the first row that has not one value a column."""
     line = 0
     try:
-        for line, _, record in _records(text):
+        for line, _, record in _records(text, separator):
             if len(record) != width:
                 raise ValueError(
                     f"Line {line} of {file!r} does not fit its header, with {len(record)} value(s) for {width} "

@@ -333,7 +333,7 @@ def keras_code(
         undo.insert(0, "coef, intercept = coef * size, intercept * size + centre")
     dtype = np.dtype(settings.precision.dtype).name
     if dtype != "float32":
-        script.add(f'keras.config.set_floatx("{dtype}")', f'keras.config.set_dtype_policy("{dtype}")')
+        script.add("default = keras.config.floatx()", *_keras_default(f'"{dtype}"'))
     if changed.random_state is not None:
         script.add(f"keras.utils.set_random_seed({_keras_seed(changed.random_state)})")
     arguments = [*_keras_start(changed)]
@@ -357,6 +357,7 @@ def keras_code(
     script.add(
         call("model.compile", compiled),
         f"history = {call('model.fit', fitted)}",
+        *(_keras_default("default") if dtype != "float32" else ()),
         "coef = model.layers[0].kernel.numpy()[:, 0].astype(np.float64)",
         f"intercept = {'float(model.layers[0].bias.numpy()[0])' if changed.fit_intercept else '0.0'}",
         *undo,
@@ -442,6 +443,10 @@ def _kept_columns(step: Step) -> list[int] | None:
         return None
     columns = transformers[0][2]
     return columns if isinstance(columns, list) and all(type(column) is int for column in columns) else None
+
+
+def _keras_default(dtype: str) -> tuple[str, str]:
+    return f"keras.config.set_floatx({dtype})", f"keras.config.set_dtype_policy({dtype})"
 
 
 def _keras_start(model: LinearRegression) -> Iterable[str]:

@@ -22,6 +22,8 @@ Array = Any
 
 IMPUTE = Step("sklearn.impute", "SimpleImputer", (("strategy", "median"),))
 SHOWN = 3
+LARGEST = 1e140
+"""Largest number whose square, and the sum of many of them, is surely finite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +136,9 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
     if case is None:
         return Diagnosis("cannot_run", tuple(findings), (), None, None)
     symptoms = Symptoms(case)
-    found = judge.findings(case, symptoms)
+    # Values near the end of float64 overflow here; what comes of it is not finite, and judged as that.
+    with np.errstate(all="ignore"):
+        found = judge.findings(case, symptoms)
     causes = [finding.cause for finding in findings]
     findings += [finding for finding in found if finding.cause not in causes]
     judged = "cannot_run" if causes else case.outcome.verdict
@@ -177,12 +181,24 @@ def _case(reading: Reading, model: LinearRegression, sample_weight: Any, validat
         names = reading.names
     if kept.sum() < 2 or X.shape[1] == 0:
         return None
+    largest = max(float(np.abs(X[kept]).max()), float(np.abs(y[kept]).max()))
+    if largest > LARGEST:
+        raise ValueError(
+            f"diagnose: X or y holds values up to {largest:.2g}, whose squares are too large for float64: "
+            f"divide the column "
+            "by a power of ten first."
+        )
     weight = weight_vector(sample_weight, np.float64, len(y))
     validation = None
     if validation_data is not None:
         other = read(validation_data[0], validation_data[1])
         whole = np.isfinite(other.X).all(axis=1) & np.isfinite(other.y)
-        if other.names == reading.names and whole.any():
+        if other.names != reading.names:
+            raise ValueError(
+                f"validation_data has the columns {', '.join(other.names)}, X has {', '.join(reading.names)}: give the "
+                "same columns, with the same categories in them."
+            )
+        if whole.any():
             validation = other.X[whole], other.y[whole]
     return Case(X[kept], y[kept], names, model, None if weight is None else weight[kept], validation)
 

@@ -288,7 +288,9 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
             f"its mean in training, and {words}. No setting of the training can change that.",
             (Remedy("split at random", "Shuffle all rows before you split; fit scalers on the training rows alone."),),
         )  # fmt: skip
-    if learned < HARMFUL:
+    # A penalty may have kept this model from the noise: what counts is its own optimum, against the noise itself.
+    own = float(np.mean(loss.value(A @ case.best - y, *constants)))
+    if learned < HARMFUL or own < HARMFUL * train * many / max(free, 1):
         return None
     return Finding(
         "overfitting", evidence,

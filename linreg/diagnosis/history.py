@@ -31,6 +31,10 @@ AT_VARIANCE = 1e-4
 """Relative distance from the variance of y that is rounding: that of a mean of many float32 numbers."""
 RISEN = 1.1
 """Validation loss over its least from which it has risen."""
+SWING = 0.1
+"""Share of the whole fall, and of itself, by which a loss that oscillates moves: small batches jitter by less."""
+SURE = 3.0
+"""Standard errors from which a trend is no chance."""
 STEADY = 3
 """Epochs of growth in a row that are no chance."""
 NO_OPTIMUM = (
@@ -76,6 +80,12 @@ class Curve:
         """By how much the loss has fallen from its first value to the mean of the last quarter."""
         return float(self.losses[0] - self.quarters[1].mean())
 
+    @property
+    def still_falls(self) -> float:
+        """By how much the loss falls from the first half of the last quarter to the second; 0 where that is jitter."""
+        half = max(1, len(self.quarters[1]) // 2)
+        return max(0.0, -_trend(self.losses[-2 * half : -half], self.losses[-half:]))
+
 
 def explain(losses: Any, val_losses: Any = None, *, variance: float | None = None) -> Diagnosis:
     """Say what a loss history shows.
@@ -102,9 +112,9 @@ def explain(losses: Any, val_losses: Any = None, *, variance: float | None = Non
     Notes
     -----
     The verdicts are those of `linreg.diagnosis.verdicts` as far as they can be told without the optimum: "too_slow"
-    where the last quarter of the run has brought more than 1 % of the whole fall, "oscillates" where it moves up and
-    down by more than that, "stuck" where the loss has changed by less than 0.1 % in the whole run, else "converges",
-    which means that the loss has settled.
+    where more than 1 % of the whole fall came within the last quarter of the run, "oscillates" where the loss moves up
+    and down by more than a tenth of that fall and of itself, "stuck" where it has changed by less than 0.1 % in the
+    whole run, else "converges", which means that it has settled.
     """
     curve = Curve(
         _vector(losses, "losses"), None if val_losses is None else _vector(val_losses, "val_losses"), variance
@@ -145,20 +155,28 @@ def verdict(curve: Curve) -> str:
     if not np.isfinite(losses).all():
         return "diverges"
     before, last = curve.quarters
-    if losses[-1] > losses[0] * (1 + FLAT) and last.mean() > before.mean():
+    grown = losses[-1] > 2 * losses[0] and last.mean() > before.mean()
+    if grown or (losses[-1] > losses[0] * (1 + FLAT) and _trend(before, last) > 0):
         return "diverges"
     if np.ptp(losses) <= FLAT * abs(losses[0]):
         return "stuck"
-    moved = MOVED * max(curve.fall, 0.0)
-    if before.mean() - last.mean() > moved:
-        return "too_slow" if not _swings(curve) else "oscillates"
-    return "oscillates" if _swings(curve) else "converges"
+    if _swings(curve):
+        return "oscillates"
+    return "too_slow" if curve.still_falls > MOVED * max(curve.fall, 0.0) else "converges"
+
+
+def _trend(before: Array, after: Array) -> float:
+    """Return by how much the mean of some losses is above that of others before; 0 where that may be jitter."""
+    rise = float(after.mean() - before.mean())
+    error = math.sqrt((before.var() + after.var()) / len(after))
+    return rise if abs(rise) > SURE * error else 0.0
 
 
 def _swings(curve: Curve) -> bool:
-    """Whether the loss goes up and down by more than 1 % of what it has fallen, at least twice in the last half."""
-    steps = np.diff(np.concatenate(curve.quarters))
-    large = MOVED * max(curve.fall, 0.0)
+    """Whether the loss goes up and down by a tenth of what it has fallen, and of itself, at least twice late on."""
+    late = np.concatenate(curve.quarters)
+    steps = np.diff(late)
+    large = SWING * max(curve.fall, float(late.mean()))
     return bool((steps > large).sum() > 1 and (steps < -large).sum() > 1)
 
 
@@ -231,12 +249,11 @@ def _oscillates(curve: Curve) -> Finding:
 
 
 def _still_falling(curve: Curve) -> Finding:
-    before, last = (float(quarter.mean()) for quarter in curve.quarters)
-    evidence: dict[str, Any] = {"epochs": len(curve.losses), "fall_in_the_last_quarter": before - last}
+    evidence: dict[str, Any] = {"epochs": len(curve.losses), "fall_within_the_last_quarter": curve.still_falls}
     words = f"The loss is still falling when the run ends after {len(curve.losses)} epochs"
     if curve.fall > 0:
-        evidence["share_of_the_whole_fall"] = (before - last) / curve.fall
-        words += f": {100 * evidence['share_of_the_whole_fall']:.2g} % of its whole fall came in the last quarter."
+        evidence["share_of_the_whole_fall"] = curve.still_falls / curve.fall
+        words += f": {100 * evidence['share_of_the_whole_fall']:.2g} % of its whole fall came within the last quarter."
     else:
         words += f", and has not come back below its start: it had risen to {curve.losses.max():.3g}."
     remedies = (
@@ -285,10 +302,15 @@ def _validation_rises(curve: Curve) -> Finding | None:
         return None
     if not np.isfinite([curve.losses, curve.validation]).all():
         return None
-    train, held = _smooth(curve.losses), _smooth(curve.validation)
+    width = max(1, len(curve.losses) // 8)
+    train, held = (
+        np.convolve(values, np.full(width, 1 / width), "valid") for values in (curve.losses, curve.validation)
+    )
     lowest = int(np.argmin(held))
-    falls = train[lowest] - train[-1] > MOVED * (train[0] - train[-1]) > 0
-    if not falls or held[-1] < RISEN * held[lowest] or len(held) - 1 - lowest < STEADY:
+    if len(held) - 1 - lowest < STEADY or not train[lowest] - train[-1] > MOVED * (train[0] - train[-1]) > 0:
+        return None
+    risen = _trend(curve.validation[lowest : lowest + width], curve.validation[-width:])
+    if risen < (RISEN - 1) * held[lowest]:
         return None
     evidence = {
         "training_loss": float(train[-1]),
@@ -316,12 +338,6 @@ def _validation_rises(curve: Curve) -> Finding | None:
             Remedy("penalty", "Add a penalty (kernel_regularizer=L2(0.01)), or use fewer features or more rows."),
         ),
     )
-
-
-def _smooth(values: Array) -> Array:
-    """Return running means over an eighth of the run, so that jitter is no rise."""
-    width = max(1, len(values) // 8)
-    return np.convolve(values, np.full(width, 1 / width), mode="valid")
 
 
 WHAT_IT_SHOWS: dict[str, Callable[[Curve], Finding]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from linreg.diagnosis.svg import escaped
 if TYPE_CHECKING:
     from linreg.diagnosis.diagnose import Diagnosis
     from linreg.diagnosis.findings import Finding
+
+NAMES = {"python": "In Python, with X and y as they were given", "keras": "In tf.keras"}
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --page: #ffffff; --box: #f4f6f8; --rule: #d5dae0;
@@ -33,6 +36,9 @@ table { border-collapse: collapse; table-layout: fixed; width: 100%; font-size: 
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-top: 1px solid var(--rule); }
 .evidence th:first-child { width: 35%; }
 .remedies th:nth-child(2) { width: 13rem; } .remedies th:nth-child(3) { width: 11rem; }
+td.code { border: 0; padding-top: 0; }
+pre { overflow-x: auto; background: var(--box); padding: .6rem; margin: .3rem 0; }
+summary { cursor: pointer; color: var(--soft); }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; list-style: none; padding: 0; margin: .3rem 0;
   font-size: .85rem; }
 .key { display: inline-block; width: 1.4rem; border-top: 3px solid; margin-right: .4rem; vertical-align: middle; }
@@ -185,5 +191,11 @@ def _finding(diagnosis: Diagnosis, finding: Finding, number: int) -> Iterator[st
         yield '<table class="remedies"><tr><th>Remedy</th><th>Verdict</th><th>Loss at the end</th></tr>'
         for remedy in finding.remedies:
             verdicts, losses = (text.replace("->", "→") for text in words.before_and_after(diagnosis.outcome, remedy))
+            code = "".join(
+                f"<details><summary>{NAMES[name]}</summary><pre>{escape(script)}</pre></details>"
+                for name, script in words.scripts(diagnosis, finding, remedy).items()
+            )
             yield f"<tr><td>{escaped(remedy.words)}</td><td>{escaped(verdicts)}</td><td>{escaped(losses)}</td></tr>"
+            if code:
+                yield f'<tr><td colspan="3" class="code">{code}</td></tr>'
         yield "</table>"

@@ -137,7 +137,7 @@ def _rates(case: Case, symptoms: Symptoms) -> Iterator[str]:
         yield _marks("reach of the run", values, "distance from 0", stable_to=reach)
         yield (
             f'<p class="quiet">{type(optimizer).__name__} divides each step by the size of its gradients, so no '
-            f"learning rate is unstable as such; but in {case.steps} steps a parameter moves by {reach:.3g} at most.</p>"
+            f"learning rate is unstable as such. In {case.steps} steps a parameter moves by {reach:.3g} at most.</p>"
         )
 
 

@@ -5,6 +5,7 @@ Names and values in a diagnosis may come out of a file: here every control chara
 
 from __future__ import annotations
 
+import contextlib
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from linreg.diagnosis.code import keras_code, python_code
 
 if TYPE_CHECKING:
     from linreg.diagnosis.cases import Case, Outcome
@@ -339,7 +342,7 @@ def _details(diagnosis: Diagnosis, finding: Finding, number: int, width: int) ->
     if number > 1:
         yield from _wrapped(finding.explanation, width, indent=3)
     names = [label(name) for name in finding.evidence]
-    hang = 3 + min(max(map(len, names), default=0) + 2, width // 2)
+    hang = 3 + min(max(map(len, names), default=0) + 2, width // 2 - 3)
     for name, found in zip(names, finding.evidence.values(), strict=True):
         yield from _labelled(name, shown(found), width, indent=3, hang=hang, role="quiet")
     before = diagnosis.outcome
@@ -372,6 +375,36 @@ def before_and_after(before: Outcome | None, remedy: Remedy) -> tuple[str, str]:
         return "not tried", ""
     was, loss = ("cannot_run", math.nan) if before is None else (before.verdict, before.curve[-1])
     return f"{was} -> {after.verdict}", f"{short(loss)} -> {short(after.curve[-1])}"
+
+
+def scripts(diagnosis: Diagnosis, finding: Finding, remedy: Remedy) -> dict[str, str]:
+    """Return a remedy as code that can be pasted where X and y are.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+        The diagnosis.
+    finding : Finding
+        The finding that the remedy belongs to.
+    remedy : Remedy
+        The remedy.
+
+    Returns
+    -------
+    dict of str to str
+        Scripts by "python" (linreg and scikit-learn) and "keras"; empty for advice that no code can follow.
+    """
+    if diagnosis.case is None:
+        return {}
+    weight = None if diagnosis.case.sample_weight is None else "sample_weight"
+    written = {}
+    for name, write in (("python", python_code), ("keras", keras_code)):
+        # A model may also hold what cannot be written, such as a function for a learning rate.
+        with contextlib.suppress(ValueError):
+            written[name] = write(
+                remedy, diagnosis.case.model, sample_weight=weight, repair=finding.cause == "wrong_dtype"
+            )
+    return written
 
 
 def label(name: str) -> str:
@@ -423,7 +456,7 @@ def _labelled(
 
 
 def _folded(text: str, width: int) -> list[str]:
-    return textwrap.wrap(printable(text), max(width, 20), break_on_hyphens=False)
+    return textwrap.wrap(printable(text), max(width, 10), break_on_hyphens=False)
 
 
 def to_dict(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -452,7 +485,7 @@ def to_dict(diagnosis: Diagnosis) -> dict[str, Any]:
         {
             "verdict": diagnosis.verdict,
             "healthy": healthy(diagnosis),
-            "findings": [_finding_to_dict(finding) for finding in diagnosis.findings],
+            "findings": [_finding_to_dict(diagnosis, finding) for finding in diagnosis.findings],
             "notes": diagnosis.notes,
             "run": run,
             "loss": None if outcome is None else {**_outcome_to_dict(outcome), "curve": outcome.curve},
@@ -461,7 +494,7 @@ def to_dict(diagnosis: Diagnosis) -> dict[str, Any]:
     return cleaned
 
 
-def _finding_to_dict(finding: Finding) -> dict[str, Any]:
+def _finding_to_dict(diagnosis: Diagnosis, finding: Finding) -> dict[str, Any]:
     return {
         "cause": finding.cause or None,
         "explanation": finding.explanation,
@@ -476,6 +509,7 @@ def _finding_to_dict(finding: Finding) -> dict[str, Any]:
                 "scale_target": remedy.scale_target,
                 "drop_rows": remedy.drop_rows,
                 "after": None if remedy.after is None else _outcome_to_dict(remedy.after),
+                "code": scripts(diagnosis, finding, remedy),
             }
             for remedy in finding.remedies
         ],

@@ -1,0 +1,98 @@
+"""The options that describe a model and its training, said once for all commands that train."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from linreg.regression import LinearRegression
+from linreg.regularizers import L1, L1L2, L2, Regularizer
+
+Command = Callable[..., int]
+FILE = "A CSV file, or the name of a shipped data set: longley, norris, stackloss."
+
+
+def with_settings(command: Command) -> Command:
+    """Give a command the options of a model; they reach it as one argument, `settings`.
+
+    Parameters
+    ----------
+    command : callable
+        A command whose keyword-only argument `settings` is a dict of the settings of `LinearRegression`.
+
+    Returns
+    -------
+    callable
+        The command as Typer is to see it, with the options in the place of `settings`.
+    """
+    shared = inspect.signature(_settings, eval_str=True).parameters
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        parameters += shared.values() if name == "settings" else [parameter]
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> int:
+        settings = _settings(**{name: given.pop(name) for name in shared})
+        return command(settings=settings, **given)
+
+    del with_options.__wrapped__  # a signature would be looked for there
+    with_options.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    )
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options
+
+
+def _settings(
+    optimizer: Annotated[str, typer.Option(help="sgd, rmsprop or adam.")] = "sgd",
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step size; the optimizer's default if not given.")
+    ] = None,
+    momentum: Annotated[float | None, typer.Option(help="Momentum of sgd or rmsprop.")] = None,
+    nesterov: Annotated[bool, typer.Option("--nesterov", help="Nesterov's momentum, for sgd.")] = False,
+    loss: Annotated[str, typer.Option(help="mse or huber.")] = "mse",
+    delta: Annotated[float | None, typer.Option(help="Where Huber's parabola becomes a line, in units of y.")] = None,
+    reduction: Annotated[
+        str | None, typer.Option(help="How a batch's losses become one: sum_over_batch_size (the mean) or sum.")
+    ] = None,
+    l1: Annotated[float | None, typer.Option(help="Strength of a penalty l1 * sum |coefficient|.")] = None,
+    l2: Annotated[float | None, typer.Option(help="Strength of a penalty l2 * sum coefficient^2.")] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 100,
+    batch_size: Annotated[int, typer.Option(help="Rows in a step.")] = 32,
+    shuffle: Annotated[bool, typer.Option(help="Draw a new order of the rows for every epoch.")] = True,
+    intercept: Annotated[bool, typer.Option(help="Train an intercept.")] = True,
+    seed: Annotated[int, typer.Option(help="Decides the start and the order of the rows.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+) -> dict[str, Any]:
+    """Return the settings of `LinearRegression` that the options ask for; each is checked."""
+    model = LinearRegression(
+        optimizer,
+        loss,
+        epochs=epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        random_state=seed,
+        fit_intercept=intercept,
+        kernel_regularizer=_penalty(l1, l2),
+        dtype=dtype,
+    )
+    model.settings()
+    given = {
+        "optimizer__learning_rate": learning_rate,
+        "optimizer__momentum": momentum,
+        "optimizer__nesterov": nesterov or None,
+        "loss__delta": delta,
+        "loss__reduction": reduction,
+    }
+    model.set_params(**{name: value for name, value in given.items() if value is not None})
+    return model.get_params(deep=False)
+
+
+def _penalty(l1: float | None, l2: float | None) -> Regularizer | None:
+    if l1 is None:
+        return None if l2 is None else L2(l2)
+    return L1(l1) if l2 is None else L1L2(l1, l2)

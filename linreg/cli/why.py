@@ -1,0 +1,125 @@
+"""`linreg why`: say why the loss of a run rises or does not come down, and what helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from linreg.cli import FOUND, output
+from linreg.cli.options import FILE, with_settings
+from linreg.data.arrays import feature_matrix
+from linreg.data.reading import read
+from linreg.data.scaling import scaler
+from linreg.data.tables import read_table, split_target
+from linreg.diagnosis import Diagnosis, diagnose, history, page, words
+from linreg.hyperparameters import nearest
+
+STYLES = {"good": "bold green", "bad": "bold red", "heading": "bold", "advice": "bold", "quiet": "dim"}
+
+
+@with_settings
+def why(
+    file: Annotated[str | None, typer.Argument(help=FILE)] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict.")] = None,
+    *,
+    settings: dict[str, Any],
+    scale: Annotated[
+        str, typer.Option(help="How the features were scaled: none, standard, minmax or robust.")
+    ] = "none",
+    validation: Annotated[str | None, typer.Option(help="A CSV file with validation rows, same columns.")] = None,
+    past: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            help="Explain this loss history instead, one loss a line or columns loss and val_loss; FILE and --target "
+            "then only tell the variance of y.",
+        ),
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(help="Print the first remedy as code that can be pasted, too: python or keras.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write everything, with pictures, into this one page.")] = None,
+) -> int:
+    """Say why the loss of a run rises or does not come down: cause, numbers that prove it, remedies that were tried.
+
+    The options describe the run. Exits with 1 if something is wrong with it.
+    """
+    if (file is None) != (target is None) or (file is None and past is None):
+        raise ValueError(
+            "Give a CSV file and its column to predict (FILE --target COLUMN), or a loss history (--history)."
+        )
+    if code not in (None, "python", "keras"):
+        raise ValueError(f"Unknown kind of code {code!r}{nearest(code, ('python', 'keras'))}.")
+    if html is not None:
+        page.page_path(html)
+    with output.working("Looking for the cause ...", show=not as_json):
+        if past is not None:
+            title, found = str(past), _of_history(past, file, target)
+        else:
+            title, found = f"{file}, target {target}", _of_run(str(file), str(target), settings, scale, validation)
+        if html is not None:
+            page.write(found, html, title)
+    if as_json:
+        output.print_json(words.to_dict(found))
+    else:
+        _show(found, html, code)
+    return 0 if words.healthy(found) else FOUND
+
+
+def _of_history(past: Path, file: str | None, target: str | None) -> Diagnosis:
+    losses, val_losses = history.read(past)
+    variance = None
+    if file is not None and target is not None:
+        y = read(*_columns(file, target)).y
+        variance = float(np.nanvar(y))
+    return history.explain(losses, val_losses, variance=variance)
+
+
+def _of_run(file: str, target: str, settings: dict[str, Any], scale: str, validation: str | None) -> Diagnosis:
+    X, y = _columns(file, target)
+    others = None if validation is None else _columns(validation, target, like=X)
+    if scale != "none":
+        fitted = scaler(scale).fit(feature_matrix(X, np.float64, name=file))
+        X, others = _scaled(fitted, X, file), others and (_scaled(fitted, others[0], str(validation)), others[1])
+    return diagnose(X, y, validation_data=others, **settings)
+
+
+def _columns(file: str, target: str, like: Any = None) -> tuple[Any, Any]:
+    """Return features and target of a table; the features in the order of another table, if one is given."""
+    X, y = split_target(read_table(file, any_separator=True), target)
+    if like is None:
+        return X, y
+    absent = [name for name in like.columns if name not in X.columns]
+    if absent:
+        raise ValueError(
+            f"{file!r} has no column {absent[0]!r}: validation rows need the columns of the training rows."
+        )
+    return X.select(like.columns), y
+
+
+def _scaled(fitted: Any, X: Any, name: str) -> Any:
+    import polars
+
+    return polars.DataFrame(fitted.transform(feature_matrix(X, np.float64, name=name)), schema=X.columns)
+
+
+def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
+    console = output.console()
+    for line in words.lines(found, min(words.WIDTH, console.width)):
+        console.print(output.styled(line.label, "bold", line.text, STYLES.get(line.role, "")))
+    if code is not None:
+        _show_code(found, code)
+    if html is not None:
+        console.print(f"\nPage: {output.printable(str(html))}", markup=False)
+
+
+def _show_code(found: Diagnosis, code: str) -> None:
+    tried = [(finding, remedy) for finding in found.findings for remedy in finding.remedies]
+    written = (words.scripts(found, finding, remedy).get(code) for finding, remedy in tried)
+    script = next(filter(None, written), None)
+    # As it stands, so that it can be pasted: names out of a file are not in it.
+    typer.echo(f"\n{script.strip() if script else 'There is no remedy that code could follow.'}")
