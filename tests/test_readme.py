@@ -41,9 +41,9 @@ def test_the_python_examples_print_what_they_say(example):
     assert len(said) >= 2
 
 
-def test_the_shown_output_of_fit_is_what_it_prints(capsys):
-    (shown,) = blocks("text")
-    assert cli.run(["fit", "longley", "--target", "total_employment"]) == cli.FOUND
+@pytest.mark.parametrize(("command", "shown"), [*zip(["fit", "why"], blocks("text"), strict=True)], ids=["fit", "why"])
+def test_the_shown_output_is_what_is_printed(command, shown, capsys):
+    assert cli.run([command, "longley", "--target", "total_employment"]) == cli.FOUND
     out = capsys.readouterr().out
     for line in filter(None, map(str.strip, shown.splitlines())):
         assert line in out
