@@ -12,12 +12,12 @@ from linreg.batches import Problem
 from linreg.dynamics.epoch_map import (
     LARGEST_MAP,
     RUN_INSTEAD,
-    ClosedForm,
     Epoch,
     mean_over_batches,
     require_linear,
 )
 from linreg.dynamics.quadratic import Quadratic, as_few_rows
+from linreg.dynamics.runs import ClosedForm
 from linreg.precision import FLOAT64
 from linreg.progress import ProgressBar
 from linreg.seeds import KerasGenerator

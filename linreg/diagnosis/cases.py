@@ -12,7 +12,8 @@ import numpy as np
 
 from linreg.callbacks import Callback, Logs
 from linreg.diagnosis.verdicts import verdict
-from linreg.dynamics.quadratic import Quadratic, exact_optimum
+from linreg.dynamics.optima import exact_optimum
+from linreg.dynamics.quadratic import Quadratic
 from linreg.regression import LinearRegression
 
 Array = Any

@@ -20,7 +20,7 @@ from linreg.regression import LinearRegression
 from linreg.seeds import KerasSeed
 
 if TYPE_CHECKING:
-    from linreg.diagnosis.diagnose import Diagnosis
+    from linreg.diagnosis.diagnosis import Diagnosis
 
 Array = Any
 
@@ -250,7 +250,7 @@ def python_code(
         a learning rate that is a function, a callback of one's own, a random generator.
     """
     _check_written(remedy, repair)
-    script = Script("import numpy as np")
+    script = Script()
     script.need("linreg.diagnosis.code", "original_units")
     X, y = _repaired(script, X, y) if repair else (X, y)
     if remedy.drop_rows or any(step.kind == "SimpleImputer" for step in remedy.steps):
@@ -322,7 +322,8 @@ def keras_code(
     _check_written(remedy, repair)
     changed = _changed(remedy, model)
     settings = changed.settings()
-    script = Script("import numpy as np", "from tensorflow import keras")
+    script = Script()
+    script.first("import numpy as np", "from tensorflow import keras")
     X, y = _repaired(script, X, y) if repair else (X, y)
     _prepared_rows(script, remedy, X, y, sample_weight)
     undo: list[str] = []
@@ -385,6 +386,7 @@ def _prepared_rows(
     script: Script, remedy: Remedy, X: str, y: str, sample_weight: str | None
 ) -> tuple[str, str, str | None]:
     """Copy the data into variables of the script, so that it can be run twice, without the rows to leave out."""
+    script.first("import numpy as np")
     parts = {"features": X, "target": y} | ({} if sample_weight is None else {"weight": sample_weight})
     for name, given in parts.items():
         flat = "" if name == "features" else ".reshape(-1)"

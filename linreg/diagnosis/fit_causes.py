@@ -24,7 +24,8 @@ from linreg.diagnosis.run_causes import (
     rounded,
 )
 from linreg.diagnosis.symptoms import Symptoms
-from linreg.dynamics.quadratic import Quadratic, exact_optimum
+from linreg.dynamics.optima import exact_optimum
+from linreg.dynamics.quadratic import Quadratic
 from linreg.losses import Huber, MeanSquaredError
 from linreg.optimizers import SGD
 from linreg.regularizers import L2

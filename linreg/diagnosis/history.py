@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from linreg.diagnosis.cases import Outcome
-from linreg.diagnosis.diagnose import Diagnosis
+from linreg.diagnosis.diagnosis import Diagnosis
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import Remedy
 from linreg.hyperparameters import nearest

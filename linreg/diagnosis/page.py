@@ -13,7 +13,7 @@ from linreg.diagnosis import pictures, words
 from linreg.diagnosis.svg import escaped
 
 if TYPE_CHECKING:
-    from linreg.diagnosis.diagnose import Diagnosis
+    from linreg.diagnosis.diagnosis import Diagnosis
     from linreg.diagnosis.findings import Finding
 
 NAMES = {"python": "In Python, with X and y as they were given", "keras": "In tf.keras"}

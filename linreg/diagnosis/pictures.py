@@ -15,7 +15,7 @@ from linreg.optimizers import SGD
 
 if TYPE_CHECKING:
     from linreg.diagnosis.cases import Case, Outcome
-    from linreg.diagnosis.diagnose import Diagnosis
+    from linreg.diagnosis.diagnosis import Diagnosis
 
 Array = Any
 

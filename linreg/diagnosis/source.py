@@ -37,16 +37,10 @@ KERAS_HOMES = {
 
 
 class Script:
-    """A script in the making: its imports, then its statements.
+    """A script in the making: its imports, then its statements."""
 
-    Parameters
-    ----------
-    *first : str
-        Imports that it begins with.
-    """
-
-    def __init__(self, *first: str) -> None:
-        self._first = first
+    def __init__(self) -> None:
+        self._first: dict[str, None] = {}
         self._needed: dict[str, set[str]] = defaultdict(set)
         self._lines: list[str] = []
 
@@ -54,6 +48,10 @@ class Script:
         """Import a name and return it."""
         self._needed[module].add(name)
         return name
+
+    def first(self, *lines: str) -> None:
+        """Begin with import statements, each of which is written once."""
+        self._first.update(dict.fromkeys(lines))
 
     def add(self, *lines: str) -> None:
         """Append statements."""

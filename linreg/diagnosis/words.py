@@ -18,7 +18,7 @@ from linreg.diagnosis.code import keras_code, python_code
 
 if TYPE_CHECKING:
     from linreg.diagnosis.cases import Case, Outcome
-    from linreg.diagnosis.diagnose import Diagnosis
+    from linreg.diagnosis.diagnosis import Diagnosis
     from linreg.diagnosis.findings import Finding
     from linreg.diagnosis.remedies import Remedy
 

@@ -1,7 +1,7 @@
 """What the mathematics says a run must do, before it is run: linear algebra in float64, no simulation.
 
-`limits` is about full batches, `epoch_map` about minibatches, `floor` about the noise of reshuffled ones, `adaptive`
-about RMSprop and Adam. `quadratic` holds the data and the exact optimum.
+`limits` is about full batches; `epoch_map` and `runs` about minibatches in one order, `growth` and `floor` about
+reshuffled ones; `adaptive` about RMSprop and Adam. `quadratic` holds the data, `optima` finds the exact optimum.
 """
 
 from linreg.dynamics.adaptive import (
@@ -11,8 +11,8 @@ from linreg.dynamics.adaptive import (
     preconditioned_curvature,
     reach,
 )
-from linreg.dynamics.epoch_map import ClosedForm, GrowthRate, closed_form, growth_rate
 from linreg.dynamics.floor import StochasticFloor, stochastic_floor
+from linreg.dynamics.growth import GrowthRate, growth_rate
 from linreg.dynamics.limits import (
     Curvature,
     Fastest,
@@ -24,7 +24,9 @@ from linreg.dynamics.limits import (
     spectral_radius,
     step_matrices,
 )
-from linreg.dynamics.quadratic import Direction, least_squares, optimum
+from linreg.dynamics.optima import least_squares, optimum
+from linreg.dynamics.quadratic import Direction
+from linreg.dynamics.runs import ClosedForm, closed_form
 
 __all__ = [
     "ClosedForm",

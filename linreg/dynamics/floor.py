@@ -11,7 +11,8 @@ import numpy as np
 
 from linreg.dynamics.epoch_map import RUN_INSTEAD, require_linear
 from linreg.dynamics.limits import eigensystem, step_matrices
-from linreg.dynamics.quadratic import Quadratic, exact_optimum
+from linreg.dynamics.optima import exact_optimum
+from linreg.dynamics.quadratic import Quadratic
 from linreg.hyperparameters import check_count
 from linreg.losses import MeanSquaredError
 from linreg.optimizers import SGD

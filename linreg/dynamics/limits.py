@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from linreg.dynamics.optima import exact_optimum
 from linreg.dynamics.quadratic import (
     LARGEST_HESSIAN,
     USE_THE_LOOP,
     Direction,
     Quadratic,
     as_few_rows,
-    exact_optimum,
     excited_basis,
     require_linear_steps,
     require_mse,
