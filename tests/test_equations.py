@@ -1,5 +1,6 @@
 """The equations by themselves: known values, 50-digit decimals, many models at once, arrays that are not NumPy's."""
 
+import math
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -581,3 +582,12 @@ def test_the_rate_of_a_single_step_is_an_array_of_one():
     for schedule in (schedules.ExponentialDecay(0.1, 10, 0.5), schedules.PolynomialDecay(0.1, 10)):
         for precision in (FLOAT32, FLOAT64, KERAS_FLOAT64):
             assert schedules.rates_of(schedule, np.array([3]), precision).shape == (1,)
+
+
+def test_the_logarithm_of_a_restart_is_the_nearest_number():
+    # Keras' period is floor(log(...) / log(t_mul)): one that is 1 ULP off falls to the other side.
+    x = np.linspace(1.01, 300, 2000, dtype=np.float32)
+    ours = schedules.logarithm(x, FLOAT32)
+    assert ours.dtype == np.float32
+    np.testing.assert_array_equal(ours, np.array([math.log(float(value)) for value in x], np.float32))
+    assert (np.log(x) != ours).any()  # NumPy's own is not
