@@ -5,30 +5,31 @@ element-wise rule a few eps of what it adds. Each such error is a small box, and
 box linearly, by the Jacobian of the step at the float64 run. The columns of `generators` are the sides of all boxes so
 far (a zonotope); the sum of their absolute values bounds the error. What is left out is of second order, so the bound
 is doubled, and doubled again because two runs are compared of which each may be off.
-"""
 
-from dataclasses import dataclass
+Where a step jumps, no linear bound holds: at the sign in the slope of an L1 penalty, and where a number gets too large
+for its type. `FollowedRun.doubts` says whether the run came so near to such a jump that a rounding could decide it.
+"""
 
 import numpy as np
 
+from linreg import SGD
 from linreg.losses import divisor, row_factor
-from linreg.precision import FLOAT64
+from linreg.precision import Precision
+from linreg.regularizers import l1_slope
 from linreg.steps import Rates, State, bind_step
 
 FIRST_ORDER = 2
 TWO_RUNS = 2
+SCALE = FIRST_ORDER * TWO_RUNS
 FEW = 8
 """Roundings of an element-wise rule on its way to one number; Keras' longest has seven."""
 
 
-@dataclass
-class Bounds:
-    """Bounds of the fitted parameters (kernel, then bias), of each slot at the end, and of the losses of each epoch."""
-
-    parameters: np.ndarray
-    slots: list[np.ndarray]
-    losses: np.ndarray
-    val_losses: np.ndarray
+def exact(precision):
+    """float64 arithmetic with the constants of `precision`: what a run computes, but for its roundings."""
+    return Precision(
+        np.float64, lambda x: np.float64(precision.number(x)), lambda x: np.float64(precision.cast(x)), precision
+    )
 
 
 class FlatStep:
@@ -36,20 +37,31 @@ class FlatStep:
 
     def __init__(self, model, d, intercept):
         settings = model.settings()
-        self.optimizer, self.loss, self.regularizer = settings.optimizer, settings.loss, settings.regularizer
+        self.optimizer, self.loss = settings.optimizer, settings.loss
         self.d, self.size = d, d + intercept
-        self.step = bind_step(self.optimizer, FLOAT64, d)
-        self.letters = self.optimizer.rule(FLOAT64).state
-        self.constants = self.loss.constants(np.float64)
+        precision = exact(settings.precision)
+        self.step = bind_step(self.optimizer, precision, d)
+        self.letters = self.optimizer.rule(precision).state
+        self.constants = self.loss.constants(precision.number)
+        terms = [] if settings.regularizer is None else settings.regularizer.terms()
+        self.penalties = [(penalty, slope, precision.cast(strength)) for penalty, slope, strength in terms]
+        self.has_l1 = any(slope is l1_slope and strength > 0 for _, slope, strength in self.penalties)
+        self.squares = not isinstance(self.optimizer, SGD) or self.optimizer.clipnorm or self.optimizer.global_clipnorm
         self.blocks = 1 + len(self.letters) + (self.optimizer.gradient_accumulation_steps is not None)
         self.blocks += self.optimizer.use_ema
 
-    def gradient(self, p, A, y, factor):
-        e = A @ p - y[:, None]
-        g = A.T @ self.loss.slope(e, self.loss.slope_factor * factor[:, None], *self.constants)
-        if self.regularizer is not None:
-            g[: self.d] += self.regularizer.bind(np.float64)[1](p[: self.d])
+    def gradient(self, p, batch):
+        """Gradient at the columns of `p`, which are so near to `batch.p` that no weight has another sign there."""
+        g = batch.A.T @ self.loss.slope(batch.A @ p - batch.y[:, None], batch.slope_factor, *self.constants)
+        for _, slope, strength in self.penalties:
+            g[: self.d] += slope((batch.p if slope is l1_slope else p)[: self.d], strength)
         return g
+
+    def penalty(self, w):
+        return sum(float(penalty(w, strength)[0]) for penalty, _, strength in self.penalties)
+
+    def penalty_slope(self, w):
+        return sum((slope(w, strength) for _, slope, strength in self.penalties), np.zeros_like(w))
 
     def advance(self, u, g, rate, lr, iterations):
         blocks = list(u.reshape(self.blocks, self.size, -1))
@@ -65,40 +77,42 @@ class FlatStep:
 
 
 class Batch:
-    """One batch at given parameters, in float64: its error, slope and value, and how far rounding moves them."""
+    """One batch at given parameters, in float64: its error, slope and value, and how far rounding moves them.
+
+    `largest` and `largest_square` bound the numbers on the way to its loss and to the norm of its gradient.
+    """
 
     def __init__(self, flat, p, A, y, weight, eps):
         n, d = A.shape
         self.flat, self.p, self.A, self.y, self.eps = flat, p, A, y, eps
         loss, reduction = flat.loss, flat.loss.reduction
-        self.factor = row_factor(np.float64, divisor(reduction, n, weight), weight) * np.ones(n)
+        factor = (row_factor(np.float64, divisor(reduction, n, weight), weight) * np.ones(n))[:, None]
         e = A @ p - y[:, None]
         self.e_error = eps * (d + 2) * (np.abs(A) @ np.abs(p) + np.abs(y[:, None]))
-        self.slope_factor = loss.slope_factor * self.factor[:, None]
+        self.slope_factor = loss.slope_factor * factor
         self.slope = np.abs(loss.slope(e, self.slope_factor, *flat.constants))
-        self.value = float((self.factor[:, None] * loss.value(e, *flat.constants)).sum())
+        values = loss.value(e, *flat.constants)
+        self.value = float((factor * values).sum())
+        self.penalty = flat.penalty(p[: flat.d])
+        weighted = values if weight is None else values * weight[:, None]
+        self.largest = max(self.value + self.penalty, values.sum(), weighted.sum(), (p * p).sum())
+        self.largest_square = float(((np.abs(A.T) @ self.slope) ** 2).sum())
 
     def gradient_error(self, g):
         """Rounding of the prediction, of the slope, of the sum over rows, of the penalty."""
         slope_error = self.slope_factor * self.e_error + 4 * self.eps * self.slope
         off = np.abs(self.A.T) @ (slope_error + self.eps * (len(self.y) + FEW) * self.slope)
-        if self.flat.regularizer is not None:
-            _, penalty_slope = self.flat.regularizer.bind(np.float64)
-            off[: self.flat.d] += 4 * self.eps * np.abs(penalty_slope(self.p[: self.flat.d]))
+        off[: self.flat.d] += 4 * self.eps * np.abs(self.flat.penalty_slope(self.p[: self.flat.d]))
         return off + FEW * self.eps * np.abs(g)
 
     def loss_error(self, p_error):
         """Rounding of the loss, and what an error of the parameters does to it."""
         off = self.e_error + np.abs(self.A) @ p_error
         error = (self.slope * off + self.slope_factor * off**2).sum() + (len(self.y) + FEW) * self.eps * self.value
-        total = self.value
-        if self.flat.regularizer is not None:
-            penalty, penalty_slope = self.flat.regularizer.bind(np.float64)
-            w, w_error = self.p[: self.flat.d], p_error[: self.flat.d]
-            error += float((np.abs(penalty_slope(np.abs(w) + w_error)) * w_error).sum())
-            error += (self.flat.d + FEW) * self.eps * float(penalty(w)[0])
-            total += float(penalty(w)[0])
-        return error + FEW * self.eps * total
+        w, w_error = self.p[: self.flat.d], p_error[: self.flat.d]
+        error += float((np.abs(self.flat.penalty_slope(np.abs(w) + w_error)) * w_error).sum())
+        error += (self.flat.d + FEW) * self.eps * self.penalty
+        return error + FEW * self.eps * (self.value + self.penalty)
 
 
 def batches(A, y, sample_weight, batch_size):
@@ -110,18 +124,20 @@ def batches(A, y, sample_weight, batch_size):
 def carry(flat, u, generators, batch, rate, lr, iterations):
     """Return the state after one batch and the generators of its error: the old ones moved, the new ones appended."""
     size, eps = flat.size, batch.eps
-    g = flat.gradient(u[:size], batch.A, batch.y, batch.factor)
+    g = flat.gradient(u[:size], batch)
     g_error = batch.gradient_error(g)
     after = flat.advance(u, g, rate, lr, iterations)
     # Jacobians by central differences, all at once: columns are shifted states, then shifted gradients.
     shift_u = 1e-6 * np.maximum(np.maximum(np.abs(u), np.abs(after)), 1e-12)[:, 0]
     shift_g = 1e-6 * np.maximum(np.abs(g), 1e-12)[:, 0]
     many_u = np.concatenate([u + np.diag(shift_u), u - np.diag(shift_u), np.tile(u, 2 * size)], axis=1)
-    g_of_u = flat.gradient(many_u[:size, : 2 * len(u)], batch.A, batch.y, batch.factor)
+    g_of_u = flat.gradient(many_u[:size, : 2 * len(u)], batch)
     many_g = np.concatenate([g_of_u, g + np.diag(shift_g), g - np.diag(shift_g)], axis=1)
     moved = flat.advance(many_u, many_g, rate, lr, iterations)
     by_u = (moved[:, : len(u)] - moved[:, len(u) : 2 * len(u)]) / (2 * shift_u)
     by_g = (moved[:, 2 * len(u) : -size] - moved[:, -size:]) / (2 * shift_g)
+    # What has no error needs no derivative, and may have none: the root of a v of 0, where no gradient ever came.
+    by_u, by_g = np.where(generators.any(axis=1), by_u, 0), np.where(g_error[:, 0] > 0, by_g, 0)
     rule_error = FEW * eps * (np.abs(after - u) + np.abs(after))[:, 0]
     if "a" in flat.letters:
         # Centred RMSprop divides by the root of v - a^2, a difference of nearly equal numbers where gradients agree.
@@ -133,40 +149,94 @@ def carry(flat, u, generators, batch, rate, lr, iterations):
     return after, np.concatenate([by_u @ generators, by_g * g_error[:, 0], np.diag(rule_error)], axis=1)
 
 
-def error_bounds(model, table, kernel, bias, eps, validation=None):
-    """Return `Bounds` for an unshuffled run of `model` from given weights, in an arithmetic with rounding `eps`."""
-    intercept = int(model.fit_intercept)
-    flat = FlatStep(model, table[0].shape[1], intercept)
+class FollowedRun:
+    """An unshuffled run of `model` from given weights, followed in float64 epoch by epoch, and its bounds.
 
-    def prepared(X, y, weight=None):
-        X, y = X.astype(np.float64), y.astype(np.float64)
-        return (np.column_stack([X, np.ones(len(X))]) if intercept else X), y, weight
+    What callbacks did to the run is told to `epoch`: the learning rate, and how many batches were run.
 
-    A, y, sample_weight = prepared(*table)
-    p0 = np.append(kernel, [bias] * intercept).astype(np.float64)
-    u = np.concatenate([p0, np.zeros(flat.size * (flat.blocks - 1))])[:, None]
-    rates, size = Rates(flat.optimizer, FLOAT64), flat.size
-    generators, iterations, losses, val_losses = np.zeros((len(u), 0)), 0, [], []
+    Attributes
+    ----------
+    parameters : list of array
+        Bound of the parameters (kernel, then bias) at the end of each epoch.
+    losses, val_losses : list of float
+        Bound of the losses of each epoch, in Keras' history or in ours.
+    crossings : int
+        How often a weight changed its sign.
+    doubts : set of str
+        The jumps that the run came too near to; if there are any, the bounds mean nothing.
+    """
 
-    def mean_loss_error(per_batch):
-        errors, rows = zip(*per_batch, strict=True)
-        return np.average(errors, weights=rows)
+    def __init__(self, model, table, kernel, bias, validation=None):
+        self.flat = FlatStep(model, table[0].shape[1], int(model.fit_intercept))
+        self.batch_size, self.precision = model.batch_size, model.settings().precision
+        self.limits, self.rates = np.finfo(self.precision.dtype), Rates(self.flat.optimizer, self.precision)
+        self.table, self.validation = self._prepared(*table), validation and self._prepared(*validation)
+        p = np.append(kernel, bias)[: self.flat.size].astype(np.float64)
+        self.u = np.concatenate([p, np.zeros(self.flat.size * (self.flat.blocks - 1))])[:, None]
+        self.generators, self.iterations = np.zeros((len(self.u), 0)), 0
+        self.parameters, self.losses, self.val_losses = [], [], []
+        self.crossings, self.doubts = 0, set()
 
-    for _ in range(model.epochs):
+    def _prepared(self, X, y, weight=None):
+        ones = np.ones((len(X), self.flat.size - self.flat.d))
+        return np.column_stack([X.astype(np.float64), ones]), y.astype(np.float64), weight
+
+    def epoch(self, learning_rate, steps=None):
+        """Follow the next epoch, or only its first `steps` batches."""
         booked = []
-        for rows in batches(A, y, sample_weight, model.batch_size):
-            batch = Batch(flat, u[:size], *rows, eps)
-            ((rate, lr),) = rates.pairs(flat.optimizer.learning_rate, iterations, 1)
-            # The loss is booked at the parameters before the step.
-            booked.append((batch.loss_error(np.abs(generators[:size]).sum(axis=1, keepdims=True)), len(batch.y)))
-            u, generators = carry(flat, u, generators, batch, rate, lr, iterations)
-            iterations += 1
-        losses.append(mean_loss_error(booked))
-        if validation is not None:
-            p_error = np.abs(generators[:size]).sum(axis=1, keepdims=True)
-            cut = [Batch(flat, u[:size], *rows, eps) for rows in batches(*prepared(*validation), model.batch_size)]
-            val_losses.append(mean_loss_error([(batch.loss_error(p_error), len(batch.y)) for batch in cut]))
-    scale = FIRST_ORDER * TWO_RUNS
-    blocks = list(scale * np.abs(generators).sum(axis=1).reshape(flat.blocks, size))
-    fitted = blocks[-1] if flat.optimizer.use_ema else blocks[0]
-    return Bounds(fitted, blocks[1 : 1 + len(flat.letters)], scale * np.array(losses), scale * np.array(val_losses))
+        for rows in list(batches(*self.table, self.batch_size))[:steps]:
+            booked.append(self._batch(rows))  # the loss is booked at the parameters before the step
+            self._look_for_jumps(*booked[-1])
+            self._step(booked[-1][0], learning_rate)
+        self.losses.append(self._mean_loss_error(booked))
+        self.parameters.append(self._blocks()[0])
+        # A bound that is carried linearly does not follow a run whose errors are no longer small.
+        if not (self.parameters[-1] <= 1e-3 * (1 + np.abs(self.u[: self.flat.size, 0]))).all():
+            self.doubts.add("errors grow too large")
+        if self.validation:
+            booked = [self._batch(rows) for rows in batches(*self.validation, self.batch_size)]
+            self.val_losses.append(self._mean_loss_error(booked))
+
+    def _batch(self, rows):
+        size = self.flat.size
+        return Batch(self.flat, self.u[:size], *rows, self.limits.eps), np.abs(self.generators[:size]).sum(1)[:, None]
+
+    def _step(self, batch, learning_rate):
+        ((rate, lr),) = self.rates.pairs(learning_rate, self.iterations, 1)
+        state = self.flat, self.u, self.generators
+        self.u, self.generators = carry(*state, batch, np.float64(rate), np.float64(lr), self.iterations)
+        if not np.abs(self.u).max() < self.limits.max / 2:
+            self.doubts.add("a weight or a slot may be too large")
+        self.crossings += int((batch.p * self.u[: self.flat.size] < 0)[: self.flat.d].sum())
+        self.iterations += 1
+
+    def _look_for_jumps(self, batch, p_error):
+        w, off = np.abs(batch.p[: self.flat.d]), SCALE * p_error[: self.flat.d]
+        # A weight that is 0 without any error is 0 in every arithmetic, and so is its sign.
+        if self.flat.has_l1 and ((w <= off) & (off > 0)).any():
+            self.doubts.add("a weight under an L1 penalty may have either sign")
+        if self.flat.squares and not batch.largest_square < self.limits.max / 2:
+            self.doubts.add("a squared gradient may be too large")
+        largest = len(self.table[1]) * batch.largest  # Keras adds up the losses of an epoch
+        if not (largest < self.limits.max / 2 or batch.value / 2 > self.limits.max):
+            self.doubts.add("a loss may be too large")
+
+    def _mean_loss_error(self, booked):
+        rows = [len(batch.y) for batch, _ in booked]
+        mean = np.average([batch.value + batch.penalty for batch, _ in booked], weights=rows)
+        errors = [batch.loss_error(p_error) for batch, p_error in booked]
+        # Keras' mean over batches is taken in the type of the model.
+        return SCALE * (np.average(errors, weights=rows) + (len(rows) + FEW) * self.limits.eps * mean)
+
+    def _blocks(self):
+        return list(SCALE * np.abs(self.generators).sum(axis=1).reshape(self.flat.blocks, self.flat.size))
+
+    def slots(self):
+        """Return the bound of each slot after the last epoch."""
+        return self._blocks()[1 : 1 + len(self.flat.letters)]
+
+    def fitted(self, restored=None):
+        """Return the bound of the fitted parameters: of the epoch that was restored, or else of the last."""
+        if restored is not None:
+            return self.parameters[restored]
+        return self._blocks()[-1 if self.flat.optimizer.use_ema else 0]

@@ -1,15 +1,16 @@
-"""Hypothesis strategies: optimizers with every option that Keras accepts, gradients, losses and data.
+"""Hypothesis strategies: optimizers with every option that Keras accepts, gradients, losses, data, callbacks.
 
 Decay rates start at one half, so that in the 20 steps of an example no moving average sinks below the normal numbers:
 TensorFlow flushes subnormal numbers to zero and NumPy does not, which has a test of its own.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
 
-from linreg import SGD, Adam, Huber, MeanSquaredError, RMSprop, schedules
+from linreg import L1, L1L2, L2, SGD, Adam, Huber, MeanSquaredError, RMSprop, schedules
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean_with_sample_weight")
 
@@ -115,3 +116,75 @@ def data(draw, dtype=np.float32, *, max_rows=40, max_features=6):
     weights = rng.uniform(0.0, 2.0, rows) * (rng.uniform(size=rows) > 0.2)
     weights[rng.integers(rows)] = 1.0
     return X, y, weights.astype(dtype)
+
+
+def regularizers():
+    """No penalty, or one of every kind."""
+    strength = log_uniform(1e-3, 1.0)
+    return st.one_of(st.none(), st.builds(L1, strength), st.builds(L2, strength), st.builds(L1L2, strength, strength))
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A schedule for `LearningRateScheduler` that changes the rate it is given."""
+
+    factor: float
+    first: int
+
+    def __call__(self, epoch, learning_rate):
+        return learning_rate * self.factor if epoch >= self.first else learning_rate
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A schedule for `LearningRateScheduler` that looks at the epoch only."""
+
+    start: float
+
+    def __call__(self, epoch):
+        return self.start / (1 + epoch)
+
+
+def early_stopping(monitor):
+    """Arguments of `EarlyStopping` at which about every second run of some epochs stops."""
+    return st.fixed_dictionaries(
+        {
+            "monitor": monitor,
+            "min_delta": st.one_of(st.just(0.0), log_uniform(1e-2, 1e1), log_uniform(1e-2, 1e1)),
+            "patience": st.integers(0, 2),
+            "baseline": st.one_of(st.none(), st.none(), log_uniform(1e-1, 1e1)),
+            "restore_best_weights": st.booleans(),
+            "start_from_epoch": st.integers(0, 2),
+        }
+    )
+
+
+def reduce_on_plateau(monitor):
+    """Arguments of `ReduceLROnPlateau` at which most runs of some epochs are slowed down."""
+    return st.fixed_dictionaries(
+        {
+            "monitor": monitor,
+            "min_delta": log_uniform(1e-2, 1e1),
+            "factor": st.floats(0.1, 0.9),
+            "patience": st.integers(0, 2),
+            "cooldown": st.integers(0, 2),
+            "min_lr": st.one_of(st.just(0.0), log_uniform(1e-5, 1e-2)),
+        }
+    )
+
+
+@st.composite
+def callback_lists(draw, *, monitors=("loss", "val_loss")):
+    """Callbacks that Keras has too, in any order: a list of (name, arguments), each for one new object."""
+    monitor = st.sampled_from(monitors)
+    rates = st.one_of(
+        st.builds(Lowered, st.floats(0.3, 1.2), st.integers(0, 3)), st.builds(Fixed, log_uniform(1e-3, 0.1))
+    )
+    arguments = {
+        "EarlyStopping": early_stopping(monitor),
+        "ReduceLROnPlateau": reduce_on_plateau(monitor),
+        "LearningRateScheduler": st.fixed_dictionaries({"schedule": rates}),
+        "TerminateOnNaN": st.just({}),
+    }
+    names = draw(st.permutations([*arguments]))[: draw(st.integers(0, 4))]
+    return [(name, draw(arguments[name])) for name in names]

@@ -4,12 +4,23 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NonInteractiveExampleWarning
-from strategies import any_schedule, around_the_rule, data, gradients, losses, optimizers
+from strategies import (
+    Fixed,
+    Lowered,
+    any_schedule,
+    around_the_rule,
+    callback_lists,
+    data,
+    gradients,
+    losses,
+    optimizers,
+    regularizers,
+)
 
-from linreg import SGD, Adam, Huber, RMSprop, schedules
+from linreg import L1, L1L2, L2, SGD, Adam, Huber, LinearRegression, RMSprop, callbacks, schedules
 
 KINDS = {
     "plain sgd": lambda o: isinstance(o, SGD) and o.momentum == 0,
@@ -74,3 +85,47 @@ def test_what_is_drawn_is_valid(optimizer, loss, table, options, draw):
     assert grads.dtype == np.float64
     assert grads.shape[0] == 20
     assert 1 <= grads.shape[1] <= 64
+
+
+@pytest.mark.parametrize("kind", [type(None), L1, L2, L1L2])
+def test_every_penalty_is_tried(kind):
+    unshrunk = settings(max_examples=1000, phases=[Phase.generate])
+    assert type(find(regularizers(), lambda r: type(r) is kind, settings=unshrunk)) is kind
+
+
+CALLBACKS = {
+    "none": lambda c: not c,
+    "all at once": lambda c: len(c) == 4,
+    "reducing before stopping": lambda c: [*c][:2] == ["ReduceLROnPlateau", "EarlyStopping"],
+    "stopping that restores": lambda c: c["EarlyStopping"]["restore_best_weights"],
+    "stopping with a baseline": lambda c: c["EarlyStopping"]["baseline"] is not None,
+    "stopping at once, from a later epoch": lambda c: (
+        c["EarlyStopping"]["patience"] == 0 and c["EarlyStopping"]["start_from_epoch"] > 0
+    ),
+    "reducing on val_loss with a pause": lambda c: (
+        c["ReduceLROnPlateau"]["monitor"] == "val_loss" and c["ReduceLROnPlateau"]["cooldown"] > 0
+    ),
+    "a schedule of the rate": lambda c: isinstance(c["LearningRateScheduler"]["schedule"], Lowered),
+    "a schedule of the epoch": lambda c: isinstance(c["LearningRateScheduler"]["schedule"], Fixed),
+    "watching for nan": lambda c: "TerminateOnNaN" in c,
+}
+
+
+@pytest.mark.parametrize("kind", CALLBACKS)
+def test_every_kind_of_callback_is_tried(kind):
+    def wanted(called):
+        try:
+            return CALLBACKS[kind](dict(called))
+        except KeyError:
+            return False
+
+    unshrunk = settings(max_examples=5000, phases=[Phase.generate])
+    assert wanted(find(callback_lists(), wanted, settings=unshrunk))
+
+
+@given(callback_lists(monitors=("loss",)))
+def test_callbacks_that_are_drawn_can_be_called(called):
+    X, y = np.ones((3, 1)), np.ones(3)
+    built = [getattr(callbacks, name)(**arguments) for name, arguments in called]
+    model = LinearRegression(epochs=3, callbacks=built, dtype="float64").fit(X, y)
+    assert 1 <= len(model.history_["loss"]) <= 3
