@@ -4,6 +4,7 @@ import importlib.util
 import os
 
 import pytest
+import ulp
 from hypothesis import HealthCheck, settings
 from keras_state import float64_by_default
 
@@ -19,10 +20,18 @@ settings.register_profile("thorough", settings.get_profile("default"), derandomi
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say how far apart the numbers were that the properties compared."""
+    for name, (count, worst) in ulp.WORST.items():
+        terminalreporter.write_line(f"{name}: {count} numbers compared, the worst {worst} ULP apart")
+
+
 @pytest.fixture(scope="session")
 def keras():
     """Keras on TensorFlow; without TensorFlow the test is skipped, with the reason printed."""
     if importlib.util.find_spec("tensorflow") is None:
+        if os.environ.get("HYPOTHESIS_PROFILE") == "thorough":
+            pytest.fail("the thorough profile compares with TensorFlow: pip install 'linreg[tf]'")
         pytest.skip("TensorFlow is not installed: pip install 'linreg[tf]'")
     from linreg.keras import load
 

@@ -1100,3 +1100,44 @@ def test_the_largest_sizes_that_are_promised_are_taken():
     form = closed_form(X, np.ones(20), SGD(1e-3), 5)
     *_, (p, _, _) = Case(X, np.ones(20), learning_rate=1e-3, batch_size=5).epochs(100, np.zeros(501))
     np.testing.assert_allclose(form.path([100])[0], p, rtol=0, atol=1e-12)
+
+
+# Found by readers.
+
+
+def test_huber_with_strong_momentum_may_circle_below_its_limit():
+    limit = max_learning_rate([[1.0]], "huber", 0.9, fit_intercept=False)
+    settings = {"epochs": 3000, "batch_size": 1, "dtype": "float64", "fit_intercept": False}
+    circling = LinearRegression(SGD(0.9 * limit, momentum=0.9), "huber", kernel_initializer=np.array([5.0]), **settings)
+    assert min(circling.fit([[1.0]], [0.0]).history_["loss"][-100:]) > 1
+    plain = LinearRegression(SGD(0.9 * max_learning_rate([[1.0]], "huber", fit_intercept=False)), "huber",
+                             kernel_initializer=np.array([5.0]), **settings)  # fmt: skip
+    assert plain.fit([[1.0]], [0.0]).history_["loss"][-1] < 1e-12
+
+
+def test_an_epoch_that_overflows_has_an_infinite_radius():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1000, 2)), rng.normal(size=1000)
+    run = closed_form(X, y, SGD(10.0), 1)
+    assert run.spectral_radius == np.inf
+    assert run.epochs_to() == np.inf
+    assert growth_rate(X, SGD(10.0), 1, epochs=5, repetitions=2).factor == np.inf
+
+
+def test_a_direction_too_flat_to_move_counts_as_standing_still():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([1e10 * rng.normal(size=50), rng.normal(size=50)])
+    run = closed_form(X, X[:, 1], SGD(max_learning_rate(X) / 2), 50)
+    assert run.spectral_radius == pytest.approx(1.0)
+    assert run.excess([10**6])[0] > 0.1 * run.excess([0])[0]
+
+
+@pytest.mark.parametrize("rate", [-0.1, np.nan, [0.1, -0.1], schedules.ExponentialDecay(0.1, 10, 0.5)], ids=str)
+def test_rates_that_are_none_are_refused(rate):
+    with pytest.raises(ValueError, match="learning_rates must be finite numbers of at least 0"):
+        spectral_radius([[1.0], [2.0]], SGD(), rate)
+
+
+def test_more_epochs_than_can_be_counted_are_refused():
+    with pytest.raises(ValueError, match=r"[Ee]pochs"):
+        closed_form([[1.0], [2.0]], [1, 2], SGD(0.1)).after(10**19)

@@ -26,6 +26,8 @@ def fake_tensorflow(version, backend="tensorflow"):
     ids=["missing", "keras 2", "other backend"],
 )
 def test_what_cannot_be_compared_with_is_refused_by_name(monkeypatch, module, message):
+    for name in ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(sys.modules, "tensorflow", module)
     with pytest.raises(ImportError, match=message):
         load()

@@ -163,3 +163,16 @@ def test_a_bound_of_two_ulp_notices_a_step_too_many(as_eager):
     assert too_far(schedule.rates(STEPS + 1, FLOAT32), theirs, 2)[:2000].mean() > 0.99
     wrong = np.nextafter(theirs, np.float32(1), dtype=np.float32) + 2 * np.spacing(theirs.max())
     assert too_far(wrong, theirs, 2)[:1000].all()
+
+
+def test_polynomial_cycles_differ_between_graph_and_eager_keras(keras):
+    import tensorflow as tf
+
+    schedule, steps = schedules.PolynomialDecay(0.1, 7, 0.01, 1.0, True), np.arange(43)
+    theirs = counterpart(schedule)
+    eager = np.array([np.asarray(theirs(tf.constant(int(step)))) for step in steps])
+    graph = tf.function(theirs)
+    traced = np.array([graph(tf.constant(int(step))).numpy() for step in steps])
+    # 21 / 7 becomes 21 times the rounded 1/7: above 3, and the fourth cycle begins a step early.
+    assert np.flatnonzero(np.abs(eager - traced) > 0.001).tolist() == [21, 42]
+    np.testing.assert_array_equal(schedule.rates(steps, FLOAT32), eager)

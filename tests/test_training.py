@@ -310,11 +310,43 @@ def test_columns_of_parameters_train_like_single_runs():
             np.testing.assert_allclose(np.array(history[name])[:, k], single[name], rtol=1e-5)
 
 
+EVERY_RULE = (
+    SGD(0.1),
+    SGD(0.1, momentum=0.5),
+    SGD(0.1, momentum=0.5, nesterov=True),
+    RMSprop(0.1),
+    RMSprop(0.1, centered=True),
+    RMSprop(0.1, momentum=0.5),
+    RMSprop(0.1, momentum=0.5, centered=True),
+    Adam(0.1),
+    Adam(0.1, amsgrad=True),
+)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        RMSprop(0.01, epsilon=0.0),
+        RMSprop(0.01, epsilon=0.0, centered=True),
+        Adam(0.01, epsilon=0.0),
+        Adam(0.01, epsilon=0.0, amsgrad=True),
+    ],
+    ids=repr,
+)
+def test_huber_with_a_huge_delta_is_mse_for_adaptive_rules_without_epsilon_bit_for_bit(optimizer):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    settings = {"optimizer": optimizer, "epochs": 4, "batch_size": 16, "random_state": 0}
+    mse, huber = (LinearRegression(loss=loss, **settings).fit(X, y) for loss in ("mse", Huber(1e30)))
+    np.testing.assert_array_equal(mse.coef_, huber.coef_)
+    assert mse.intercept_ == huber.intercept_ != 0
+
+
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 2**31))
 def test_negating_the_target_negates_the_trajectory_bit_for_bit(rows, batch_size, seed):
     rng = np.random.default_rng(seed)
     X, y, start = rng.normal(size=(rows, 2)), rng.normal(size=rows), rng.normal(size=2)
-    for optimizer in (SGD(0.1, momentum=0.5), Adam(0.1), RMSprop(0.1)):
+    for optimizer in EVERY_RULE:
         for loss in (MeanSquaredError(), Huber(0.3)):
             settings = {"optimizer": optimizer, "loss": loss, "epochs": 2, "batch_size": batch_size, "random_state": 0}
             there = LinearRegression(**settings, kernel_initializer=start, bias_initializer=0.5).fit(X, y)

@@ -2,6 +2,15 @@
 
 import numpy as np
 
+WORST: dict[str, tuple[int, int]] = {}
+"""What the properties have compared: how many numbers, and the worst distance; shown at the end of a run."""
+
+
+def note(name, distance):
+    """Keep count of a comparison and its worst distance."""
+    count, worst = WORST.get(name, (0, 0))
+    WORST[name] = count + np.size(distance), max(worst, int(np.max(distance, initial=0)))
+
 
 def ulp_distance(a, b):
     """Return how many representable numbers lie between a and b, element by element; nan equals nan."""
@@ -25,6 +34,7 @@ def assert_equal_bits(a, b, *, what=""):
         f"{what}: {np.count_nonzero(distance)} of {distance.size} differ, the worst by {distance.flat[worst]} ULP: "
         f"{np.atleast_1d(a).flat[worst]!r} against {np.atleast_1d(b).flat[worst]!r}; {histogram(distance)}"
     )
+    note("bits held equal", distance)
 
 
 def histogram(distance):

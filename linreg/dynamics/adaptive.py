@@ -223,6 +223,7 @@ def jitter(optimizer: Any) -> float:
     steps to get there, and a run that is still on its way is *nearer* to the optimum, since v remembers the large
     gradients of its start. With minibatches gradients are noise at the optimum, and the run has to be run.
     """
+    _constant_rate("jitter", optimizer)
     return 1 / max_preconditioned_curvature(optimizer)
 
 

@@ -95,7 +95,8 @@ def stochastic_floor(
     rule makes of a gradient: S = F S F' + G C(S) G', where C(S) is the covariance of a batch's mean gradient,
     (n - B) / (B (n - 1)) times that of one row's, 1/n sum a a' f^2 (a' S a + r^2) minus that of the mean; a row of A,
     r its residual at the optimum. Solved by inverting the first term along the eigenvectors of the Hessian and
-    repeating the second; that converges exactly if the noise has a limit. Exact for batches drawn independently of each
+    repeating the second; that converges exactly if the noise has a limit (within some 0.3 % of the rate at which it
+    ceases to have one, it is taken to have none, and so is a rate of 0). Exact for batches drawn independently of each
     other. A reshuffled epoch visits every row once, so its noise partly cancels by the end of an epoch: there this is
     an upper estimate for small rates, and `LinearRegression` shows the rest.
     Source: S. Mandt, M. Hoffman and D. Blei, "Stochastic Gradient Descent as Approximate Bayesian Inference", JMLR 18

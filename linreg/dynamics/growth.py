@@ -25,7 +25,7 @@ class GrowthRate:
     Parameters
     ----------
     factor : float
-        Estimated growth per epoch; above 1 runs diverge.
+        Estimated growth per epoch; above 1 runs diverge. inf where already one epoch overflows.
     low, high : float
         Two standard errors to either side.
     epochs : int
@@ -107,6 +107,8 @@ def growth_rate(
     rates, burn_in = epoch.rates(epoch.optimizer.learning_rate, 0), epochs // 10
     generators = [np.random.default_rng(seed) for seed in np.random.SeedSequence(random_state).spawn(repetitions)]
     exponents = [_exponent(epoch, rates, epochs, burn_in, generator) for generator in generators]
+    if math.inf in exponents:
+        return GrowthRate(math.inf, math.inf, math.inf, repetitions * (epochs - burn_in))
     mean, error = float(np.mean(exponents)), float(np.std(exponents, ddof=1) / math.sqrt(repetitions))
     with np.errstate(over="ignore"):
         factor, low, high = np.exp([mean, mean - 2 * error, mean + 2 * error]).tolist()
@@ -114,11 +116,15 @@ def growth_rate(
 
 
 def _exponent(epoch: Epoch, rates: Array, epochs: int, burn_in: int, generator: np.random.Generator) -> float:
-    """Return the mean logarithm by which a reshuffled epoch stretches a vector; -inf where it becomes nothing."""
+    """Return the mean logarithm by which a reshuffled epoch stretches a vector; inf where one epoch overflows."""
     state, logs = generator.normal(size=(epoch.width, 1)), []
     state[-1] = 0.0
     for _ in range(epochs):
         state = state / (np.linalg.norm(state) or 1.0)
-        state = epoch.run(state, epoch.batches(generator.permutation(len(epoch.problem.target))), rates)
-        logs.append(math.log(np.linalg.norm(state) or np.finfo(np.float64).tiny))
+        with np.errstate(over="ignore", invalid="ignore"):
+            state = epoch.run(state, epoch.batches(generator.permutation(len(epoch.problem.target))), rates)
+            size = float(np.linalg.norm(state))
+        if not math.isfinite(size):
+            return math.inf
+        logs.append(math.log(size or np.finfo(np.float64).tiny))
     return float(np.mean(logs[burn_in:]))

@@ -174,11 +174,17 @@ def max_learning_rate(
     SGD 2 / L; momentum b 2 (1 + b) / L; Nesterov 2 (1 + b) / ((1 + 2 b) L).
 
     Exact for MSE: above it a run diverges as soon as its start has any part along the steepest direction, below it
-    never does. For Huber the Hessian is nowhere larger, so below the limit a run converges; above it, it may circle
-    the optimum but not diverge, because no gradient exceeds `largest_gradient` (a run whose errors near the optimum
-    lie beyond delta stays stable up to `local_max_learning_rate`).
+    never does. For Huber the Hessian is nowhere larger, so below the limit a run of plain SGD converges. With momentum
+    one that starts near the optimum does, while one that starts far away may circle it for ever (with b = 0.9 seen
+    from half of the limit on, with Nesterov's not seen); proven is it, for its average, only below 2 (1 - b) / L. Above
+    the limit a run may circle the optimum but, without a penalty and with b below 1, not diverge, because no gradient
+    exceeds `largest_gradient` (a run whose errors near the optimum lie beyond delta stays stable up to
+    `local_max_learning_rate`). The slope of an l2 penalty has no bound: above 2 (1 + b) / (2 l2), for Nesterov over
+    1 + 2 b, a run with one diverges.
     Source: B. T. Polyak, "Some methods of speeding up the convergence of iteration methods" (1964); for Nesterov's
-    form L. Lessard, B. Recht and A. Packard, SIAM J. Optim. 26 (2016), arXiv:1408.3595, section 4.
+    form L. Lessard, B. Recht and A. Packard, SIAM J. Optim. 26 (2016), arXiv:1408.3595, section 4, which also has a
+    loss, no parabola, on which momentum circles; for 2 (1 - b) / L E. Ghadimi, H. Feyzmahdavian and M. Johansson,
+    "Global convergence of the heavy-ball method for convex optimization", ECC 2015, arXiv:1412.7457.
 
     Examples
     --------
@@ -240,8 +246,9 @@ def local_max_learning_rate(
     -----
     The Hessian at the exact optimum (see `optimum`), in which rows with errors beyond delta have no part. Between
     `max_learning_rate` and this limit a run that starts near the optimum settles; whether one that starts far away
-    does is not decided by it. Above it, a run goes round the optimum for ever, in jumps of at most the learning rate
-    times `largest_gradient` (with momentum b: divided by 1 - b).
+    does is not decided by it. Above it, a run goes round the optimum for ever, without a penalty in jumps of at most
+    the learning rate times `largest_gradient` (with momentum b: divided by 1 - b). Valid where no error is delta
+    exactly. Source: Polyak (1964), as in `max_learning_rate`, for the linear part of the step at the optimum.
     """
     problem = Quadratic.of(
         X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
@@ -281,7 +288,9 @@ def largest_gradient(
 
     Notes
     -----
-    Sum over rows of c abs(a) times the largest slope of the loss, which is delta for Huber.
+    Sum over rows of c abs(a) times the largest slope of the loss, which is delta for Huber. Holds everywhere; a
+    penalty is not counted. Source: P. J. Huber, "Robust estimation of a location parameter", Ann. Math. Statist. 35
+    (1964), for the bounded slope.
     """
     problem = Quadratic.of(
         X, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
@@ -390,13 +399,14 @@ def spectral_radius(
     TypeError
         If the optimizer is not SGD, whose steps alone are linear.
     ValueError
-        If it clips, averages, accumulates or decays the weights, if there are more than 2,000 features, or if the data
-        are refused.
+        If it clips, averages, accumulates or decays the weights, if there are more than 2,000 features, or if a rate or
+        the data are refused.
 
     Notes
     -----
     Largest absolute eigenvalue of `step_matrices` over the curved directions: abs(1 - lr h) for SGD, the roots of
-    z^2 - (1 + b - lr h) z + b for momentum. Source: Polyak (1964), as in `max_learning_rate`.
+    z^2 - (1 + b - lr h) z + b for momentum, of z^2 - (1 + b) (1 - lr h) z + b (1 - lr h) for Nesterov.
+    Source: Polyak (1964) and Lessard et al. (2016), as in `max_learning_rate`.
     """
     require_linear_steps(optimizer, "spectral_radius")
     if optimizer.weight_decay:
@@ -404,10 +414,16 @@ def spectral_radius(
             f"spectral_radius: {optimizer!r} decays the weights too, which has another radius: "
             "closed_form(..., batch_size=len(X)).spectral_radius counts it in."
         )
+    rates = np.asarray(learning_rates)
+    if (rates.size and rates.dtype.kind not in "iuf") or not (np.isfinite(rates) & (rates >= 0)).all():
+        raise ValueError(
+            f"spectral_radius: learning_rates must be finite numbers of at least 0, got {learning_rates!r:.80}: of a "
+            "schedule, give the rates of its steps."
+        )
     given = _squared_error_curvature(X, "spectral_radius", loss, sample_weight, fit_intercept, kernel_regularizer)
     if given.rank == 0:
         return 0.0 if np.ndim(learning_rates) == 0 else np.zeros(np.shape(learning_rates))
-    rates = np.asarray(learning_rates, np.float64)
+    rates = rates.astype(np.float64)
     roots = np.abs(np.linalg.eigvals(step_matrices(optimizer, given.eigenvalues, rates.reshape(-1))))
     radius = roots.max(axis=(0, 2)).reshape(rates.shape)
     return float(radius) if rates.ndim == 0 else radius

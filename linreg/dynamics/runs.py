@@ -27,6 +27,7 @@ NOT_EXCITED = 1e-10
 """Share of the start's distance from the fixed point below which a direction counts as not excited."""
 MOST_LISTED, MOST_SCHEDULED, FEWEST_LISTED = 10**6, 2**14, 64
 """Epochs that are looked at one by one: at one learning rate, under a schedule, and at least."""
+MOST_EPOCHS = 2**62
 AT_ONCE = 2**12
 """Epochs whose states are held at once."""
 
@@ -188,6 +189,8 @@ class ClosedForm:
     @cached_property
     def _modes(self) -> tuple[Array, Array]:
         """Eigenvalues of the epoch that the start excites, largest first, and their directions."""
+        if not np.isfinite(self.map()).all():  # one epoch overflows
+            return np.array([math.inf]), np.zeros((self.epoch.width - 1, 1))
         values, vectors = np.linalg.eig(self.map()[:-1, :-1])
         away = self._state[:-1] - self.fixed_point
         if not len(values) or not away.any():
@@ -196,6 +199,8 @@ class ClosedForm:
         if np.linalg.cond(vectors) < 1 / np.sqrt(np.finfo(np.float64).eps):  # else the shares below are no shares
             shares = np.abs(np.linalg.solve(vectors, away.astype(complex)))
             excited = shares > NOT_EXCITED * np.linalg.norm(away)
+            # What moves by less than the rounding of 1: where its fixed point is, and so its share, is not known.
+            excited |= np.abs(values - 1) <= 4 * len(values) * np.finfo(np.float64).eps
         order = np.argsort(-np.abs(values[excited]), kind="stable")
         return values[excited][order], vectors[:, excited][:, order]
 
@@ -209,7 +214,8 @@ class ClosedForm:
         """By what an epoch multiplies the distance to its fixed point in the long run; above 1 the run diverges.
 
         Of the directions that data and start excite: collinear features add no eigenvalue 1, and a start without a
-        part in the worst direction does not show it. Under a schedule, of the first epoch.
+        part in the worst direction does not show it. Under a schedule, of the first epoch. 1 where a direction is so
+        flat beside the others that float64 cannot tell it from standing still; inf where one epoch overflows.
         """
         return float(np.abs(self.eigenvalues[:1]).max(initial=0.0))
 
@@ -449,6 +455,8 @@ def _epoch_number(epoch: Any) -> int:
     number = as_integer(epoch)
     if number is None or number < 0:
         raise ValueError(f"Epochs are counted from 0 by integers, got {epoch!r}.")
+    if number >= MOST_EPOCHS:
+        raise ValueError(f"Epochs are counted up to 2**62, got {epoch!r}.")
     return number
 
 
