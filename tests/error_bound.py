@@ -12,7 +12,7 @@ for its type. `FollowedRun.doubts` says whether the run came so near to such a j
 
 import numpy as np
 
-from linreg import SGD
+from linreg import SGD, Adam
 from linreg.losses import divisor, row_factor
 from linreg.precision import Precision
 from linreg.regularizers import l1_slope
@@ -75,6 +75,17 @@ class FlatStep:
         after = [state.parameters, *state.slots, *(x for x in (state.total, state.average) if x is not None)]
         return np.concatenate(after)
 
+    def split(self, u):
+        return list(u.reshape(self.blocks, self.size))
+
+    def named(self, blocks):
+        return dict(zip(self.letters, blocks[1:], strict=False))
+
+    def taken(self, u, g):
+        """At least the size of the gradient that the rule takes, which clipping makes no larger."""
+        every = self.optimizer.gradient_accumulation_steps
+        return np.abs(g if every is None else (self.split(u)[1 + len(self.letters)] + g) / every)
+
 
 class Batch:
     """One batch at given parameters, in float64: its error, slope and value, and how far rounding moves them.
@@ -121,6 +132,39 @@ def batches(A, y, sample_weight, batch_size):
         yield A[cut], y[cut], None if sample_weight is None else sample_weight[cut].astype(np.float64)
 
 
+def rule_errors(flat, u, after, g, rate, eps):
+    """Rounding of the rule between two states: of each number itself, and of the slots that went into it at once."""
+    error = FEW * eps * (np.abs(after - u) + np.abs(after))
+    blocks, errors = flat.split(after), flat.split(error)  # views: what is added below is added to `error`
+    slots, slot_errors = flat.named(blocks), flat.named(errors)
+    if isinstance(flat.optimizer, Adam):
+        errors[0] += adam_step_error(slots, slot_errors, rate, flat.optimizer.epsilon)
+    else:
+        takes_step = slot_errors.get("m", errors[0])  # with momentum, the parameters move by m
+        if "a" in slots:
+            takes_step += centred_step_error(slots, rate * flat.taken(u, g), flat.optimizer.epsilon, eps)
+        errors[0] += slot_errors.get("m", 0)
+    if flat.optimizer.use_ema:
+        errors[-1] += errors[0]
+        if (blocks[0] == blocks[-1]).all():  # overwritten
+            errors[0][:] = errors[-1]
+    return error
+
+
+def adam_step_error(slots, errors, rate, epsilon):
+    """What m / (sqrt(v) + epsilon) makes of errors of m and v: much, where a beta of 0 forgets a much larger past."""
+    letter = "v_hat" if "v_hat" in slots else "v"
+    root = np.sqrt(slots[letter])
+    root_error = np.divide(errors[letter], 2 * root, out=np.zeros_like(root), where=root > 0)
+    return rate * (errors["m"] + np.abs(slots["m"]) * root_error / (root + epsilon)) / (root + epsilon)
+
+
+def centred_step_error(slots, step, epsilon, eps):
+    """Centred RMSprop divides by the root of v - a^2, a difference of nearly equal numbers where gradients agree."""
+    v, square = slots["v"], slots["a"] ** 2
+    return FEW * eps * (v + square) * step / 2 / (np.maximum(v - square, 0) + epsilon) ** 1.5
+
+
 def carry(flat, u, generators, batch, rate, lr, iterations):
     """Return the state after one batch and the generators of its error: the old ones moved, the new ones appended."""
     size, eps = flat.size, batch.eps
@@ -138,15 +182,8 @@ def carry(flat, u, generators, batch, rate, lr, iterations):
     by_g = (moved[:, 2 * len(u) : -size] - moved[:, -size:]) / (2 * shift_g)
     # What has no error needs no derivative, and may have none: the root of a v of 0, where no gradient ever came.
     by_u, by_g = np.where(generators.any(axis=1), by_u, 0), np.where(g_error[:, 0] > 0, by_g, 0)
-    rule_error = FEW * eps * (np.abs(after - u) + np.abs(after))[:, 0]
-    if "a" in flat.letters:
-        # Centred RMSprop divides by the root of v - a^2, a difference of nearly equal numbers where gradients agree.
-        v, a = (after[(1 + flat.letters.index(letter)) * size :][:size] for letter in "va")
-        spread = np.maximum(v - a * a, 0) + flat.optimizer.epsilon
-        rule_error[:size] += (FEW * eps * (v + a * a) * np.abs(rate * g) / 2 / spread**1.5)[:, 0]
-    if flat.optimizer.use_ema:
-        rule_error[-size:] += rule_error[:size]  # the average takes up the parameters of the same step
-    return after, np.concatenate([by_u @ generators, by_g * g_error[:, 0], np.diag(rule_error)], axis=1)
+    rule_error = np.diag(rule_errors(flat, u[:, 0], after[:, 0], g[:, 0], rate, eps))
+    return after, np.concatenate([by_u @ generators, by_g * g_error[:, 0], rule_error], axis=1)
 
 
 class FollowedRun:

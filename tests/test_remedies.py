@@ -129,17 +129,23 @@ def parameters_of(estimator):
     return np.append(model.coef_, [model.intercept_] * model.fit_intercept)
 
 
-def drift(case, order=slice(None), kernel=None):
-    """How far another run of the same steps may end, by its rounding: parameters, and the loss there."""
+def followed(case, order=slice(None), kernel=None):
+    """The run with the bound of its rounding carried along."""
     dtype, size = case.settings.precision.dtype, case.X.shape[1]
     table = case.X[order].astype(dtype), case.y[order].astype(dtype)
-    followed = FollowedRun(case.model, table, np.zeros(size) if kernel is None else kernel, 0.0)
+    run = FollowedRun(case.model, table, np.zeros(size) if kernel is None else kernel, 0.0)
     with np.errstate(all="ignore"):  # a bound that is nan is met by nothing
         for _ in range(case.model.epochs):
-            followed.epoch(case.settings.optimizer.learning_rate)
-    assert not followed.doubts
-    bound, end = followed.fitted(), case.outcome.parameters[:, None]
-    whole = Batch(followed.flat, end, *followed.table, np.finfo(dtype).eps)
+            run.epoch(case.settings.optimizer.learning_rate)
+    return run
+
+
+def drift(case, order=slice(None), kernel=None):
+    """How far another run of the same steps may end, by its rounding: parameters, and the loss there."""
+    run = followed(case, order, kernel)
+    assert not run.doubts
+    bound, end = run.fitted(), case.outcome.parameters[:, None]
+    whole = Batch(run.flat, end, *run.table, np.finfo(case.settings.precision.dtype).eps)
     return bound, whole.loss_error(bound[:, None])
 
 
@@ -170,8 +176,7 @@ def assert_same_line(coef, intercept, parameters, case, remedy):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_python_code_ends_where_the_proof_ended(fault):
-    case = FAULTS[fault]
-    assert remedies_of(fault)
+    case, compared = FAULTS[fault], 0
     for remedy in remedies_of(fault):
         applied = remedy.applied(case)
         left = run(python_code(remedy, case.model), X=case.X, y=case.y)
@@ -179,10 +184,15 @@ def test_python_code_ends_where_the_proof_ended(fault):
         if not np.isfinite(applied.outcome.end):
             assert not np.isfinite(applied.objective.objective(parameters.astype(np.float64)))
         elif remedy.scale_target:
-            # scikit-learn's mean and deviation may differ from ours in the last bit.
+            # scikit-learn's mean and deviation may differ from ours in the last bit; a run at a large rate carries that
+            # too far for a bound.
+            if followed(applied).doubts == {"errors grow too large"}:
+                continue
             assert_ends_like(parameters, applied, drift(applied))
         else:
             np.testing.assert_array_equal(parameters, applied.outcome.parameters)
+        compared += 1
+    assert compared
 
 
 @pytest.mark.parametrize("name", OTHERS)
