@@ -1,11 +1,15 @@
 """The update rules against eager Keras: equal to the last bit, state arrays included."""
 
+from decimal import Decimal, localcontext
+
 import keras_state
 import numpy as np
 import pytest
+from error_bound import FEW
 from ulp import assert_equal_bits
 
 from linreg import SGD, Adam, RMSprop
+from linreg.decimals import Exact
 from linreg.keras import counterpart
 from linreg.precision import FLOAT32, KERAS_FLOAT64
 from linreg.steps import Rates, State, bind_step
@@ -113,3 +117,45 @@ def test_a_gradient_within_its_global_norm_is_scaled_as_in_keras_bit_for_bit(ker
     g = np.array([[-2.3421617e-02]], np.float32)
     ((_, ours, parameters, _),) = run_both(keras, SGD(1.0, global_clipnorm=clip_at), FLOAT32, g)
     assert_equal_bits(ours.parameters, parameters, what="parameters")
+
+
+class OfFloat32(Exact):
+    """Decimals of the float32 constants that a run has: what is left is the rounding of the rule itself."""
+
+
+OF_FLOAT32 = OfFloat32(
+    object, lambda x: Decimal(float(np.float32(x))), lambda x: Decimal(float(np.float32(x))), schedules=FLOAT32
+)
+
+
+def decimals(array):
+    return np.array([Decimal(float(x)) for x in np.ravel(array)], dtype=object)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_fifty_digits_bound_the_rounding_of_both_libraries_and_neither_is_closer(keras, name):
+    """One step at a time from what Keras has: the rule in 50 digits, given the same rate, is the truth."""
+    optimizer, eps = RULES[name], float(np.finfo(np.float32).eps)
+    exact = optimizer.rule(OF_FLOAT32)
+    rates, before = Rates(optimizer, FLOAT32), None
+    grads = np.maximum(np.abs(gradients(60, SIZE, np.float32, 3)), np.float32(1e-8))
+    for i, ours, variables, _ in run_both(keras, optimizer, FLOAT32, grads):
+        theirs = keras_state.flat(variables).astype(float)
+        if before is not None:
+            ((rate, _),) = rates.pairs(optimizer.learning_rate, i, 1)
+            with localcontext() as context:
+                context.prec = 50
+                parts = [decimals(part) for part in (before[0], grads[i], *before[1])]
+                p, *slots = exact.update(*parts, Decimal(float(rate)), *exact.constants)
+            truth, moved = p.astype(float), np.abs(p - parts[0]).astype(float)
+            terms = np.zeros(SIZE)
+            if "a" in ours.letters:
+                # v - a^2 cancels where gradients agree: half of the relative error of the difference is the root's.
+                v, a = (slots[ours.letters.index(letter)].astype(float) for letter in "va")
+                terms = (v + a * a) / (v - a * a + optimizer.epsilon)
+            # A few roundings of the step, each half an eps, and one of the sum.
+            bound = eps / 2 * np.abs(truth) + (FEW + FEW * terms) * eps * moved
+            for parameters in (ours.parameters.astype(float), theirs):
+                assert (np.abs(parameters - truth) <= bound).all(), (name, i, np.abs(parameters - truth) / bound)
+        np.testing.assert_array_equal(ours.parameters, theirs.astype(np.float32))  # so neither is closer
+        before = ours.parameters.copy(), [slot.copy() for slot in ours.slots]

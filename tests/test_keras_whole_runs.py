@@ -366,3 +366,16 @@ def test_a_loss_of_which_only_the_sum_overflows_is_doubted(target, doubted):
     run = OurRun(example({"TerminateOnNaN": {}}, table=table, loss="mse", optimizer=SGD(1e-3)))
     assert ("a loss may be too large" in run.doubts()) == doubted
     assert ("overflowed" in run.events()) == (target > 1e18)
+
+
+def test_a_root_of_nothing_but_roundings_is_within_the_bound(keras):
+    # With rho = 0, v - a^2 is 0 but for its rounding, which the root makes large, in the momentum as in the weights.
+    X, y, kernel = np.array([[0.12573022]]), np.array([0.62381308]), np.array([0.12573022])
+    model = LinearRegression(
+        RMSprop(0.1, rho=0.0, momentum=0.9, centered=True), Huber(1.0), epochs=1, batch_size=1, shuffle=False,
+        fit_intercept=False, dtype="keras_float64",
+    )  # fmt: skip
+    run = OurRun(Example(model, [], (X, y, np.ones(1)), None, kernel, np.float64(0)))
+    assert not run.doubts()
+    with keras_state.float64_by_default(keras):
+        run.assert_same(keras_outcome(keras, run.example))
