@@ -12,7 +12,7 @@ import numpy as np
 
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.findings import Finding
-from linreg.diagnosis.remedies import STANDARDISE, Remedy
+from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, Remedy
 from linreg.diagnosis.robust import least_trimmed_squares
 from linreg.diagnosis.run_causes import (
     CONDITION_INDEX,
@@ -217,8 +217,7 @@ def unfinished(case: Case, symptoms: Symptoms) -> Finding | None:
         f"{number(symptoms.condition_now)} times flatter than along others."
     )
     suspicion = conditioning(case, symptoms)
-    standardise = Remedy("standardise", "Standardise the features (StandardScaler).", (STANDARDISE,))
-    return Finding("ill_conditioned", evidence, words, (standardise,) if suspicion is None else suspicion.remedies)
+    return Finding("ill_conditioned", evidence, words, (STANDARDISED,) if suspicion is None else suspicion.remedies)
 
 
 def constant(case: Case, symptoms: Symptoms) -> Finding | None:

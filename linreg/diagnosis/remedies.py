@@ -135,3 +135,6 @@ class Remedy:
             self.scale_target or other.scale_target,
             tuple(sorted({*self.drop_rows, *other.drop_rows})),
         )
+
+
+STANDARDISED = Remedy("standardise", "Standardise the features (StandardScaler).", (STANDARDISE,))

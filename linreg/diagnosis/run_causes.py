@@ -16,7 +16,7 @@ import numpy as np
 
 from linreg import dynamics
 from linreg.diagnosis.cases import Case
-from linreg.diagnosis.remedies import STANDARDISE, WHITEN, Remedy, keep_columns
+from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, WHITEN, Remedy, keep_columns
 from linreg.diagnosis.symptoms import NORMAL, Symptoms
 from linreg.losses import Huber
 from linreg.optimizers import SGD, Adam, RMSprop
@@ -99,8 +99,7 @@ def loss_reduction(case: Case, symptoms: Symptoms) -> Suspicion | None:
 def momentum_too_high(case: Case, symptoms: Symptoms) -> Suspicion | None:
     """Momentum that overshoots, or that remembers for longer than the run lasts."""
     optimizer = case.settings.optimizer
-    momentum = optimizer.beta_1 if isinstance(optimizer, Adam) else optimizer.momentum
-    field = "beta_1" if isinstance(optimizer, Adam) else "momentum"
+    field, momentum = _momentum(optimizer)
     if momentum <= (USUAL_MOMENTUM + 1e-12 if isinstance(optimizer, Adam) else 0.0):
         return None
     lower = [value for value in (0.9, 0.5, 0.0) if value < momentum]
@@ -121,10 +120,15 @@ def momentum_too_high(case: Case, symptoms: Symptoms) -> Suspicion | None:
     )
 
 
+def _momentum(optimizer: Any) -> tuple[str, float]:
+    """Return what an optimizer calls its momentum, and how much it has."""
+    field = "beta_1" if isinstance(optimizer, Adam) else "momentum"
+    return field, float(getattr(optimizer, field))
+
+
 def unusual_momentum(case: Case, symptoms: Symptoms) -> Suspicion | None:
     """Momentum above what anybody uses: suspected before the data are."""
-    optimizer = case.settings.optimizer
-    momentum = optimizer.beta_1 if isinstance(optimizer, Adam) else optimizer.momentum
+    _, momentum = _momentum(case.settings.optimizer)
     return momentum_too_high(case, symptoms) if momentum > USUAL_MOMENTUM + 1e-12 else None
 
 
@@ -156,7 +160,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
             Remedy(
                 "drop far rows", f"Look at row {places}; leave it out if it is an error.", drop_rows=tuple(far.tolist())
             ),
-            Remedy("standardise", "Standardise the features (StandardScaler).", (STANDARDISE,)),
+            STANDARDISED,
         ),
     )
 
@@ -194,7 +198,6 @@ def feature_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
         return None  # standardised already
     largest = int(np.argmax(sizes))
     lr, scaled = case.learning_rate, symptoms.limit_scaled
-    standardise = Remedy("standardise", "Standardise the features (StandardScaler).", (STANDARDISE,))
     faster = _faster(case, scaled)
     both = tuple(
         Remedy(
@@ -220,7 +223,7 @@ def feature_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
         f"smallest about {number(varying.min())}. For these columns learning rates up to "
         f"{number(symptoms.limit_now)} are "
         f"stable and yours is {number(lr)}; standardised, the limit is {number(scaled)}.",
-        (standardise, *both),
+        (STANDARDISED, *both),
     )
 
 

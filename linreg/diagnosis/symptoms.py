@@ -63,9 +63,12 @@ class Symptoms:
 
     def limit(self, X: Array, rows: Any = ...) -> float:
         """Return the largest stable learning rate of full-batch SGD with these settings on other features or rows."""
+        return self._limit_of(self.curvature(X, rows))
+
+    def _limit_of(self, curvature: Curvature) -> float:
         optimizer = self.case.settings.optimizer
         momentum, nesterov = (optimizer.momentum, optimizer.nesterov) if isinstance(optimizer, SGD) else (0.0, False)
-        return float(limit_of(self.curvature(X, rows).largest, momentum, nesterov))
+        return float(limit_of(curvature.largest, momentum, nesterov))
 
     def curvature(self, X: Array, rows: Any = ...) -> Curvature:
         """Return the largest Hessian of the objective on other features or rows."""
@@ -74,24 +77,33 @@ class Symptoms:
         return curvature_of(problem.curvature_rows(), problem.names)
 
     @cached_property
+    def _curvature_now(self) -> Curvature:
+        return self.curvature(self.case.X)
+
+    @cached_property
+    def _curvature_scaled(self) -> Curvature | None:
+        """The Hessian once the features are standardised; None where none varies."""
+        return self.curvature(self.standardised) if self.standardised.shape[1] else None
+
+    @property
     def limit_now(self) -> float:
         """Largest stable learning rate of the features as they are."""
-        return self.limit(self.case.X)
+        return self._limit_of(self._curvature_now)
 
-    @cached_property
+    @property
     def limit_scaled(self) -> float:
         """Largest stable learning rate once the features are standardised."""
-        return self.limit(self.standardised) if self.standardised.shape[1] else np.inf
+        return np.inf if self._curvature_scaled is None else self._limit_of(self._curvature_scaled)
 
-    @cached_property
+    @property
     def condition_now(self) -> float:
         """Condition number of the Hessian as it is."""
-        return self.curvature(self.case.X).condition
+        return self._curvature_now.condition
 
-    @cached_property
+    @property
     def condition_scaled(self) -> float:
         """Condition number of the Hessian once the features are standardised: what is left is collinearity."""
-        return self.curvature(self.standardised).condition if self.standardised.shape[1] else 1.0
+        return 1.0 if self._curvature_scaled is None else self._curvature_scaled.condition
 
     @cached_property
     def correlation_condition(self) -> float:

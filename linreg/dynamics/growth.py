@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from linreg.dynamics.epoch_map import LARGEST_MAP, RUN_INSTEAD, Epoch
-from linreg.dynamics.quadratic import (
-    Quadratic,
-)
+from linreg.dynamics.quadratic import Quadratic
 from linreg.hyperparameters import check_count
 from linreg.optimizers import SGD
 
