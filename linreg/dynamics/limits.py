@@ -256,8 +256,7 @@ def local_max_learning_rate(
         instead=USE_THE_LOOP,
     )  # fmt: skip
     errors = problem.matrix @ exact_optimum(problem) - problem.target
-    constants = problem.loss.constants(np.float64)
-    curved = np.abs(problem.loss.slope(errors, 1.0, *constants)) < problem.loss.slope(np.inf, 1.0, *constants)
+    curved = problem.is_curved(errors)
     rows = problem.matrix * np.sqrt(problem.loss.slope_factor * problem.factor() * curved)[:, np.newaxis]
     penalty = np.diag(np.sqrt(problem.penalty_curvature()))
     return limit_of(_largest_eigenvalue(np.concatenate([rows, penalty])), momentum, nesterov)

@@ -142,8 +142,8 @@ def _descended(problem: Quadratic, parameters: Array, steps: int) -> Array:
         if has_l1(problem):
             directions = [_reweighted(problem, weight) - parameters]
         else:
-            curved = np.abs(pull) < problem.loss.slope(np.inf, 1.0, *problem.loss.constants(np.float64))
-            directions = [_newton_step(problem, parameters, pull, held) for held in (curved, weight)]
+            held = (problem.is_curved(errors), weight)
+            directions = [_newton_step(problem, parameters, pull, curved) for curved in held]
         for direction in directions:
             moved = parameters + (1.0 if has_l1(problem) else _far(problem, parameters, direction)) * direction
             now = problem.objective(moved)

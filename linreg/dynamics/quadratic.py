@@ -164,6 +164,11 @@ class Quadratic:
         penalty = np.sqrt(self.penalty_curvature())
         return np.concatenate([rows, np.diag(penalty)]) if penalty.any() else rows
 
+    def is_curved(self, errors: Array) -> Array:
+        """Return whether the loss is curved at each error: where its slope is not at its bound."""
+        constants = self.loss.constants(np.float64)
+        return np.abs(self.loss.slope(errors, 1.0, *constants)) < self.loss.slope(np.inf, 1.0, *constants)
+
     def objective(self, parameters: Array) -> Array:
         """Return the loss on all rows as one batch, with the penalty.
 
