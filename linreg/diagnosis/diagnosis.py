@@ -193,12 +193,12 @@ def _case(reading: Reading, model: LinearRegression, sample_weight: Any, validat
     if validation_data is not None:
         other = read(validation_data[0], validation_data[1])
         whole = np.isfinite(other.X).all(axis=1) & np.isfinite(other.y)
-        if other.names != reading.names:
+        if other.names != reading.names and reading.clean():
             raise ValueError(
                 f"validation_data has the columns {', '.join(other.names)}, X has {', '.join(reading.names)}: give the "
                 "same columns, with the same categories in them."
             )
-        if whole.any():
+        if whole.any() and other.names == reading.names:
             validation = other.X[whole], other.y[whole]
     return Case(X[kept], y[kept], names, model, None if weight is None else weight[kept], validation)
 

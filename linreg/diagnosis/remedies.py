@@ -70,7 +70,7 @@ class Remedy:
     steps : tuple of Step
         What is done to the features, in order, before training.
     settings : dict
-        Parameters of `LinearRegression` that change.
+        Parameters of `LinearRegression` that change, as `set_params` takes them ("optimizer__learning_rate").
     scale_target : bool
         Whether y is standardised for training (and predictions are scaled back).
     drop_rows : tuple of int
@@ -116,10 +116,10 @@ class Remedy:
         changed = case.replaced(X=X, y=y, names=names, unit=unit, sample_weight=weight, validation=validation)
         return changed.with_settings(**self.settings) if self.settings else changed
 
-    def changes_rate(self, case: Case) -> bool:
-        """Whether the remedy trains with another learning rate than the case."""
-        optimizer = self.settings.get("optimizer")
-        return optimizer is not None and optimizer.learning_rate != case.settings.optimizer.learning_rate
+    @property
+    def changes_rate(self) -> bool:
+        """Whether the remedy sets another learning rate."""
+        return "optimizer__learning_rate" in self.settings
 
     def tried(self, case: Case) -> Remedy:
         """Return the remedy with its proof: the run repeated with it."""
