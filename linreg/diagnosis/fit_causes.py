@@ -58,7 +58,9 @@ BEYOND = 2.5
 """Validation loss, over what learning the noise explains, that only other data explain."""
 RARE = 2.576
 """Standard deviations of a normal distribution that one value in 200 lies below."""
-TWICE = 2.0
+TWICE, HARDLY_ANY = 2.0, 4.0
+"""Validation loss over training loss that few rows explain, from which the two curves lie apart, and from which it may be
+any number."""
 SURE = 5.0
 """Standard errors from which a difference of means is no chance."""
 
@@ -202,8 +204,10 @@ def collinear(case: Case, symptoms: Symptoms) -> Finding | None:
     if suspicion is None or math.hypot(by_data, by_run) < LOST or symptoms.condition_index < CONDITION_INDEX:
         return None
     evidence = {**suspicion.evidence, "standard_errors_over_coefficients": by_data}
-    lost = math.hypot(by_data, by_run)
-    return Finding("collinearity", evidence, suspicion.explanation, suspicion.remedies, harm=PER_LOST * lost)
+    # What the same number of rows would leave open of columns that do not repeat each other is not their fault.
+    repeated = math.sqrt(float(np.minimum(symptoms.inflation, 1e15).mean()))
+    harm = min(PER_LOST * math.hypot(by_data, by_run), max(repeated, PER_LOST * by_run))
+    return Finding("collinearity", evidence, suspicion.explanation, suspicion.remedies, harm=harm)
 
 
 def unfinished(case: Case, symptoms: Symptoms) -> Finding | None:
@@ -294,7 +298,7 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     )
     j = int(np.argmax(moved)) if len(moved) else 0
     elsewhere = len(moved) > 0 and moved[j] > 1.0 and sure[j] > SURE
-    beyond = max(BEYOND, 1 / unlucky) * learned * train
+    beyond = max(BEYOND, 1 / unlucky) * learned * train if learned < HARDLY_ANY else math.inf
     if elsewhere or ideal > beyond or (bias > SURE and ideal > HARMFUL * learned * train):
         evidence |= {"feature": case.names[j], "shift_in_standard_deviations": float(moved[j])}
         return Finding(

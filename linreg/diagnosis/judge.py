@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.fit_causes import BEHIND, FIT_CAUSES
-from linreg.diagnosis.ranking import SURE, TENFOLD, Trial, cures, gain, prior, rank
+from linreg.diagnosis.ranking import IN_THE_LOSS, SURE, TENFOLD, Trial, cures, gain, prior, rank
 from linreg.diagnosis.remedies import Remedy
 from linreg.diagnosis.run_causes import Suspicion, learning_rate_too_low, suspicions
 from linreg.diagnosis.symptoms import Symptoms
@@ -22,8 +22,6 @@ DEPTH = 2
 """Remedies after one another that a run may need."""
 TOO_LOW = 1 / 30
 """Share of the largest stable rate below which a rate is named, if it is all that is left once a cause is undone."""
-IN_THE_LOSS = ("outliers", "regularization")
-"""Causes told from the exact fit that may also keep a run from converging."""
 ONE_MISMATCH = {
     "feature_scale": ("learning_rate_too_high",),
     "high_leverage": ("feature_scale",),
@@ -59,8 +57,9 @@ def _explained(case: Case, symptoms: Symptoms, seen: Iterable[Finding], depth: i
             return [*pair, cured[0].finding()]
     if cured:
         together = ONE_MISMATCH.get(cured[0].cause, ())
-        told = [trial for trial in cured[1:] if trial in sure or trial.cause in together]
-        return [*_completed(cured[0], trials), *(trial.finding() for trial in told)]
+        told = [trial for trial in cured[1:] if trial in sure or trial.cause in together or _far_too_low(trial)]
+        features = [trial for trial in trials if trial.cause == "feature_scale" and _needs_features(cured[0])]
+        return [*_completed(cured[0], trials), *(trial.finding() for trial in (*told, *features) if trial is not cured[0])]
     return _pair(case, trials) or _one_after_the_other(case, trials, depth)
 
 
@@ -79,7 +78,13 @@ def _trials(case: Case, symptoms: Symptoms, seen: Iterable[Finding]) -> Iterator
     for finding in seen:
         if finding.cause in IN_THE_LOSS:
             suspicion = Suspicion(finding.cause, finding.evidence, finding.explanation, finding.remedies)
-            yield Trial(case, symptoms, suspicion, tuple(r for r in finding.remedies if r.after is not None))
+            # Huber's loss ends many divergences, whatever their cause: only what leaves the loss as it is proves one.
+            yield Trial(case, symptoms, suspicion, tuple(r for r in finding.remedies if r.after and "loss" not in r.settings))
+
+
+def _needs_features(trial: Trial) -> bool:
+    """Whether scaling the target cures only together with scaling the features."""
+    return trial.cause == "target_scale" and any(cures(remedy) and remedy.steps for remedy in trial.tried)
 
 
 def _behind(case: Case, found: list[Finding]) -> list[Finding]:
@@ -104,22 +109,26 @@ def _completed(trial: Trial, trials: list[Trial]) -> list[Finding]:
         return [finding]
     first = trial.suspicion.remedies[0]
     after = first.applied(trial.case)
-    again = learning_rate_too_low(after, Symptoms(after))
+    symptoms = Symptoms(after)
+    again = learning_rate_too_low(after, symptoms)
     others = (remedy for other in trials if other is not trial for remedy in other.suspicion.remedies[:2])
     for second in itertools.islice(itertools.chain(again.remedies if again else (), others), MOST_PAIRS // 3):
         if _compatible(first, second):
             proved = first.and_then(second).tried(trial.case)
             if cures(proved):
-                low = [] if again is None or second not in again.remedies else _if_far_too_low(after, again)
-                return [_with(finding, proved), *low]
+                low = again is not None and second in again.remedies and _far_too_low(Trial(after, symptoms, again, ()))
+                return [_with(finding, proved), *([_as_finding(again)] if again and low else [])]
     return [finding]
 
 
-def _if_far_too_low(case: Case, suspicion: Suspicion) -> list[Finding]:
-    """Return the finding of a rate that is far too low even without the first cause."""
-    if not isinstance(case.settings.optimizer, SGD) or suspicion.evidence["ratio"] > TOO_LOW:
-        return []
-    return [Finding(suspicion.cause, suspicion.evidence, suspicion.explanation, suspicion.remedies)]
+def _far_too_low(trial: Trial) -> bool:
+    """Whether the rate is far below what these data carry, whatever else is wrong."""
+    sgd = isinstance(trial.case.settings.optimizer, SGD)
+    return trial.cause == "learning_rate_too_low" and sgd and trial.suspicion.evidence["ratio"] <= TOO_LOW
+
+
+def _as_finding(suspicion: Suspicion) -> Finding:
+    return Finding(suspicion.cause, suspicion.evidence, suspicion.explanation, suspicion.remedies)
 
 
 def _pair(case: Case, trials: list[Trial]) -> list[Finding]:

@@ -26,7 +26,7 @@ Array = Any
 
 LARGE_INFLATION = 10.0
 """Variance inflation above which columns count as collinear. Source: D. W. Marquardt, Technometrics 12 (1970)."""
-NARROWED = 2.0
+NARROWED = 1.3
 """By how much the variance of some feature has to fall without its far rows."""
 USUAL_MOMENTUM = 0.95
 """Momentum up to which nobody is surprised."""
