@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, diagnose
+from linreg.callbacks import EarlyStopping
 from linreg.data.datasets import load
 from linreg.diagnosis import CAUSES
 from linreg.diagnosis.robust import least_trimmed_squares
@@ -155,6 +156,42 @@ def test_the_first_remedy_cures_what_did_not_converge(name):
     found = diagnose(X, y, **{**ZEROS, **settings})
     if found.verdict not in ("converges", "cannot_run"):
         assert found.findings[0].remedies[0].after.verdict == "converges"
+
+
+# The model that is judged is the one that the user gets.
+
+
+def mean_squared_error(X, y, model):
+    return np.mean((X.astype(float) @ model.coef_.astype(float) + model.intercept_ - y) ** 2)
+
+
+AVERAGED = {"optimizer": SGD(0.1, use_ema=True, ema_momentum=0.999), **ZEROS}
+RESTORED = {"optimizer": SGD(3.0), "dtype": "float64", "batch_size": 100, **ZEROS}
+
+
+@pytest.mark.parametrize("settings", [AVERAGED, RESTORED], ids=["average", "restored"])
+def test_the_outcome_is_that_of_the_fitted_model(settings):
+    X, y = line()
+    if settings is RESTORED:
+        settings = {**settings, "callbacks": [EarlyStopping("loss", patience=3, restore_best_weights=True)]}
+    fitted = LinearRegression(**settings).fit(X, y)
+    outcome = diagnose(X, y, **settings).outcome
+    np.testing.assert_array_equal(outcome.parameters, [*fitted.coef_, fitted.intercept_])
+    assert outcome.end == pytest.approx(mean_squared_error(X, y, fitted))
+
+
+def test_each_point_of_the_curve_is_the_model_that_the_run_would_leave_there():
+    X, y = line()
+    curve = diagnose(X, y, **AVERAGED, epochs=5).outcome.curve
+    left = [LinearRegression(**AVERAGED, epochs=epochs).fit(X, y) for epochs in range(1, 6)]
+    assert curve == pytest.approx([np.mean(y**2), *(mean_squared_error(X, y, model) for model in left)])
+
+
+def test_an_average_that_lags_behind_its_weights_is_too_slow_and_a_note_says_why():
+    found = diagnose(*line(), **AVERAGED)
+    assert found.verdict == "too_slow"
+    assert "The weights themselves converge" in found.notes[0]
+    assert not diagnose(*line(), **{**AVERAGED, "optimizer": SGD(0.1, use_ema=True)}, epochs=300).notes
 
 
 # Nothing wrong: no findings.
