@@ -17,7 +17,7 @@ import numpy as np
 from linreg import dynamics
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, WHITEN, Remedy, keep_columns
-from linreg.diagnosis.symptoms import NORMAL, Symptoms
+from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
 from linreg.losses import Huber
 from linreg.optimizers import SGD, Adam, RMSprop
 from linreg.regularizers import L2
@@ -237,9 +237,9 @@ def _faster(case: Case, limit: float) -> list[float]:
 
 def target_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
     """A target of a size that the steps cannot reach, or that the arithmetic cannot hold."""
-    level = float(np.median(case.y))
-    spread = float(np.median(np.abs(case.y - level))) / NORMAL or float(case.y.std())
-    size = math.sqrt(level**2 + spread**2)
+    level, deviation = map(float, median_and_deviation(case.y))
+    spread = deviation or float(case.y.std())
+    size = math.hypot(level, spread)
     if 0.1 <= size <= 10 or spread == 0:
         return None
     optimizer = case.settings.optimizer
