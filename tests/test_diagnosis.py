@@ -287,6 +287,16 @@ def test_least_trimmed_squares_is_not_moved_by_a_fifth_of_wrong_rows():
 # What else is promised.
 
 
+@pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(1e-5)])
+def test_remedies_that_drop_or_turn_columns_run_with_a_kernel_that_was_given(optimizer):
+    (X, y), _ = nearly_the_same_column_twice()
+    X = np.column_stack([X, np.full(100, 100.0)])
+    found = diagnose(X, y, optimizer=optimizer, kernel_initializer=[[0.5], [0.5], [0.5]], random_state=0)
+    tried = [remedy for finding in found.findings for remedy in finding.remedies if remedy.after is not None]
+    assert {"drop constant", "drop collinear columns"} & {remedy.name for remedy in tried}
+    assert "cannot_run" not in [remedy.after.verdict for remedy in tried]
+
+
 def test_both_of_a_pair_are_found():
     X, y = line(features=2)
     y[5] = 500

@@ -165,10 +165,9 @@ def _completed(trial: Trial, trials: list[Trial]) -> Finding:
     first = trial.suspicion.remedies[0]
     again = _suspected_rates(first.applied(trial.case))
     for second in itertools.islice(itertools.chain(again, others), MOST_PAIRS // 3):
-        if not first.settings.keys() & second.settings.keys():
-            proved = first.and_then(second).tried(trial.case)
-            if cures(proved):
-                return _with(trial.finding(), proved)
+        both = first.together_with(second)
+        if both is not None and cures(proved := both.tried(trial.case)):
+            return _with(trial.finding(), proved)
     return trial.finding()
 
 
@@ -207,10 +206,10 @@ def _rank(trial: Trial) -> float:
 def _pair(case: Case, trials: list[Trial]) -> list[Finding]:
     """Return the first two causes whose remedies cure together what none cures alone."""
     attempts = (
-        (one, other, first.and_then(second))
+        (one, other, both)
         for one, other in itertools.combinations(trials, 2)
         for first, second in itertools.product(one.suspicion.remedies[:3], other.suspicion.remedies[:4])
-        if not (first.settings.keys() & second.settings.keys())
+        if (both := first.together_with(second)) is not None
     )
     for one, other, both in itertools.islice(attempts, MOST_PAIRS):
         proved = both.tried(case)

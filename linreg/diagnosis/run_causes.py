@@ -283,7 +283,7 @@ def _start(case: Case) -> Array:
     initializer = case.model.kernel_initializer
     start = np.zeros_like(case.best)
     if not isinstance(initializer, str):
-        start[: case.X.shape[1]] = np.asarray(initializer, np.float64)
+        start[: case.X.shape[1]] = np.asarray(initializer, np.float64).reshape(-1)
     return start
 
 
