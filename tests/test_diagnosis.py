@@ -7,6 +7,7 @@ from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop
 from linreg.callbacks import EarlyStopping
 from linreg.data.datasets import load
 from linreg.diagnosis import CAUSES
+from linreg.diagnosis.page import html
 from linreg.diagnosis.robust import least_trimmed_squares
 from linreg.diagnosis.verdicts import verdict
 from linreg.experiments import known_experiments
@@ -285,6 +286,23 @@ def test_least_trimmed_squares_is_not_moved_by_a_fifth_of_wrong_rows():
 
 
 # What else is promised.
+
+
+@pytest.mark.parametrize(("fault", "rows"), [(typed_wrong, [5, 19, 42]), (one_row_far_out, [9])])
+def test_rows_are_numbered_as_in_the_data_given_also_behind_incomplete_ones(fault, rows):
+    (X, y), settings = fault()
+    # Two rows with gaps in front of all others.
+    X, y = np.insert(X, [0, 0], np.nan, axis=0), np.insert(y, [0, 0], 0.0)
+    found = diagnose(X, y, **{**ZEROS, **settings})
+    gaps, cause, *_ = found.findings
+    assert (gaps.cause, gaps.remedies[-1].drop_rows) == ("missing_values", (0, 1))
+    assert cause.evidence["rows"] == rows
+    assert any(f"ow {row} (counted from 0)" in cause.explanation for row in rows)
+    (drop,) = [remedy for remedy in cause.remedies if remedy.drop_rows]
+    assert drop.drop_rows == tuple(rows)
+    assert any(f"Look at row {row};" in drop.words for row in rows)
+    assert sorted(drop.applied(found.case).row_numbers) == sorted({*range(2, len(y))} - {*rows})
+    assert any(f"row {row}:" in html(found, "") for row in rows)
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(1e-5)])

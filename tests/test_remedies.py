@@ -657,18 +657,22 @@ def test_apply_chooses_finding_and_remedy():
 
 
 def test_apply_leaves_out_the_rows_that_the_diagnosis_did():
-    # Rows are counted in the data as diagnosed: without the three that are incomplete.
     whole = np.isfinite(GAPS).all(axis=1)
-    case, remedy = a_case(GAPS[whole], LINE[whole]), Remedy("", "", (STANDARDISE,), drop_rows=(3, 5))
-    estimator = apply(diagnosis_of(case, remedy), GAPS, LINE)
-    np.testing.assert_array_equal(parameters_of(estimator), remedy.applied(case).outcome.parameters)
+    case = a_case(GAPS[whole], LINE[whole]).replaced(rows=np.flatnonzero(whole))
+    remedy, without = Remedy("", "", (STANDARDISE,), drop_rows=(3, 5)), np.setdiff1d(np.arange(ROWS), [3, 4, 5, 9])
+    scaled = (GAPS[without] - GAPS[without].mean(axis=0)) / GAPS[without].std(axis=0)
+    expected = a_case(scaled, LINE[without]).outcome.parameters
+    for data in ((GAPS, LINE), ()):
+        estimator = apply(diagnosis_of(case, remedy), *data)
+        np.testing.assert_allclose(parameters_of(estimator), expected, rtol=1e-5)  # float32, scaled twice over
+        np.testing.assert_array_equal(parameters_of(estimator), remedy.applied(case).outcome.parameters)
     with pytest.raises(ValueError, match="60 of 60 rows are complete, but the diagnosis trained on 57: give the data"):
         apply(diagnosis_of(case, remedy), Z, LINE)
 
 
 def test_apply_repairs_missing_values():
     whole = np.isfinite(GAPS).all(axis=1)
-    case = a_case(GAPS[whole], LINE[whole])
+    case = a_case(GAPS[whole], LINE[whole]).replaced(rows=np.flatnonzero(whole))
     diagnosis = diagnosis_of(case, IMPUTE, Remedy("", "", drop_rows=(3, 4, 9)), cause="missing_values")
     np.testing.assert_array_equal(parameters_of(apply(diagnosis, GAPS, LINE)), a_case(IMPUTED).outcome.parameters)
     for data in ((GAPS, LINE), ()):

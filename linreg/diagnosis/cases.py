@@ -112,6 +112,8 @@ class Case:
         Validation rows, prepared like X and y.
     unit : float
         Units of y as given in one unit of this y: errors are multiplied by it before they are compared.
+    rows : array of shape (rows,) or None
+        Which rows of the data as given these are, counted from 0; None for all.
     """
 
     X: Array
@@ -121,6 +123,7 @@ class Case:
     sample_weight: Array | None = None
     validation: tuple[Array, Array] | None = None
     unit: float = 1.0
+    rows: Array | None = None
     kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def replaced(self, **changes: Any) -> Self:
@@ -131,6 +134,11 @@ class Case:
         """Return the case with changed settings of the model."""
         model = LinearRegression(**self.model.get_params(deep=False)).set_params(**settings)
         return self.replaced(model=model)
+
+    @cached_property
+    def row_numbers(self) -> Array:
+        """The number of each row in the data as given, counted from 0."""
+        return np.arange(len(self.y)) if self.rows is None else self.rows
 
     @cached_property
     def settings(self) -> Any:

@@ -148,18 +148,16 @@ def apply(
     if (X is None) is not (y is None):
         raise ValueError("Give both X and y, or none of them for the data of the diagnosis.")
     repairs = diagnosis.findings[finding].cause in REPAIRED
-    rows = np.arange(len(case.y))
     if X is None:
         X, y, sample_weight = case.X, case.y, case.sample_weight
-        left_out: tuple[int, ...] = () if repairs else chosen.drop_rows  # what repairs leave out is left out already
+        rows = np.flatnonzero(~np.isin(case.row_numbers, chosen.drop_rows))
     elif case.sample_weight is not None and sample_weight is None:
         raise ValueError("The diagnosed run had weights: give sample_weight, too.")
     else:
         reading = read(X, y)
-        X, y, left_out = _as_given(X, reading), reading.y, chosen.drop_rows
+        X, y = _as_given(X, reading), reading.y
         rows = np.arange(len(y)) if repairs else _diagnosed(reading, len(case.y))
-    # Rows are counted in the data as diagnosed.
-    rows = np.delete(rows, left_out)
+        rows = np.setdiff1d(rows, chosen.drop_rows)
     estimator = pipeline(chosen, case.model)
     weight = {} if sample_weight is None else {_weight_name(chosen): np.asarray(sample_weight)[rows]}
     return estimator.fit(_rows(X, rows), y[rows], **weight)

@@ -216,7 +216,8 @@ def _case(reading: Reading, model: LinearRegression, sample_weight: Any, validat
             )
         if whole.any():
             validation = other.X[whole], other.y[whole]
-    return Case(X[kept], y[kept], names, model, None if weight is None else weight[kept], validation)
+    weight = None if weight is None else weight[kept]
+    return Case(X[kept], y[kept], names, model, weight, validation, rows=np.flatnonzero(kept))
 
 
 def _missing(reading: Reading) -> list[Finding]:

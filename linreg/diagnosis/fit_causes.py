@@ -100,22 +100,23 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
         return None
     places = np.flatnonzero(~near)
     worst = int(places[np.argmax(np.abs(residual[~near]))])
+    numbers = case.row_numbers.tolist()
     delta = rounded(HUBER * scale)
     drop = Remedy(
-        "drop outliers", f"Look at row {worst}; leave the far rows out if they are errors.",
-        drop_rows=tuple(map(int, places)),
+        "drop outliers", f"Look at row {numbers[worst]}; leave the far rows out if they are errors.",
+        drop_rows=tuple(numbers[row] for row in places),
     )  # fmt: skip
     huber = Remedy("huber", f"Use Huber's loss: Huber(delta={delta:g}).", settings={"loss": Huber(delta)})
     return Finding(
         "outliers",
         {
-            "rows": places.tolist()[:20],
+            "rows": [numbers[row] for row in places[:20]],
             "count": len(places),
             "largest_residual": float(np.abs(residual[worst])),
             "scatter_of_the_others": math.sqrt(error),
             "error_on_the_others_as_fitted": math.sqrt(error + pulled),
         },
-        f"{len(places)} of {rows} rows lie far off the line: row {worst} (counted from 0) by "
+        f"{len(places)} of {rows} rows lie far off the line: row {numbers[worst]} (counted from 0) by "
         f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. "
         f"They pull the fit: "
         f"the error on all other rows is {number(math.sqrt(error + pulled))} with them.",

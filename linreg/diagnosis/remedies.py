@@ -112,7 +112,7 @@ class Remedy:
     scale_target : bool
         Whether y is standardised for training (and predictions are scaled back).
     drop_rows : tuple of int
-        Rows that are left out, counted from 0 in the data as diagnosed.
+        Rows that are left out, counted from 0 in the data as given, incomplete rows included.
     after : Outcome or None
         What the run did with the remedy: the proof; None as long as it was not tried.
     """
@@ -165,9 +165,8 @@ class Remedy:
         """Return the case with the remedy applied."""
         X, y, names, unit, weight = case.X, case.y, case.names, case.unit, case.sample_weight
         validation = case.validation
-        if self.drop_rows:
-            kept = np.setdiff1d(np.arange(len(y)), self.drop_rows)
-            X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
+        kept = ~np.isin(case.row_numbers, self.drop_rows)
+        X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
         for step in self.steps:
             transformer = step.make().fit(X)
             X = np.asarray(transformer.transform(X), np.float64)
@@ -181,7 +180,7 @@ class Remedy:
                 validation = validation[0], (validation[1] - centre) / spread
         return dataclasses.replace(
             case, X=X, y=y, names=names, unit=unit, sample_weight=weight, validation=validation,
-            model=self.model_for(case.model),
+            model=self.model_for(case.model), rows=case.row_numbers[kept],
         )  # fmt: skip
 
     def changes_rate(self, case: Case) -> bool:

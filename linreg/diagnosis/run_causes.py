@@ -142,11 +142,12 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
     if (symptoms.spread**2 < NARROWED * np.maximum(case.X[kept].var(axis=0), 1e-300)).all():
         return None
     without = symptoms.limit(case.X[kept], kept)
-    places = ", ".join(str(row) for row in far[:3])
+    numbers = case.row_numbers[far].tolist()
+    places = ", ".join(map(str, numbers[:3]))
     return Suspicion(
         "high_leverage",
         {
-            "rows": far.tolist(),
+            "rows": numbers,
             "leverage": leverage[far].tolist(),
             "limit": symptoms.limit_now,
             "limit_without_them": without,
@@ -157,9 +158,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
         f"{'them' if len(far) > 1 else 'it'}: without, learning rates up to {number(without)} are stable, with up to "
         f"{number(symptoms.limit_now)}.",
         (
-            Remedy(
-                "drop far rows", f"Look at row {places}; leave it out if it is an error.", drop_rows=tuple(far.tolist())
-            ),
+            Remedy("drop far rows", f"Look at row {places}; leave it out if it is an error.", drop_rows=tuple(numbers)),
             STANDARDISED,
         ),
     )
