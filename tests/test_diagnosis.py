@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, diagnose
+from linreg.callbacks import EarlyStopping
 from linreg.data.datasets import load
 from linreg.diagnosis import CAUSES
+from linreg.diagnosis.page import html
 from linreg.diagnosis.robust import least_trimmed_squares
 from linreg.diagnosis.verdicts import verdict
 from linreg.experiments import known_experiments
@@ -157,6 +159,42 @@ def test_the_first_remedy_cures_what_did_not_converge(name):
         assert found.findings[0].remedies[0].after.verdict == "converges"
 
 
+# The model that is judged is the one that the user gets.
+
+
+def mean_squared_error(X, y, model):
+    return np.mean((X.astype(float) @ model.coef_.astype(float) + model.intercept_ - y) ** 2)
+
+
+AVERAGED = {"optimizer": SGD(0.1, use_ema=True, ema_momentum=0.999), **ZEROS}
+RESTORED = {"optimizer": SGD(3.0), "dtype": "float64", "batch_size": 100, **ZEROS}
+
+
+@pytest.mark.parametrize("settings", [AVERAGED, RESTORED], ids=["average", "restored"])
+def test_the_outcome_is_that_of_the_fitted_model(settings):
+    X, y = line()
+    if settings is RESTORED:
+        settings = {**settings, "callbacks": [EarlyStopping("loss", patience=3, restore_best_weights=True)]}
+    fitted = LinearRegression(**settings).fit(X, y)
+    outcome = diagnose(X, y, **settings).outcome
+    np.testing.assert_array_equal(outcome.parameters, [*fitted.coef_, fitted.intercept_])
+    assert outcome.end == pytest.approx(mean_squared_error(X, y, fitted))
+
+
+def test_each_point_of_the_curve_is_the_model_that_the_run_would_leave_there():
+    X, y = line()
+    curve = diagnose(X, y, **AVERAGED, epochs=5).outcome.curve
+    left = [LinearRegression(**AVERAGED, epochs=epochs).fit(X, y) for epochs in range(1, 6)]
+    assert curve == pytest.approx([np.mean(y**2), *(mean_squared_error(X, y, model) for model in left)])
+
+
+def test_an_average_that_lags_behind_its_weights_is_too_slow_and_a_note_says_why():
+    found = diagnose(*line(), **AVERAGED)
+    assert found.verdict == "too_slow"
+    assert "The weights themselves converge" in found.notes[0]
+    assert not diagnose(*line(), **{**AVERAGED, "optimizer": SGD(0.1, use_ema=True)}, epochs=300).notes
+
+
 # Nothing wrong: no findings.
 
 
@@ -248,6 +286,33 @@ def test_least_trimmed_squares_is_not_moved_by_a_fifth_of_wrong_rows():
 
 
 # What else is promised.
+
+
+@pytest.mark.parametrize(("fault", "rows"), [(typed_wrong, [5, 19, 42]), (one_row_far_out, [9])])
+def test_rows_are_numbered_as_in_the_data_given_also_behind_incomplete_ones(fault, rows):
+    (X, y), settings = fault()
+    # Two rows with gaps in front of all others.
+    X, y = np.insert(X, [0, 0], np.nan, axis=0), np.insert(y, [0, 0], 0.0)
+    found = diagnose(X, y, **{**ZEROS, **settings})
+    gaps, cause, *_ = found.findings
+    assert (gaps.cause, gaps.remedies[-1].drop_rows) == ("missing_values", (0, 1))
+    assert cause.evidence["rows"] == rows
+    assert any(f"ow {row} (counted from 0)" in cause.explanation for row in rows)
+    (drop,) = [remedy for remedy in cause.remedies if remedy.drop_rows]
+    assert drop.drop_rows == tuple(rows)
+    assert any(f"Look at row {row};" in drop.words for row in rows)
+    assert sorted(drop.applied(found.case).row_numbers) == sorted({*range(2, len(y))} - {*rows})
+    assert any(f"row {row}:" in html(found, "") for row in rows)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(1e-5)])
+def test_remedies_that_drop_or_turn_columns_run_with_a_kernel_that_was_given(optimizer):
+    (X, y), _ = nearly_the_same_column_twice()
+    X = np.column_stack([X, np.full(100, 100.0)])
+    found = diagnose(X, y, optimizer=optimizer, kernel_initializer=[[0.5], [0.5], [0.5]], random_state=0)
+    tried = [remedy for finding in found.findings for remedy in finding.remedies if remedy.after is not None]
+    assert {"drop constant", "drop collinear columns"} & {remedy.name for remedy in tried}
+    assert "cannot_run" not in [remedy.after.verdict for remedy in tried]
 
 
 def test_both_of_a_pair_are_found():

@@ -171,6 +171,83 @@ def assert_same_line(coef, intercept, parameters, case, remedy):
     assert (np.abs(X @ coef + intercept - prepared) <= lost).all()
 
 
+# Two remedies as one.
+
+
+def test_one_remedy_and_then_another_is_the_second_on_the_case_after_the_first():
+    first = Remedy("a", "Drop x1.", (keep_columns([0, 2]), STANDARDISE), {"optimizer": SGD(0.2)}, drop_rows=(3,))
+    second = Remedy("b", "Turn them.", (keep_columns([1]), WHITEN), {"optimizer": SGD(0.1)}, scale_target=True)
+    both = first.and_then(second)
+    after, expected = both.applied(UNSCALED), second.applied(first.applied(UNSCALED))
+    np.testing.assert_array_equal(after.outcome.parameters, expected.outcome.parameters)
+    assert (after.names, after.unit, len(after.y)) == (expected.names, expected.unit, ROWS - 1)
+    assert (both.name, both.words) == ("a+b", "Drop x1, then turn them.")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [
+        ((keep_columns([0, 2, 3]),), (keep_columns([1, 2, 3]),), ("x2", "x3")),
+        ((keep_columns([3, 1]), STANDARDISE), (keep_columns([1, 2, 3]), STANDARDISE), ("x1", "x3")),
+        ((keep_columns([0, 2, 3]), keep_columns([1, 2])), (keep_columns([0, 1, 3]), keep_columns([0, 2])), ("x3",)),
+        ((STANDARDISE,), (keep_columns([2]),), ("x2",)),
+        ((keep_columns([1, 2]),), (STANDARDISE,), ("x1", "x2")),
+        ((keep_columns([0, 2]),), (keep_columns([1, 3]),), None),
+        ((WHITEN,), (keep_columns([0]),), None),
+        ((WHITEN,), (STANDARDISE,), ("component 0", "component 1", "component 2", "component 3")),
+    ],
+)
+def test_remedies_of_the_same_case_keep_the_columns_that_both_keep(first, second, left):
+    case = a_case(beside(NOISE))
+    both = Remedy("", "", first).together_with(Remedy("", "", second))
+    assert (both and both.applied(case).names) == left
+
+
+def test_remedies_that_change_one_setting_do_not_go_together():
+    slower, calmer = Remedy("", "", settings={"optimizer": SGD(0.1)}), Remedy("", "", settings={"batch_size": 8})
+    assert slower.together_with(Remedy("", "", settings={"optimizer": SGD(0.01, momentum=0.5)})) is None
+    assert slower.together_with(calmer).settings == {**slower.settings, **calmer.settings}
+
+
+# A kernel that was given to start from.
+
+START = [0.5, -1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "start", "words"),
+    [
+        ((keep_columns([2, 0]), STANDARDISE), [2.0, 0.5], "Drop. Of kernel_initializer, the entries"),
+        ((STANDARDISE,), START, "Drop."),
+        ((STANDARDISE, WHITEN), "zeros", "Drop. The kernel then starts from zeros: kernel_initializer was made"),
+        ((keep_columns([0, 1]), WHITEN, keep_columns([0])), "zeros", "Drop. The kernel then starts from zeros"),
+    ],
+    ids=["columns are left out", "scaled", "turned", "turned and left out"],
+)
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (1, 3)])
+def test_a_given_start_keeps_the_entries_of_the_columns_that_are_left(steps, start, words, shape):
+    case = a_case(Z, kernel_initializer=np.reshape(START, shape))
+    remedy = Remedy("", "Drop.", steps).tried(case)
+    prepared = case.X
+    for step in steps:
+        prepared = step.make().fit_transform(prepared)
+    expected = a_case(prepared, kernel_initializer=start).outcome
+    np.testing.assert_array_equal(remedy.after.parameters, expected.parameters)
+    assert remedy.words.startswith(words)
+    left = run(python_code(remedy, case.model), X=case.X, y=case.y)
+    np.testing.assert_array_equal(parameters_of(left["model"]), expected.parameters)
+    assert np.size(case.model.kernel_initializer) == 3  # the user's is left alone
+
+
+def test_keras_code_starts_from_the_entries_of_the_columns_that_are_left(keras):
+    case = a_case(Z, kernel_initializer=START, epochs=5)
+    for steps, start in (((keep_columns([2, 0]),), [2.0, 0.5]), ((WHITEN,), [0.0, 0.0, 0.0])):
+        remedy = Remedy("", "", steps)
+        left = run(keras_code(remedy, case.model), X=case.X, y=case.y)
+        applied = remedy.applied(case)
+        assert_ends_like(keras_parameters(left), applied, drift(applied, kernel=np.array(start)))
+
+
 # Python.
 
 
@@ -580,18 +657,22 @@ def test_apply_chooses_finding_and_remedy():
 
 
 def test_apply_leaves_out_the_rows_that_the_diagnosis_did():
-    # Rows are counted in the data as diagnosed: without the three that are incomplete.
     whole = np.isfinite(GAPS).all(axis=1)
-    case, remedy = a_case(GAPS[whole], LINE[whole]), Remedy("", "", (STANDARDISE,), drop_rows=(3, 5))
-    estimator = apply(diagnosis_of(case, remedy), GAPS, LINE)
-    np.testing.assert_array_equal(parameters_of(estimator), remedy.applied(case).outcome.parameters)
+    case = a_case(GAPS[whole], LINE[whole]).replaced(rows=np.flatnonzero(whole))
+    remedy, without = Remedy("", "", (STANDARDISE,), drop_rows=(3, 5)), np.setdiff1d(np.arange(ROWS), [3, 4, 5, 9])
+    scaled = (GAPS[without] - GAPS[without].mean(axis=0)) / GAPS[without].std(axis=0)
+    expected = a_case(scaled, LINE[without]).outcome.parameters
+    for data in ((GAPS, LINE), ()):
+        estimator = apply(diagnosis_of(case, remedy), *data)
+        np.testing.assert_allclose(parameters_of(estimator), expected, rtol=1e-5)  # float32, scaled twice over
+        np.testing.assert_array_equal(parameters_of(estimator), remedy.applied(case).outcome.parameters)
     with pytest.raises(ValueError, match="60 of 60 rows are complete, but the diagnosis trained on 57: give the data"):
         apply(diagnosis_of(case, remedy), Z, LINE)
 
 
 def test_apply_repairs_missing_values():
     whole = np.isfinite(GAPS).all(axis=1)
-    case = a_case(GAPS[whole], LINE[whole])
+    case = a_case(GAPS[whole], LINE[whole]).replaced(rows=np.flatnonzero(whole))
     diagnosis = diagnosis_of(case, IMPUTE, Remedy("", "", drop_rows=(3, 4, 9)), cause="missing_values")
     np.testing.assert_array_equal(parameters_of(apply(diagnosis, GAPS, LINE)), a_case(IMPUTED).outcome.parameters)
     for data in ((GAPS, LINE), ()):

@@ -28,11 +28,13 @@ class Outcome:
     verdict : str
         See `linreg.diagnosis.verdicts`.
     curve : array of shape (epochs + 1,)
-        Objective on all training rows, before the first and after each epoch, in units of the loss of y as given.
+        Objective on all training rows, in units of the loss of y as given: before the first epoch, then of the model
+        that each epoch would leave if it was the last. With `use_ema` that is the average of the weights.
     least : float
         The objective at the exact optimum of this run's loss.
     parameters : array of shape (features + 1,) or (features,)
-        Coefficients and intercept at the end, of the features as this run saw them.
+        Coefficients and intercept of the fitted model, of the features as this run saw them: with `use_ema` the
+        average, and what a callback has restored.
     best : array of the same shape
         The same at the exact optimum.
     validation : array of shape (epochs + 1,) or None
@@ -78,17 +80,20 @@ class Outcome:
 
 
 class _Recorder(Callback):
-    """Keeps the parameters of every epoch; ends a run that is no longer finite."""
+    """Keeps the model that each epoch would leave if it was the last; ends a run that is no longer finite."""
+
+    run: Any  # a `linreg.training.Run`, whose average is not shown to other callbacks
 
     def __init__(self) -> None:
-        self.parameters: list[Array] = []
+        self.models: list[Array] = []
 
     def on_train_begin(self, logs: Logs) -> None:
-        self.parameters.append(self.run.get_weights())
+        self.models.append(self.run.get_weights())
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        self.parameters.append(self.run.get_weights())
-        if not np.isfinite(self.parameters[-1]).all():
+        average = self.run.state.average
+        self.models.append(self.run.get_weights() if average is None else average.copy())
+        if not np.isfinite(self.models[-1]).all():
             self.run.stop_training = True
 
 
@@ -112,6 +117,8 @@ class Case:
         Validation rows, prepared like X and y.
     unit : float
         Units of y as given in one unit of this y: errors are multiplied by it before they are compared.
+    rows : array of shape (rows,) or None
+        Which rows of the data as given these are, counted from 0; None for all.
     """
 
     X: Array
@@ -121,6 +128,7 @@ class Case:
     sample_weight: Array | None = None
     validation: tuple[Array, Array] | None = None
     unit: float = 1.0
+    rows: Array | None = None
     kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def replaced(self, **changes: Any) -> Self:
@@ -131,6 +139,11 @@ class Case:
         """Return the case with changed settings of the model."""
         model = LinearRegression(**self.model.get_params(deep=False)).set_params(**settings)
         return self.replaced(model=model)
+
+    @cached_property
+    def row_numbers(self) -> Array:
+        """The number of each row in the data as given, counted from 0."""
+        return np.arange(len(self.y)) if self.rows is None else self.rows
 
     @cached_property
     def settings(self) -> Any:
@@ -184,26 +197,33 @@ class Case:
         value = (self.objective.factor().astype(dtype) * self.settings.loss.value(errors, *constants)).sum()
         return bool(np.isfinite(value.astype(dtype)))
 
-    @cached_property
-    def outcome(self) -> Outcome:
-        """What comes of running it."""
+    def _trained(self) -> tuple[Array, Array]:
+        """Return the parameters before the first and after each epoch, and those of the fitted model."""
         recorder = _Recorder()
         model = LinearRegression(**self.model.get_params(deep=False))
         model.set_params(callbacks=(*self.model.callbacks, recorder), verbose=0, warm_start=False)
+        model.fit(self.X, self.y, sample_weight=self.sample_weight)
+        fitted = np.append(model.coef_, model.intercept_)[: self.objective.size].astype(model.coef_.dtype)
+        if np.isfinite(recorder.models[-1]).all():
+            recorder.models[-1] = fitted  # a callback may have restored an earlier epoch
+        return np.array(recorder.models).T, fitted
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What comes of running it."""
         with np.errstate(all="ignore"):
             try:
-                model.fit(self.X, self.y, sample_weight=self.sample_weight)
+                path, fitted = self._trained()
             except ValueError as error:
                 nothing = np.full(self.objective.size, np.nan)
                 return Outcome("cannot_run", np.array([np.nan]), np.nan, nothing, nothing, error=str(error))
-            path = np.array(recorder.parameters, np.float64).T
-            curve = self.objective.objective(path)
-            if not self._starts_finite(recorder.parameters[0]):
+            curve = self.objective.objective(path.astype(np.float64))
+            if not self._starts_finite(path[:, 0]):
                 curve[0] = np.nan
             scale = self.unit**2
             least = float(self.objective.objective(self.best))
             judged = verdict(curve, least, float(np.var(self.y)))
             validation = None
             if self.validation is not None:
-                validation = scale * self.quadratic(*self.validation).objective(path)
-        return Outcome(judged, scale * curve, scale * least, path[:, -1], self.best, validation)
+                validation = scale * self.quadratic(*self.validation).objective(path.astype(np.float64))
+        return Outcome(judged, scale * curve, scale * least, fitted.astype(np.float64), self.best, validation)

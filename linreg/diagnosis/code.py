@@ -52,7 +52,7 @@ def pipeline(remedy: Remedy, model: LinearRegression) -> Any:
     ImportError
         If scikit-learn is needed and missing.
     """
-    estimator: Any = _changed(remedy, model)
+    estimator: Any = remedy.model_for(model)
     steps = [step.make() for step in remedy.steps]
     if steps:
         from sklearn.pipeline import make_pipeline
@@ -64,10 +64,6 @@ def pipeline(remedy: Remedy, model: LinearRegression) -> Any:
 
         estimator = TransformedTargetRegressor(regressor=estimator, transformer=scaler)
     return estimator
-
-
-def _changed(remedy: Remedy, model: LinearRegression) -> LinearRegression:
-    return LinearRegression(**model.get_params(deep=False)).set_params(**remedy.settings)
 
 
 def original_units(estimator: Any) -> tuple[Array, float]:
@@ -152,18 +148,16 @@ def apply(
     if (X is None) is not (y is None):
         raise ValueError("Give both X and y, or none of them for the data of the diagnosis.")
     repairs = diagnosis.findings[finding].cause in REPAIRED
-    rows = np.arange(len(case.y))
     if X is None:
         X, y, sample_weight = case.X, case.y, case.sample_weight
-        left_out: tuple[int, ...] = () if repairs else chosen.drop_rows  # what repairs leave out is left out already
+        rows = np.flatnonzero(~np.isin(case.row_numbers, chosen.drop_rows))
     elif case.sample_weight is not None and sample_weight is None:
         raise ValueError("The diagnosed run had weights: give sample_weight, too.")
     else:
         reading = read(X, y)
-        X, y, left_out = _as_given(X, reading), reading.y, chosen.drop_rows
+        X, y = _as_given(X, reading), reading.y
         rows = np.arange(len(y)) if repairs else _diagnosed(reading, len(case.y))
-    # Rows are counted in the data as diagnosed.
-    rows = np.delete(rows, left_out)
+        rows = np.setdiff1d(rows, chosen.drop_rows)
     estimator = pipeline(chosen, case.model)
     weight = {} if sample_weight is None else {_weight_name(chosen): np.asarray(sample_weight)[rows]}
     return estimator.fit(_rows(X, rows), y[rows], **weight)
@@ -257,7 +251,7 @@ def python_code(
         X, y, sample_weight = _prepared_rows(script, remedy, X, y, sample_weight)
         if any(step.kind == "SimpleImputer" for step in remedy.steps):
             script.add("features = np.where(np.isfinite(features), features, np.nan)")
-    estimator = script.written(_changed(remedy, model))
+    estimator = script.written(remedy.model_for(model))
     regressor = "model"
     if remedy.steps:
         script.need("sklearn.pipeline", "make_pipeline")
@@ -320,7 +314,7 @@ def keras_code(
     than in linreg, unless it is a `KerasSeed`.
     """
     _check_written(remedy, repair)
-    changed = _changed(remedy, model)
+    changed = remedy.model_for(model)
     settings = changed.settings()
     script = Script()
     script.first("import numpy as np", "from tensorflow import keras")
@@ -399,9 +393,8 @@ def _prepared_rows(
 
 def _keras_step(script: Script, step: Step, mark: str) -> list[str]:
     """Write a step of preparation in NumPy if it is a short one; return what takes coefficients back through it."""
-    kept = _kept_columns(step)
-    if kept is not None:
-        return _selected(script, f"kept{mark} = {literal(kept)}  # columns, counted from 0", mark)
+    if step.kept is not None:
+        return _selected(script, f"kept{mark} = {literal(step.kept)}  # columns, counted from 0", mark)
     if step == STANDARDISE:
         mean, spread = f"mean{mark}", f"spread{mark}"
         script.add(
@@ -435,16 +428,6 @@ def _keras_step(script: Script, step: Step, mark: str) -> list[str]:
 def _selected(script: Script, kept: str, mark: str) -> list[str]:
     script.add(kept, f"columns{mark} = features.shape[1]", f"features = features[:, kept{mark}]")
     return [f"part, coef = coef, np.zeros(columns{mark})", f"coef[kept{mark}] = part"]
-
-
-def _kept_columns(step: Step) -> list[int] | None:
-    """Return the numbers of the columns that the step keeps, if that is all it does."""
-    arguments = dict(step.arguments)
-    transformers = arguments.pop("transformers", [])
-    if step.kind != "ColumnTransformer" or arguments or len(transformers) != 1 or transformers[0][1] != "passthrough":
-        return None
-    columns = transformers[0][2]
-    return columns if isinstance(columns, list) and all(type(column) is int for column in columns) else None
 
 
 def _keras_default(dtype: str) -> tuple[str, str]:

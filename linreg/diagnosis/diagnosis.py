@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,8 @@ class Diagnosis:
     findings : tuple of Finding
         The causes, most important first; none for a run with nothing wrong.
     notes : tuple of str
-        What is worth knowing, but no cause: settings that are unstable in theory and harmless in this run.
+        What is worth knowing, but no cause: settings that are unstable in theory and harmless in this run, or an
+        average of the weights that lags behind them.
     outcome : Outcome or None
         The run as it was given; None where no step could be taken.
     case : Case or None
@@ -162,9 +164,23 @@ def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[
             f"along some "
             "direction; this run has nothing there to show it."
         )
+    if _average_lags(case):
+        yield (
+            "The weights themselves converge. The model that you get is their average (use_ema=True, "
+            f"ema_momentum={case.settings.optimizer.ema_momentum:g}), and it lags behind: lower ema_momentum, or train "
+            "for more epochs."
+        )
     if symptoms.constant.any() and "constant_feature" not in [finding.cause for finding in findings]:
         names = ", ".join(np.array(case.names)[symptoms.constant][:SHOWN])
         yield f"Column {names} has the same value in every row: it teaches nothing, and does no harm here."
+
+
+def _average_lags(case: Case) -> bool:
+    """Whether the run ends with an average of weights that converge, and the average does not."""
+    optimizer = case.settings.optimizer
+    if not optimizer.use_ema or case.outcome.healthy:
+        return False
+    return case.with_settings(optimizer=dataclasses.replace(optimizer, use_ema=False)).outcome.healthy
 
 
 def _case(reading: Reading, model: LinearRegression, sample_weight: Any, validation_data: Any) -> Case | None:
@@ -200,7 +216,8 @@ def _case(reading: Reading, model: LinearRegression, sample_weight: Any, validat
             )
         if whole.any() and other.names == reading.names:
             validation = other.X[whole], other.y[whole]
-    return Case(X[kept], y[kept], names, model, None if weight is None else weight[kept], validation)
+    weight = None if weight is None else weight[kept]
+    return Case(X[kept], y[kept], names, model, weight, validation, rows=np.flatnonzero(kept))
 
 
 def _missing(reading: Reading) -> list[Finding]:

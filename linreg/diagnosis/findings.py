@@ -47,7 +47,7 @@ class Finding:
         What the best remedy alone wins: by how many powers of ten the share of excess loss falls that is left at the
         end of the run, 0 where the loss does not show it.
     harm : float
-        Of causes that the training loss does not show: how many times larger the error of what they spoil is, 1 if none.
+        Of causes that the training loss does not show: how many times larger the error of what they spoil is.
     """
 
     cause: str

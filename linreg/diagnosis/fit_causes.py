@@ -59,8 +59,10 @@ BEYOND = 2.5
 RARE = 2.576
 """Standard deviations of a normal distribution that one value in 200 lies below."""
 TWICE, HARDLY_ANY = 2.0, 4.0
-"""Validation loss over training loss that few rows explain, from which the two curves lie apart, and from which it may be
-any number."""
+"""Validation loss over training loss, as few rows explain it: from which the two curves lie apart, and from which it
+may be any number."""
+NO_CHANCE = 4.0
+"""Standard errors by which the mean of many, skewed losses is above another for sure."""
 SURE = 5.0
 """Standard errors from which a difference of means is no chance."""
 
@@ -111,22 +113,23 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
         return None
     places = np.flatnonzero(~near)
     worst = int(places[np.argmax(np.abs(residual[~near]))])
+    numbers = case.row_numbers.tolist()
     delta = rounded(HUBER * scale)
     drop = Remedy(
-        "drop outliers", f"Look at row {worst}; leave the far rows out if they are errors.",
-        drop_rows=tuple(map(int, places)),
+        "drop outliers", f"Look at row {numbers[worst]}; leave the far rows out if they are errors.",
+        drop_rows=tuple(numbers[row] for row in places),
     )  # fmt: skip
     huber = Remedy("huber", f"Use Huber's loss: Huber(delta={delta:g}).", settings={"loss": Huber(delta)})
     return Finding(
         "outliers",
         {
-            "rows": places.tolist()[:20],
+            "rows": [numbers[row] for row in places[:20]],
             "count": len(places),
             "largest_residual": float(np.abs(residual[worst])),
             "scatter_of_the_others": math.sqrt(error),
             "error_on_the_others_as_fitted": math.sqrt(error + pulled),
         },
-        f"{len(places)} of {rows} rows lie far off the line: row {worst} (counted from 0) by "
+        f"{len(places)} of {rows} rows lie far off the line: row {numbers[worst]} (counted from 0) by "
         f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. "
         f"They pull the fit: "
         f"the error on all other rows is {number(math.sqrt(error + pulled))} with them.",
@@ -272,7 +275,8 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     clean, _, near = clean_fit(case)
     residual, held = (case.objective.matrix @ clean - case.y)[near], _without_far(A @ clean - y, float(1 - near.mean()))
     loss, constants = case.settings.loss, case.settings.loss.constants(np.float64)
-    train, ideal = (float(np.mean(loss.value(e, *constants))) for e in (residual, held))
+    values = loss.value(residual, *constants)
+    train, ideal = float(np.mean(values)), float(np.mean(loss.value(held, *constants)))
     free = len(residual) - case.objective.size
     if train <= 0 or ideal <= HARMFUL * train:
         return None
@@ -299,7 +303,9 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     j = int(np.argmax(moved)) if len(moved) else 0
     elsewhere = len(moved) > 0 and moved[j] > 1.0 and sure[j] > SURE
     beyond = max(BEYOND, 1 / unlucky) * learned * train if learned < HARDLY_ANY else math.inf
-    if elsewhere or ideal > beyond or (bias > SURE and ideal > HARMFUL * learned * train):
+    chance = float(np.std(values)) * math.sqrt(1 / many + 1 / len(held))
+    surely = bias > SURE or (learned < HARMFUL and ideal / learned - train > NO_CHANCE * chance)
+    if elsewhere or ideal > beyond or (surely and ideal > HARMFUL * learned * train):
         evidence |= {"feature": case.names[j], "shift_in_standard_deviations": float(moved[j])}
         return Finding(
             "validation_shift", evidence,
@@ -312,7 +318,7 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     # A penalty may have kept this model from the noise: what counts is its own optimum, against the noise itself.
     own = float(np.mean(loss.value(A @ case.best - y, *constants)))
     clean_error = train * many / max(free, 1)
-    # Of very few rows the residuals may tell too much noise by chance; the gap between the curves is there all the same.
+    # Of very few rows the residuals may tell too much noise by chance; the gap between the curves is there all the same
     few = learned >= TWICE and own >= TWICE * train
     if not few and (learned < HARMFUL or own < HARMFUL * clean_error):
         return None

@@ -59,27 +59,32 @@ def _explained(case: Case, symptoms: Symptoms, seen: Iterable[Finding], depth: i
         together = ONE_MISMATCH.get(cured[0].cause, ())
         told = [trial for trial in cured[1:] if trial in sure or trial.cause in together or _far_too_low(trial)]
         features = [trial for trial in trials if trial.cause == "feature_scale" and _needs_features(cured[0])]
-        return [*_completed(cured[0], trials), *(trial.finding() for trial in (*told, *features) if trial is not cured[0])]
+        return [*_completed(cured[0], trials), *(trial.finding() for trial in (*told, *features))]
     return _pair(case, trials) or _one_after_the_other(case, trials, depth)
 
 
 def _trials(case: Case, symptoms: Symptoms, seen: Iterable[Finding]) -> Iterator[Trial]:
-    """Yield every suspicion with its remedies tried, one after the other until one cures."""
+    """Yield every cause once, with its remedies tried."""
     done: set[str] = set()
     for suspicion in suspicions(case, symptoms):
         if suspicion.cause not in done:
             done.add(suspicion.cause)
-            tried: list[Remedy] = []
-            for remedy in suspicion.remedies:
-                tried.append(remedy.tried(case))
-                if cures(tried[-1]):
-                    break
-            yield Trial(case, symptoms, suspicion, tuple(tried))
+            yield Trial(case, symptoms, suspicion, tuple(_until_cured(case, suspicion.remedies)))
     for finding in seen:
         if finding.cause in IN_THE_LOSS:
             suspicion = Suspicion(finding.cause, finding.evidence, finding.explanation, finding.remedies)
             # Huber's loss ends many divergences, whatever their cause: only what leaves the loss as it is proves one.
-            yield Trial(case, symptoms, suspicion, tuple(r for r in finding.remedies if r.after and "loss" not in r.settings))
+            tried = [remedy for remedy in finding.remedies if remedy.after and "loss" not in remedy.settings]
+            yield Trial(case, symptoms, suspicion, tuple(tried))
+
+
+def _until_cured(case: Case, remedies: Iterable[Remedy]) -> Iterator[Remedy]:
+    """Try remedies one after the other until one cures."""
+    for remedy in remedies:
+        tried = remedy.tried(case)
+        yield tried
+        if cures(tried):
+            return
 
 
 def _needs_features(trial: Trial) -> bool:
@@ -111,13 +116,14 @@ def _completed(trial: Trial, trials: list[Trial]) -> list[Finding]:
     after = first.applied(trial.case)
     symptoms = Symptoms(after)
     again = learning_rate_too_low(after, symptoms)
+    rates = again.remedies if again else ()
     others = (remedy for other in trials if other is not trial for remedy in other.suspicion.remedies[:2])
-    for second in itertools.islice(itertools.chain(again.remedies if again else (), others), MOST_PAIRS // 3):
-        if _compatible(first, second):
-            proved = first.and_then(second).tried(trial.case)
-            if cures(proved):
-                low = again is not None and second in again.remedies and _far_too_low(Trial(after, symptoms, again, ()))
-                return [_with(finding, proved), *([_as_finding(again)] if again and low else [])]
+    both = itertools.chain(map(first.and_then, rates), filter(None, (_together(first, other) for other in others)))
+    for number, attempt in enumerate(itertools.islice(both, MOST_PAIRS // 3)):
+        proved = attempt.tried(trial.case)
+        if cures(proved):
+            low = again is not None and number < len(rates) and _far_too_low(Trial(after, symptoms, again, ()))
+            return [_with(finding, proved), *([_as_finding(again)] if again and low else [])]
     return [finding]
 
 
@@ -135,10 +141,10 @@ def _pair(case: Case, trials: list[Trial]) -> list[Finding]:
     """Return the first two causes whose remedies cure together what none cures alone."""
     likely = sorted(trials, key=prior)
     attempts = (
-        (one, other, first.and_then(second))
+        (one, other, both)
         for one, other in sorted(itertools.combinations(likely, 2), key=lambda pair: sum(map(prior, pair)))
         for first, second in itertools.product(one.suspicion.remedies[:3], other.suspicion.remedies[:4])
-        if _compatible(first, second)
+        if (both := _together(first, second)) is not None
     )
     for one, other, both in itertools.islice(attempts, MOST_PAIRS):
         proved = both.tried(case)
@@ -148,10 +154,10 @@ def _pair(case: Case, trials: list[Trial]) -> list[Finding]:
     return []
 
 
-def _compatible(first: Remedy, second: Remedy) -> bool:
-    """Whether two remedies can be applied together: both change something, and nothing twice."""
-    twice = first.settings.keys() & second.settings.keys() or (first.scale_target and second.scale_target)
-    return first.changes and second.changes and not twice and not any(step in first.steps for step in second.steps)
+def _together(first: Remedy, second: Remedy) -> Remedy | None:
+    """Return two remedies of a case as one; None if one of them is only advice, or something would be done twice."""
+    twice = (first.scale_target and second.scale_target) or any(step in first.steps for step in second.steps)
+    return first.together_with(second) if first.changes and second.changes and not twice else None
 
 
 def _one_after_the_other(case: Case, trials: list[Trial], depth: int) -> list[Finding]:
@@ -166,7 +172,7 @@ def _one_after_the_other(case: Case, trials: list[Trial], depth: int) -> list[Fi
     symptoms = Symptoms(after)
     seen = [_proved(after, finding) for cause in FIT_CAUSES if (finding := cause(after, symptoms)) is not None]
     rest = _explained(after, symptoms, seen, depth - 1)
-    if rest and rest[0].remedies and cures(rest[0].remedies[0]) and _compatible(first.remedies[0], rest[0].remedies[0]):
+    if rest and rest[0].remedies and cures(rest[0].remedies[0]):
         proved = first.remedies[0].and_then(rest[0].remedies[0]).tried(case)
         if cures(proved):
             return [_with(first, proved), *rest]

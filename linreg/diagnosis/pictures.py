@@ -227,15 +227,15 @@ def _rows(case: Case, symptoms: Symptoms) -> Iterator[str]:
     for row in drawn:
         across, up = float(x.at(leverage[row])), float(y.at(studentised[row]))
         numbers = f"residual {residual[row]:.4g}, leverage {leverage[row]:.3g}, Cook's distance {influence[row]:.3g}"
-        chart.dot(across, up, "s0" if row in far else "s1 faint", hint=f"row {row}: {numbers}")
+        chart.dot(across, up, "s0" if row in far else "s1 faint", hint=f"row {case.row_numbers[row]}: {numbers}")
         if row in far and all(abs(across - x) > APART or abs(up - y) > APART / 5 for x, y in named):
-            chart.beside(across, up, f"row {row}")
+            chart.beside(across, up, f"row {case.row_numbers[row]}")
             named.append((across, up))
     yield chart.svg()
     some = f"{len(drawn)} of {rows} rows are drawn, the most influential among them. " if len(drawn) < rows else ""
     yield (
-        f'<p class="quiet">{some}Rows are counted from 0. The rows that move the optimum most (Cook\'s distance above '
-        "4 / rows) carry their number.</p>"
+        f'<p class="quiet">{some}Rows are counted from 0 in the data as given. The rows that move the optimum most '
+        "(Cook's distance above 4 / rows) carry their number.</p>"
     )
 
 

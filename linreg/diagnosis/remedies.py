@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from linreg.diagnosis.cases import Case, Outcome
+from linreg.regression import LinearRegression
 
 Array = Any
 
@@ -41,11 +43,47 @@ class Step:
             raise ImportError("The remedies are scikit-learn's transformers: pip install 'linreg[data]'.") from None
         return getattr(module, self.kind)(**dict(self.arguments))
 
+    @property
+    def kept(self) -> list[int] | None:
+        """The numbers of the columns that it keeps, counted from 0, if that is all it does."""
+        arguments = dict(self.arguments)
+        transformers = arguments.pop("transformers", [])
+        if self.kind != "ColumnTransformer" or arguments or len(transformers) != 1:
+            return None
+        _, transformer, columns = transformers[0]
+        numbers = isinstance(columns, list) and all(type(column) is int for column in columns)
+        return columns if transformer == "passthrough" and numbers else None
+
+    @property
+    def columnwise(self) -> bool:
+        """Whether each of its columns comes of the one in the same place."""
+        return self.kind in COLUMNWISE
+
+    def columns(self, values: Any, new: Any) -> Any:
+        """Return what belongs to each column after the step, or `new` where the columns are new ones.
+
+        Parameters
+        ----------
+        values : tuple or array of shape (columns,)
+            What belongs to each column before the step.
+        new : object
+            What is returned where no column is one of those before.
+
+        Returns
+        -------
+        tuple, array or object
+            The values of the columns that are left.
+        """
+        if self.kept is not None:
+            return type(values)(values[j] for j in self.kept)
+        return values if self.columnwise else new
+
     def __str__(self) -> str:
         """Show the constructor call."""
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.arguments)})"
 
 
+COLUMNWISE = {"StandardScaler", "MinMaxScaler", "RobustScaler", "SimpleImputer"}
 STANDARDISE = Step("sklearn.preprocessing", "StandardScaler")
 WHITEN = Step("sklearn.decomposition", "PCA", (("whiten", True),))
 
@@ -74,7 +112,7 @@ class Remedy:
     scale_target : bool
         Whether y is standardised for training (and predictions are scaled back).
     drop_rows : tuple of int
-        Rows that are left out, counted from 0 in the data as diagnosed.
+        Rows that are left out, counted from 0 in the data as given, incomplete rows included.
     after : Outcome or None
         What the run did with the remedy: the proof; None as long as it was not tried.
     """
@@ -92,20 +130,47 @@ class Remedy:
         """Whether it can be applied to a case, and is not only advice."""
         return bool(self.steps or self.settings or self.drop_rows or self.scale_target)
 
+    def model_for(self, model: LinearRegression) -> LinearRegression:
+        """Return the model that trains with the remedy, not fitted.
+
+        Parameters
+        ----------
+        model : LinearRegression
+            The model that the remedy is for; it is copied.
+
+        Returns
+        -------
+        LinearRegression
+            The copy with the settings of the remedy. A kernel that was given to start from keeps the entries of the
+            columns that are left; where the steps make new columns, the start is zero.
+        """
+        changed = LinearRegression(**model.get_params(deep=False)).set_params(**self.settings)
+        for step in self.steps:
+            start = changed.kernel_initializer
+            if not isinstance(start, str):
+                changed.kernel_initializer = step.columns(np.asarray(start).reshape(-1).tolist(), "zeros")
+        return changed
+
+    def _start_in_words(self, model: LinearRegression) -> str:
+        """Say what becomes of a kernel that was given to start from, if the remedy changes its columns."""
+        if isinstance(model.kernel_initializer, str):
+            return ""
+        start = self.model_for(model).kernel_initializer
+        if isinstance(start, str):
+            return " The kernel then starts from zeros: kernel_initializer was made for other features."
+        dropped = np.size(model.kernel_initializer) - len(start)
+        return " Of kernel_initializer, the entries of the columns that are left stay." if dropped else ""
+
     def applied(self, case: Case) -> Case:
         """Return the case with the remedy applied."""
         X, y, names, unit, weight = case.X, case.y, case.names, case.unit, case.sample_weight
         validation = case.validation
-        if self.drop_rows:
-            kept = np.setdiff1d(np.arange(len(y)), self.drop_rows)
-            X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
+        kept = ~np.isin(case.row_numbers, self.drop_rows)
+        X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
         for step in self.steps:
             transformer = step.make().fit(X)
             X = np.asarray(transformer.transform(X), np.float64)
-            if step.kind == "ColumnTransformer":
-                names = tuple(names[i] for i in dict(step.arguments)["transformers"][0][2])
-            elif X.shape[1] != len(names):
-                names = tuple(f"component {j}" for j in range(X.shape[1]))
+            names = step.columns(names, tuple(f"component {j}" for j in range(X.shape[1])))
             if validation is not None:
                 validation = np.asarray(transformer.transform(validation[0]), np.float64), validation[1]
         if self.scale_target:
@@ -113,8 +178,10 @@ class Remedy:
             y, unit = (y - centre) / spread, unit * spread
             if validation is not None:
                 validation = validation[0], (validation[1] - centre) / spread
-        changed = case.replaced(X=X, y=y, names=names, unit=unit, sample_weight=weight, validation=validation)
-        return changed.with_settings(**self.settings) if self.settings else changed
+        return dataclasses.replace(
+            case, X=X, y=y, names=names, unit=unit, sample_weight=weight, validation=validation,
+            model=self.model_for(case.model), rows=case.row_numbers[kept],
+        )  # fmt: skip
 
     @property
     def changes_rate(self) -> bool:
@@ -123,18 +190,68 @@ class Remedy:
 
     def tried(self, case: Case) -> Remedy:
         """Return the remedy with its proof: the run repeated with it."""
-        return dataclasses.replace(self, after=self.applied(case).outcome)
+        words = self.words + self._start_in_words(case.model)
+        return dataclasses.replace(self, words=words, after=self.applied(case).outcome)
 
     def and_then(self, other: Remedy) -> Remedy:
-        """Return both remedies as one."""
+        """Return both as one: this one first, then the other.
+
+        Parameters
+        ----------
+        other : Remedy
+            A remedy of the case after this one: its settings are changes of those that this one leaves, and its
+            columns are counted among those that this one leaves.
+
+        Returns
+        -------
+        Remedy
+            Not tried.
+        """
         return Remedy(
             f"{self.name}+{other.name}",
-            f"{self.words} {other.words}",
+            f"{self.words.removesuffix('.')}, then {other.words[:1].lower()}{other.words[1:]}",
             (*self.steps, *other.steps),
             {**self.settings, **other.settings},
             self.scale_target or other.scale_target,
             tuple(sorted({*self.drop_rows, *other.drop_rows})),
         )
+
+    def together_with(self, other: Remedy) -> Remedy | None:
+        """Return both as one, where both are remedies of the same case.
+
+        Parameters
+        ----------
+        other : Remedy
+            A remedy of the same case.
+
+        Returns
+        -------
+        Remedy or None
+            Not tried; None where they do not go together: both change one setting, or the other one selects columns
+            of which this one leaves none.
+        """
+        steps = None if self.settings.keys() & other.settings.keys() else _renumbered(self.steps, other.steps)
+        return None if steps is None else self.and_then(dataclasses.replace(other, steps=steps))
+
+
+def _renumbered(first: tuple[Step, ...], second: tuple[Step, ...]) -> tuple[Step, ...] | None:
+    """Return the second steps with their columns counted among those that the first ones leave; None if none is."""
+    selections = [step.kept for step in (*first, *second) if step.kept is not None]
+    # The numbers of the columns in the case: those that the second steps expect, and those that are there.
+    expected = there = tuple(range(1 + max(itertools.chain(*selections), default=-1)))
+    for step in first:
+        there = there and step.columns(there, ())
+    renumbered = []
+    for step in second:
+        selects = bool(step.kept is not None and expected)
+        expected = expected and step.columns(expected, ())
+        if selects:
+            left = [there.index(j) for j in expected if j in there]
+            if not left:
+                return None
+            step, there = keep_columns(left), tuple(there[i] for i in left)
+        renumbered.append(step)
+    return tuple(renumbered)
 
 
 STANDARDISED = Remedy("standardise", "Standardise the features (StandardScaler).", (STANDARDISE,))

@@ -17,7 +17,7 @@ import numpy as np
 from linreg import dynamics
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, WHITEN, Remedy, keep_columns
-from linreg.diagnosis.symptoms import NORMAL, Symptoms
+from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
 from linreg.losses import Huber
 from linreg.optimizers import SGD, Adam, RMSprop
 from linreg.regularizers import L2
@@ -144,11 +144,12 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
     if (symptoms.spread**2 < NARROWED * np.maximum(case.X[kept].var(axis=0), 1e-300)).all():
         return None
     without = symptoms.limit(case.X[kept], kept)
-    places = ", ".join(str(row) for row in far[:3])
+    numbers = case.row_numbers[far].tolist()
+    places = ", ".join(map(str, numbers[:3]))
     return Suspicion(
         "high_leverage",
         {
-            "rows": far.tolist(),
+            "rows": numbers,
             "leverage": leverage[far].tolist(),
             "limit": symptoms.limit_now,
             "limit_without_them": without,
@@ -159,9 +160,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
         f"{'them' if len(far) > 1 else 'it'}: without, learning rates up to {number(without)} are stable, with up to "
         f"{number(symptoms.limit_now)}.",
         (
-            Remedy(
-                "drop far rows", f"Look at row {places}; leave it out if it is an error.", drop_rows=tuple(far.tolist())
-            ),
+            Remedy("drop far rows", f"Look at row {places}; leave it out if it is an error.", drop_rows=tuple(numbers)),
             STANDARDISED,
         ),
     )
@@ -239,9 +238,9 @@ def _faster(case: Case, limit: float) -> list[float]:
 
 def target_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
     """A target of a size that the steps cannot reach, or that the arithmetic cannot hold."""
-    level = float(np.median(case.y))
-    spread = float(np.median(np.abs(case.y - level))) / NORMAL or float(case.y.std())
-    size = math.sqrt(level**2 + spread**2)
+    level, deviation = map(float, median_and_deviation(case.y))
+    spread = deviation or float(case.y.std())
+    size = math.hypot(level, spread)
     if 0.1 <= size <= 10 or spread == 0:
         return None
     optimizer = case.settings.optimizer
@@ -286,7 +285,7 @@ def start_of(case: Case) -> Array:
     initializer = case.model.kernel_initializer
     start = np.zeros_like(case.best)
     if not isinstance(initializer, str):
-        start[: case.X.shape[1]] = np.asarray(initializer, np.float64)
+        start[: case.X.shape[1]] = np.asarray(initializer, np.float64).reshape(-1)
     return start
 
 
@@ -359,7 +358,8 @@ def batch_noise(case: Case, symptoms: Symptoms) -> Suspicion | None:
     remedies = [
         Remedy(f"batches of {size}", f"Use batches of {size} rows.", settings={"batch_size": size}) for size in sizes
     ]
-    if 0 < last <= case.batch_size / SMALL_LAST and (whole := _without_small_last(rows, case.batch_size)):
+    small = 0 < last <= case.batch_size / SMALL_LAST
+    if small and (whole := _without_small_last(rows, case.batch_size)):
         remedies.insert(
             0,
             Remedy(
@@ -373,7 +373,7 @@ def batch_noise(case: Case, symptoms: Symptoms) -> Suspicion | None:
         {"batch_size": case.batch_size, "rows": rows, "last_batch": last or case.batch_size},
         f"Batches of {case.batch_size} of the {rows} rows disagree about the direction, so the loss keeps "
         f"jumping about the "
-        f"optimum instead of settling{f'; the last batch has only {last}' if 0 < last <= case.batch_size / SMALL_LAST else ''}.",
+        f"optimum instead of settling{f'; the last batch has only {last}' if small else ''}.",
         tuple(remedies),
     )
 

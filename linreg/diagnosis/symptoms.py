@@ -30,6 +30,25 @@ NORMAL = 0.6744897501960817
 """Median absolute deviation of a normal distribution, in standard deviations."""
 
 
+def median_and_deviation(values: Array) -> tuple[Any, Any]:
+    """Return the median, and the median absolute deviation about it in standard deviations, of each column.
+
+    Parameters
+    ----------
+    values : array of shape (rows,) or (rows, columns)
+        The values.
+
+    Returns
+    -------
+    median : float or array of shape (columns,)
+        The median.
+    deviation : float or array of shape (columns,)
+        What the standard deviation would be of normal values.
+    """
+    median = np.median(values, axis=0)
+    return median, np.median(np.abs(values - median), axis=0) / NORMAL
+
+
 @dataclass(frozen=True, eq=False)
 class Symptoms:
     """What the data and the settings of a case look like.
@@ -145,8 +164,7 @@ class Symptoms:
     def abnormality(self) -> dict[str, float]:
         """By how many powers of ten features and target are off from the size 1."""
         sizes = np.sqrt(np.mean(self.case.X**2, axis=0))[~self.constant]
-        y = self.case.y
-        target = math.sqrt(float(np.median(y)) ** 2 + (float(np.median(np.abs(y - np.median(y)))) / NORMAL) ** 2)
+        target = math.hypot(*median_and_deviation(self.case.y))
 
         def off(size: float) -> float:
             return abs(math.log10(size)) if size > 0 else 0.0
@@ -162,8 +180,7 @@ class Symptoms:
         does in the tail of a skewed feature.
         """
         X, rows = self.case.X, len(self.case.X)
-        centre = np.median(X, axis=0)
-        scale = np.median(np.abs(X - centre), axis=0) / NORMAL
+        centre, scale = median_and_deviation(X)
         with np.errstate(divide="ignore", invalid="ignore"):
             away = (np.abs(X - centre) / np.where(scale > 0, scale, np.inf)).max(axis=1, initial=0.0)
         far = (away > FAR_AWAY) | (self.leverage > min(0.95, max(FAR_LEVERAGE, 4 * self.leverage.mean())))
