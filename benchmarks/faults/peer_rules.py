@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 
 import numpy as np
 
@@ -26,6 +27,7 @@ Rule = Callable[[Case, Trace], Answer]
 def in_keras(rule: Rule) -> Callable[[Case], Answer]:
     """Return the peer whose rule sees a run in Keras; where Keras raises, so does the peer."""
 
+    @wraps(rule)
     def peer(case: Case) -> Answer:
         try:
             trace = watched(case)
@@ -34,7 +36,6 @@ def in_keras(rule: Rule) -> Callable[[Case], Answer]:
         with np.errstate(all="ignore"):
             return rule(case, trace)
 
-    peer.__doc__, peer.__name__ = rule.__doc__, rule.__name__
     return peer
 
 
@@ -46,7 +47,8 @@ def _outside(trace: Trace) -> bool:
 # Three thresholds that everybody knows.
 
 
-def _inputs(case: Case, trace: Trace) -> Answer:
+@in_keras
+def inputs(case: Case, trace: Trace) -> Answer:
     """|x| > 1: an input outside [-1, 1] is not normalised; scale it to that range.
 
     Source: UMLAUT (see there) and DeepDiagnosis both use these bounds.
@@ -56,14 +58,16 @@ def _inputs(case: Case, trace: Trace) -> Answer:
     return Answer(True, ("feature_scale",), normalised(case), words="inputs exceed [-1, 1]")
 
 
-def _high_rate(case: Case, trace: Trace) -> Answer:  # noqa: ARG001
+@in_keras
+def high_rate(case: Case, trace: Trace) -> Answer:  # noqa: ARG001
     """lr > 0.01: the rate is too high; take 0.01. Source: the upper bound of UMLAUT (see there)."""
     if rate(case) <= 0.01:
         return Answer(False)
     return Answer(True, ("learning_rate_too_high",), with_rate(case, 0.01), words="learning rate above 0.01")
 
 
-def _large_loss(case: Case, trace: Trace) -> Answer:
+@in_keras
+def large_loss(case: Case, trace: Trace) -> Answer:
     """loss > 1000 after any epoch, or no number: it explodes, so the rate is too high.
 
     Often said, but none of the papers here has this number (AUTOTRAINER's bound is 1e5).
@@ -73,9 +77,10 @@ def _large_loss(case: Case, trace: Trace) -> Answer:
     return Answer(True, ("learning_rate_too_high",), with_rate(case, rate(case) / 10), words="loss above 1000")
 
 
-def _any_of_three(case: Case, trace: Trace) -> Answer:
+@in_keras
+def any_of_three(case: Case, trace: Trace) -> Answer:
     """|x| > 1, lr > 0.01, loss > 1000: an alarm if any of them is one; the advice on inputs and rate is followed."""
-    said = [answer for rule in (_inputs, _high_rate, _large_loss) if (answer := rule(case, trace)).alarm]
+    said = [answer for rule in (inputs, high_rate, large_loss) if (answer := rule(case)).alarm]
     advice = normalised(case) if _outside(trace) else case
     advice = with_rate(advice, 0.01) if rate(case) > 0.01 else advice
     causes = tuple(dict.fromkeys(cause for answer in said for cause in answer.causes))
@@ -85,7 +90,8 @@ def _any_of_three(case: Case, trace: Trace) -> Answer:
 # UMLAUT.
 
 
-def _umlaut(case: Case, trace: Trace) -> Answer:
+@in_keras
+def umlaut(case: Case, trace: Trace) -> Answer:
     """UMLAUT: inputs outside [-1, 1], nan, a rate above 0.01 or below 1e-7, a validation loss that rises alone.
 
     E. Schoop, F. Huang, B. Hartmann, "UMLAUT: Debugging Deep Learning Programs using Program Structure and Model
@@ -132,7 +138,8 @@ def _clipped(case: Case) -> Case | None:
     return replace(case, settings={**case.settings, "optimizer": clipping})
 
 
-def _autotrainer(case: Case, trace: Trace) -> Answer:
+@in_keras
+def autotrainer(case: Case, trace: Trace) -> Answer:
     """AUTOTRAINER: no finite loss or weights, or a validation loss of 1e5 or more: the gradient explodes.
 
     X. Zhang, J. Zhai, S. Ma, C. Shen, "AUTOTRAINER: An Automatic DNN Training Problem Detection and Repair System",
@@ -148,7 +155,8 @@ def _autotrainer(case: Case, trace: Trace) -> Answer:
     return Answer(True, ("learning_rate_too_high",), _clipped(case), words="explode")
 
 
-def _autotrainer_on_loss(case: Case, trace: Trace) -> Answer:
+@in_keras
+def autotrainer_on_loss(case: Case, trace: Trace) -> Answer:
     """AUTOTRAINER with the accuracy read as 1 - loss / first loss: a translation of ours, so that its rules can speak.
 
     From 30 % of the epochs on, at every third: accuracy never above 0.7 or never a gain of 0.01 from one epoch to the
@@ -158,7 +166,7 @@ def _autotrainer_on_loss(case: Case, trace: Trace) -> Answer:
     convergence (the other repair is an optimizer drawn at random).
     """
     if _explodes(trace):
-        return _autotrainer(case, trace)
+        return autotrainer(case)
     accuracy = 1 - trace.loss / trace.loss[0]
     epochs = len(accuracy)
     for epoch in range(0, epochs, CHECK_EVERY):
@@ -209,7 +217,8 @@ def _unchanged(values: Array) -> bool:
     return bool((fives == fives[:, :1]).all(axis=1).any())
 
 
-def _deeplocalize(case: Case, trace: Trace) -> Answer:
+@in_keras
+def deeplocalize(case: Case, trace: Trace) -> Answer:
     """DeepLocalize: after every batch, means that are no number, zero half of the time, or the same five times.
 
     M. Wardat, W. Le, H. Rajan, "DeepLocalize: Fault Localization for Deep Neural Networks", ICSE 2021; as in the
@@ -234,7 +243,8 @@ def _deeplocalize(case: Case, trace: Trace) -> Answer:
     return Answer(False)
 
 
-def _deepdiagnosis(case: Case, trace: Trace) -> Answer:
+@in_keras
+def deepdiagnosis(case: Case, trace: Trace) -> Answer:
     """DeepDiagnosis: after every epoch, the first symptom of its list, and what it says to do about that.
 
     M. Wardat, B. Dantas Cruz, W. Le, H. Rajan, "DeepDiagnosis: Automatically Diagnosing Faults and Recommending
@@ -303,14 +313,3 @@ def neuralint(case: Case) -> Answer:
     constant = start == "zeros" if isinstance(start, str) else len(set(np.ravel(start).tolist())) <= 1
     bias = case.settings.get("bias_initializer", "zeros")
     return Answer(bool(constant or (not isinstance(bias, str) and bias != 0)), words="initialisation")
-
-
-inputs = in_keras(_inputs)
-high_rate = in_keras(_high_rate)
-large_loss = in_keras(_large_loss)
-any_of_three = in_keras(_any_of_three)
-umlaut = in_keras(_umlaut)
-autotrainer = in_keras(_autotrainer)
-autotrainer_on_loss = in_keras(_autotrainer_on_loss)
-deeplocalize = in_keras(_deeplocalize)
-deepdiagnosis = in_keras(_deepdiagnosis)
