@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("statsmodels")
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the package benchmarks.faults
 
-from benchmarks.faults import peer_rules, peer_tools, peers
+from benchmarks.faults import peer_rules, peer_runs, peer_tools, peers
 from benchmarks.faults.cases import Case, Truth
 from benchmarks.faults.objective import Objective
 from linreg import SGD, Adam, Huber, MeanSquaredError
@@ -191,7 +191,7 @@ def test_gradients_are_those_of_the_objective(loss):
 
 def test_batches_keep_their_own_loss():
     case = run(batch_size=20, shuffle=False, kernel_initializer="zeros", epochs=1, optimizer=Adam(1e-9))
-    trace = peer_tools.watched(case)
+    trace = peer_runs.watched(case)
     expected = [np.mean(case.y[rows] ** 2) for rows in (slice(0, 20), slice(20, 40), slice(40, 50))]
     np.testing.assert_allclose(trace.batch_loss, expected, rtol=1e-5)
     assert trace.batch(4) == slice(20, 40)
@@ -202,7 +202,7 @@ def truth_of(verdict="diverges", causes=("feature_scale",), opened=()):
 
 
 def test_answers_are_scored_by_the_truth(monkeypatch):
-    said = peer_tools.Answer(True, ("outliers", "feature_scale"), cured=True)
+    said = peer_runs.Answer(True, ("outliers", "feature_scale"), cured=True)
     monkeypatch.setitem(peers.PEERS, "peer", (lambda _: said, True))
     failing = peers.marked(run(), truth_of(), "peer").marks
     assert failing == {"failing": True, "harmed": None, "healthy": None, "first": False, "named": True, "cured": True}

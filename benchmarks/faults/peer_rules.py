@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.faults.cases import Case
 from benchmarks.faults.objective import Array
-from benchmarks.faults.peer_tools import Answer, Trace, normalised, raised, rate, watched, with_rate
+from benchmarks.faults.peer_runs import Answer, Trace, normalised, raised, rate, watched, with_rate
 from linreg import Adam
 
 Rule = Callable[[Case, Trace], Answer]

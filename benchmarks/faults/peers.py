@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.faults import peer_rules, peer_tools
 from benchmarks.faults.cases import Case, Truth, truth
-from benchmarks.faults.peer_tools import Answer
+from benchmarks.faults.peer_runs import Answer
 from linreg import diagnose
 
 Peer = Callable[[Case], Answer]

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.faults import peer_tools
 from benchmarks.faults.cases import Case, finite_numbers, verdict_of
-from benchmarks.faults.peer_tools import dtype, floats, watched
+from benchmarks.faults.peer_runs import dtype, floats, watched
 from linreg import LinearRegression
 from linreg.keras import dense, load, train, weights
 
