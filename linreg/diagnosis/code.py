@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linreg.data.reading import Reading, read
+from linreg.data.arrays import weight_vector
+from linreg.data.reading import read
 from linreg.data.scaling import FAR, in_original_units
 from linreg.diagnosis.remedies import STANDARDISE, Remedy, Step
+from linreg.diagnosis.repairs import NUMBERS
 from linreg.diagnosis.source import Script, call, keras_source, listed, literal
 from linreg.hyperparameters import as_integer
 from linreg.regression import LinearRegression
 from linreg.seeds import KerasSeed
 
 if TYPE_CHECKING:
+    from linreg.diagnosis.cases import Case
     from linreg.diagnosis.diagnosis import Diagnosis
 
 Array = Any
-
-NUMBERS = {"number", "boolean"}
-REPAIRED = {"missing_values", "wrong_dtype"}
-"""Causes whose remedies take the data as they were given, before the diagnosis repaired them."""
 
 # Estimators.
 
@@ -140,65 +139,54 @@ def apply(
 
     Notes
     -----
-    Rows that are incomplete are left out, as the diagnosis has done, unless the remedy is for them.
+    Data that need repair are repaired first, as the diagnosis has done: where `Diagnosis.repair` is to leave out
+    incomplete rows, they are left out. A remedy for missing values or for text is itself what repairs them.
     """
-    chosen, case = _chosen(diagnosis, finding, remedy), diagnosis.case
-    if case is None:
+    chosen, given = _chosen(diagnosis, finding, remedy), diagnosis.given
+    if given is None:
         raise ValueError("The data of this diagnosis cannot be repaired, so there is nothing to train on.")
     if (X is None) is not (y is None):
         raise ValueError("Give both X and y, or none of them for the data of the diagnosis.")
-    repairs = diagnosis.findings[finding].cause in REPAIRED
-    if X is None:
-        X, y, sample_weight = case.X, case.y, case.sample_weight
-        rows = np.flatnonzero(~np.isin(case.row_numbers, chosen.drop_rows))
-    elif case.sample_weight is not None and sample_weight is None:
-        raise ValueError("The diagnosed run had weights: give sample_weight, too.")
-    else:
-        reading = read(X, y)
-        X, y = _as_given(X, reading), reading.y
-        rows = np.arange(len(y)) if repairs else _diagnosed(reading, len(case.y))
-        rows = np.setdiff1d(rows, chosen.drop_rows)
-    estimator = pipeline(chosen, case.model)
-    weight = {} if sample_weight is None else {_weight_name(chosen): np.asarray(sample_weight)[rows]}
-    return estimator.fit(_rows(X, rows), y[rows], **weight)
-
-
-def _chosen(diagnosis: Diagnosis, finding: int, remedy: int) -> Remedy:
-    if not -len(diagnosis.findings) <= finding < len(diagnosis.findings):
-        raise IndexError(f"There is no finding {finding}: the diagnosis has {len(diagnosis.findings)}, counted from 0.")
-    found = diagnosis.findings[finding]
-    if not -len(found.remedies) <= remedy < len(found.remedies):
-        raise IndexError(f"{found.cause} has no remedy {remedy}: it has {len(found.remedies)}, counted from 0.")
-    chosen = found.remedies[remedy]
-    if not chosen.changes and found.cause != "wrong_dtype":
-        raise _only_advice(chosen)
-    return chosen
-
-
-def _only_advice(remedy: Remedy) -> ValueError:
-    return ValueError(f"The remedy {remedy.name!r} is advice that no code can follow: {remedy.words}")
-
-
-def _as_given(X: Any, reading: Reading) -> Any:
-    """Return X itself where scikit-learn can take it, else the numbers that were read from it."""
-    if not hasattr(X, "columns"):
-        return reading.X
-    return X if all(c.kind in NUMBERS and not c.infinite for c in reading.columns) else reading.X
+    case, features = (given, given.X) if X is None else _as_given(given, X, y, sample_weight)
+    if chosen.drop_rows and len(case.y) != len(given.y):
+        raise ValueError(
+            f"The remedy leaves out rows by their numbers in the {len(given.y)} rows that were diagnosed, but X has "
+            f"{len(case.y)}: give the data that were diagnosed."
+        )
+    kept = np.flatnonzero(chosen.rows(case.X, case.y, case.row_numbers))
+    weight = {} if case.sample_weight is None else {_weight_name(chosen): case.sample_weight[kept]}
+    return pipeline(chosen, given.model).fit(_rows(features, kept), case.y[kept], **weight)
 
 
 def _rows(X: Any, rows: Array) -> Any:
     return getattr(X, "iloc", X)[rows]
 
 
-def _diagnosed(reading: Reading, expected: int) -> Array:
-    """Return the rows of the data that the diagnosis trained on: those that are complete."""
-    rows = np.flatnonzero(np.isfinite(reading.X).all(axis=1) & np.isfinite(reading.y))
-    if len(rows) != expected:
-        raise ValueError(
-            f"{len(rows)} of {len(reading.y)} rows are complete, but the diagnosis trained on {expected}: give "
-            "the data that were diagnosed with missing values filled in, or none, for those that it trained on."
-        )
-    return rows
+def _as_given(given: Case, X: Any, y: Any, sample_weight: Any) -> tuple[Case, Any]:
+    """Return the case of other data, and their features: as they are where scikit-learn can take them, else as read."""
+    if given.sample_weight is not None and sample_weight is None:
+        raise ValueError("The diagnosed run had weights: give sample_weight, too.")
+    reading = read(X, y)
+    weight = weight_vector(sample_weight, np.float64, len(reading.y))
+    plain = hasattr(X, "columns") and all(c.kind in NUMBERS and not c.infinite for c in reading.columns)
+    case = given.replaced(X=reading.X, y=reading.y, sample_weight=weight, rows=None)
+    return case, X if plain else reading.X
+
+
+def _chosen(diagnosis: Diagnosis, finding: int, remedy: int) -> Remedy:
+    """Return a remedy by its place, for the data as they were given."""
+    if not -len(diagnosis.findings) <= finding < len(diagnosis.findings):
+        raise IndexError(f"There is no finding {finding}: the diagnosis has {len(diagnosis.findings)}, counted from 0.")
+    found = diagnosis.findings[finding]
+    if not -len(found.remedies) <= remedy < len(found.remedies):
+        raise IndexError(f"{found.cause} has no remedy {remedy}: it has {len(found.remedies)}, counted from 0.")
+    _check_change(found.remedies[remedy])
+    return diagnosis.from_given(found, found.remedies[remedy])
+
+
+def _check_change(remedy: Remedy) -> None:
+    if not remedy.changes:
+        raise ValueError(f"The remedy {remedy.name!r} is advice that no code can follow: {remedy.words}")
 
 
 def _weight_name(remedy: Remedy) -> str:
@@ -215,7 +203,6 @@ def python_code(
     X: str = "X",
     y: str = "y",
     sample_weight: str | None = None,
-    repair: bool = False,
 ) -> str:
     """Return a script that trains with the remedy and prints coefficients in the original units.
 
@@ -229,8 +216,6 @@ def python_code(
         Python expressions for the data: what they stand for is not changed.
     sample_weight : str, optional
         The same for the weights.
-    repair : bool, default=False
-        Whether the data hold text, dates or categories, of which `linreg.data.reading.read` is to make numbers.
 
     Returns
     -------
@@ -243,14 +228,11 @@ def python_code(
         If the remedy is advice that no code can follow, or the model holds something that cannot be written as code:
         a learning rate that is a function, a callback of one's own, a random generator.
     """
-    _check_written(remedy, repair)
+    _check_change(remedy)
     script = Script()
     script.need("linreg.diagnosis.code", "original_units")
-    X, y = _repaired(script, X, y) if repair else (X, y)
-    if remedy.drop_rows or any(step.kind == "SimpleImputer" for step in remedy.steps):
+    if remedy.reads or remedy.complete or remedy.drop_rows or _imputes(remedy):
         X, y, sample_weight = _prepared_rows(script, remedy, X, y, sample_weight)
-        if any(step.kind == "SimpleImputer" for step in remedy.steps):
-            script.add("features = np.where(np.isfinite(features), features, np.nan)")
     estimator = script.written(remedy.model_for(model))
     regressor = "model"
     if remedy.steps:
@@ -280,7 +262,6 @@ def keras_code(
     X: str = "X",
     y: str = "y",
     sample_weight: str | None = None,
-    repair: bool = False,
 ) -> str:
     """Return a script that trains with the remedy in tf.keras and prints coefficients in the original units.
 
@@ -294,8 +275,6 @@ def keras_code(
         Python expressions for the data: what they stand for is not changed.
     sample_weight : str, optional
         The same for the weights.
-    repair : bool, default=False
-        Whether the data hold text, dates or categories, of which `linreg.data.reading.read` is to make numbers.
 
     Returns
     -------
@@ -313,12 +292,11 @@ def keras_code(
     float32, where a column far from zero has lost its last digits. A seed gives the same run again, but another one
     than in linreg, unless it is a `KerasSeed`.
     """
-    _check_written(remedy, repair)
+    _check_change(remedy)
     changed = remedy.model_for(model)
     settings = changed.settings()
     script = Script()
     script.first("import numpy as np", "from tensorflow import keras")
-    X, y = _repaired(script, X, y) if repair else (X, y)
     _prepared_rows(script, remedy, X, y, sample_weight)
     undo: list[str] = []
     for number, step in enumerate(remedy.steps, 1):
@@ -365,15 +343,8 @@ def keras_code(
 PRINTED = ('print("coefficients in the original units:", coef.tolist())', 'print("intercept:", intercept)')
 
 
-def _check_written(remedy: Remedy, repair: bool) -> None:
-    if not remedy.changes and not repair:
-        raise _only_advice(remedy)
-
-
-def _repaired(script: Script, X: str, y: str) -> tuple[str, str]:
-    script.need("linreg.data.reading", "read")
-    script.add(f"numbers = read({X}, {y})")
-    return "numbers.X", "numbers.y"
+def _imputes(remedy: Remedy) -> bool:
+    return any(step.kind == "SimpleImputer" for step in remedy.steps)
 
 
 def _prepared_rows(
@@ -381,6 +352,10 @@ def _prepared_rows(
 ) -> tuple[str, str, str | None]:
     """Copy the data into variables of the script, so that it can be run twice, without the rows to leave out."""
     script.first("import numpy as np")
+    if remedy.reads:
+        script.need("linreg.data.reading", "read")
+        script.add(f"numbers = read({X}, {y})  # of text, dates, categories, gaps")
+        X, y = "numbers.X", "numbers.y"
     parts = {"features": X, "target": y} | ({} if sample_weight is None else {"weight": sample_weight})
     for name, given in parts.items():
         flat = "" if name == "features" else ".reshape(-1)"
@@ -388,6 +363,11 @@ def _prepared_rows(
     if remedy.drop_rows:
         script.add(f"left_out = {literal(list(remedy.drop_rows))}  # rows, counted from 0")
         script.add(*(f"{name} = np.delete({name}, left_out, axis=0)" for name in parts))
+    if remedy.complete or _imputes(remedy):
+        script.add(f"whole = np.isfinite(target){' & np.isfinite(features).all(axis=1)' * remedy.complete}")
+        script.add(*(f"{name} = {name}[whole]" for name in parts))
+    if _imputes(remedy):
+        script.add("features = np.where(np.isfinite(features), features, np.nan)")
     return "features", "target", None if sample_weight is None else "weight"
 
 
@@ -404,7 +384,6 @@ def _keras_step(script: Script, step: Step, mark: str) -> list[str]:
         )
         return [f"coef = coef / {spread}", f"intercept = intercept - coef @ {mean}"]
     if step.kind == "SimpleImputer" and dict(step.arguments) == {"strategy": "median"}:
-        script.add("features = np.where(np.isfinite(features), features, np.nan)")
         undo = _selected(script, f"kept{mark} = np.flatnonzero(np.isfinite(features).any(axis=0))", mark)
         script.add(
             f"median{mark} = np.nanmedian(features, axis=0)",

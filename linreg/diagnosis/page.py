@@ -189,8 +189,9 @@ def _finding(diagnosis: Diagnosis, finding: Finding, number: int) -> Iterator[st
         yield f"<ul>{''.join(f'<li>{escaped(remedy.words)}</li>' for remedy in finding.remedies)}</ul>"
     elif finding.remedies:
         yield '<table class="remedies"><tr><th>Remedy</th><th>Verdict</th><th>Loss at the end</th></tr>'
+        before = diagnosis.before(finding)
         for remedy in finding.remedies:
-            verdicts, losses = (text.replace("->", "→") for text in words.before_and_after(diagnosis.outcome, remedy))
+            verdicts, losses = (text.replace("->", "→") for text in words.before_and_after(before, remedy))
             code = "".join(
                 f"<details><summary>{NAMES[name]}</summary><pre>{escape(script)}</pre></details>"
                 for name, script in words.scripts(diagnosis, finding, remedy).items()

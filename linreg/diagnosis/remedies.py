@@ -83,6 +83,11 @@ class Step:
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.arguments)})"
 
 
+def complete_rows(X: Array, y: Array) -> Array:
+    """Return whether each row has a finite number everywhere."""
+    return np.isfinite(X).all(axis=1) & np.isfinite(y)
+
+
 COLUMNWISE = {"StandardScaler", "MinMaxScaler", "RobustScaler", "SimpleImputer"}
 STANDARDISE = Step("sklearn.preprocessing", "StandardScaler")
 WHITEN = Step("sklearn.decomposition", "PCA", (("whiten", True),))
@@ -113,6 +118,10 @@ class Remedy:
         Whether y is standardised for training (and predictions are scaled back).
     drop_rows : tuple of int
         Rows that are left out, counted from 0 in the data as given, incomplete rows included.
+    complete : bool
+        Whether rows with a missing or infinite value are left out; rows without a target always are.
+    reads : bool
+        Whether the data as given hold text, dates or the like, of which `linreg.data.reading.read` makes numbers first.
     after : Outcome or None
         What the run did with the remedy: the proof; None as long as it was not tried.
     """
@@ -123,12 +132,35 @@ class Remedy:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     scale_target: bool = False
     drop_rows: tuple[int, ...] = ()
+    complete: bool = False
+    reads: bool = False
     after: Outcome | None = None
 
     @property
     def changes(self) -> bool:
         """Whether it can be applied to a case, and is not only advice."""
-        return bool(self.steps or self.settings or self.drop_rows or self.scale_target)
+        parts = self.steps, self.settings, self.drop_rows, self.scale_target, self.complete, self.reads
+        return any(map(bool, parts))
+
+    def rows(self, X: Array, y: Array, numbers: Array) -> Array:
+        """Return whether each row stays.
+
+        Parameters
+        ----------
+        X : array of shape (rows, features)
+            Features, nan or infinite where there is no number.
+        y : array of shape (rows,)
+            Target, the same.
+        numbers : array of shape (rows,)
+            The number of each row in the data as given, counted from 0.
+
+        Returns
+        -------
+        array of bool of shape (rows,)
+            Whether it stays.
+        """
+        whole = complete_rows(X, y) if self.complete else np.isfinite(y)
+        return whole & ~np.isin(numbers, self.drop_rows)
 
     def model_for(self, model: LinearRegression) -> LinearRegression:
         """Return the model that trains with the remedy, not fitted.
@@ -165,7 +197,7 @@ class Remedy:
         """Return the case with the remedy applied."""
         X, y, names, unit, weight = case.X, case.y, case.names, case.unit, case.sample_weight
         validation = case.validation
-        kept = ~np.isin(case.row_numbers, self.drop_rows)
+        kept = self.rows(X, y, case.row_numbers)
         X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
         for step in self.steps:
             transformer = step.make().fit(X)
@@ -190,7 +222,8 @@ class Remedy:
 
     def tried(self, case: Case) -> Remedy:
         """Return the remedy with its proof: the run repeated with it."""
-        words = self.words + self._start_in_words(case.model)
+        start = self._start_in_words(case.model)
+        words = self.words if start in self.words else self.words + start
         return dataclasses.replace(self, words=words, after=self.applied(case).outcome)
 
     def and_then(self, other: Remedy) -> Remedy:
@@ -214,6 +247,8 @@ class Remedy:
             {**self.settings, **other.settings},
             self.scale_target or other.scale_target,
             tuple(sorted({*self.drop_rows, *other.drop_rows})),
+            self.complete or other.complete,
+            self.reads or other.reads,
         )
 
     def together_with(self, other: Remedy) -> Remedy | None:

@@ -201,7 +201,7 @@ def answer(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     if first.remedies:
         yield CHANGE, first.remedies[0].words
         if diagnosis.case is not None:
-            yield "", tried_sentence(diagnosis.outcome, first.remedies[0])
+            yield "", tried_sentence(diagnosis.before(first), first.remedies[0])
     if others:
         yield "Found as well", ", ".join(map(name_of, others))
 
@@ -345,7 +345,10 @@ def _details(diagnosis: Diagnosis, finding: Finding, number: int, width: int) ->
     hang = 3 + min(max(map(len, names), default=0) + 2, width // 2 - 3)
     for name, found in zip(names, finding.evidence.values(), strict=True):
         yield from _labelled(name, shown(found), width, indent=3, hang=hang, role="quiet")
-    before = diagnosis.outcome
+    if number > 1 and finding.remedies and finding.remedies is diagnosis.findings[number - 2].remedies:
+        yield from _wrapped(f"-> As for {number - 1}: what repairs one repairs both.", width, indent=3)
+        return
+    before = diagnosis.before(finding)
     for remedy in finding.remedies:
         yield from _labelled("->", remedy.words, width, indent=3, hang=6)
         if diagnosis.case is not None:
@@ -394,16 +397,14 @@ def scripts(diagnosis: Diagnosis, finding: Finding, remedy: Remedy) -> dict[str,
     dict of str to str
         Scripts by "python" (linreg and scikit-learn) and "keras"; empty for advice that no code can follow.
     """
-    if diagnosis.case is None:
+    if diagnosis.given is None or not remedy.changes:
         return {}
-    weight = None if diagnosis.case.sample_weight is None else "sample_weight"
-    written = {}
+    weight = None if diagnosis.given.sample_weight is None else "sample_weight"
+    whole, written = diagnosis.from_given(finding, remedy), {}
     for name, write in (("python", python_code), ("keras", keras_code)):
         # A model may also hold what cannot be written, such as a function for a learning rate.
         with contextlib.suppress(ValueError):
-            written[name] = write(
-                remedy, diagnosis.case.model, sample_weight=weight, repair=finding.cause == "wrong_dtype"
-            )
+            written[name] = write(whole, diagnosis.given.model, sample_weight=weight)
     return written
 
 
@@ -508,6 +509,8 @@ def _finding_to_dict(diagnosis: Diagnosis, finding: Finding) -> dict[str, Any]:
                 "settings": {name: repr(setting) for name, setting in remedy.settings.items()},
                 "scale_target": remedy.scale_target,
                 "drop_rows": remedy.drop_rows,
+                "complete_rows_only": remedy.complete,
+                "reads_text": remedy.reads,
                 "after": None if remedy.after is None else _outcome_to_dict(remedy.after),
                 "code": scripts(diagnosis, finding, remedy),
             }
