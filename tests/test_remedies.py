@@ -76,7 +76,7 @@ KINDS = (
 
 
 def kind(remedy):
-    parts = [*(step.kind for step in remedy.steps), *remedy.settings]
+    parts = [*(step.kind for step in remedy.steps), *(name.partition("__")[0] for name in remedy.settings)]
     return " ".join([*parts, *["target"] * remedy.scale_target, *["rows"] * bool(remedy.drop_rows)])
 
 
@@ -207,6 +207,12 @@ def test_remedies_that_change_one_setting_do_not_go_together():
     slower, calmer = Remedy("", "", settings={"optimizer": SGD(0.1)}), Remedy("", "", settings={"batch_size": 8})
     assert slower.together_with(Remedy("", "", settings={"optimizer": SGD(0.01, momentum=0.5)})) is None
     assert slower.together_with(calmer).settings == {**slower.settings, **calmer.settings}
+
+
+def test_a_whole_loss_takes_the_place_of_single_settings_of_the_loss_before():
+    first, second = Remedy("", "", settings={"loss__reduction": "sum"}), Remedy("", "", settings={"loss": Huber(2.0)})
+    assert repr(first.and_then(second).applied(UNSCALED).model.loss) == repr(Huber(2.0))
+    assert repr(second.and_then(first).applied(UNSCALED).model.loss) == repr(Huber(2.0, reduction="sum"))
 
 
 # A kernel that was given to start from.

@@ -69,6 +69,11 @@ class Outcome:
         return value if math.isfinite(value) else math.inf
 
     @property
+    def rises(self) -> bool:
+        """Whether the run diverges, or ends above its start within bounds."""
+        return self.verdict == "diverges" or (self.verdict == "oscillates" and self.share > 1)
+
+    @property
     def healthy(self) -> bool:
         """Whether the run converged."""
         return self.verdict == "converges"

@@ -14,6 +14,7 @@ from linreg.data.reading import Reading, read
 from linreg.diagnosis import judge
 from linreg.diagnosis.cases import Case, Outcome
 from linreg.diagnosis.findings import Finding
+from linreg.diagnosis.ranking import cures
 from linreg.diagnosis.remedies import Remedy, complete_rows
 from linreg.diagnosis.repairs import REPAIRED, repairs, unreadable_target, usual
 from linreg.diagnosis.symptoms import Symptoms
@@ -188,7 +189,7 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
         found = judge.findings(case, symptoms)
         if repair is not None:
             tried = [one for remedy in broken[0].remedies for one in _proved(remedy, given, found)]
-            ordered = tuple(sorted(tried, key=lambda remedy: not judge.cures(remedy)))
+            ordered = tuple(sorted(tried, key=lambda remedy: not cures(remedy)))
             broken = [dataclasses.replace(finding, remedies=ordered) for finding in broken]
     findings = [*broken, *found]
     judged = "cannot_run" if broken else case.outcome.verdict
@@ -248,17 +249,17 @@ def _started(model: LinearRegression, reading: Reading) -> LinearRegression:
 
 
 def _validation(reading: Reading, given: Any) -> tuple[Array, Array] | None:
-    """Return the validation rows that are complete; None if none is, or none were given."""
+    """Return the validation rows that are complete; None if none is, none were given, or text makes other columns."""
     if given is None:
         return None
     other = read(given[0], given[1])
-    if other.names != reading.names:
+    if other.names != reading.names and reading.clean():
         raise ValueError(
             f"validation_data has the columns {', '.join(other.names)}, X has {', '.join(reading.names)}: give the "
             "same columns, with the same categories in them."
         )
     whole = complete_rows(other.X, other.y)
-    return (other.X[whole], other.y[whole]) if whole.any() else None
+    return (other.X[whole], other.y[whole]) if whole.any() and other.names == reading.names else None
 
 
 def _proved(repair: Remedy, given: Case, found: Sequence[Finding]) -> list[Remedy]:
@@ -269,8 +270,8 @@ def _proved(repair: Remedy, given: Case, found: Sequence[Finding]) -> list[Remed
     if not repair.changes:
         return [repair]
     alone = repair.tried(given)
-    if not judge.cures(alone):
+    if not cures(alone):
         for other in (finding.remedies[0] for finding in found if finding.remedies):
-            if judge.cures(other) and judge.cures(both := repair.and_then(other).tried(given)):
+            if cures(other) and cures(both := repair.and_then(other).tried(given)):
                 return [both, alone]
     return [alone]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from linreg.diagnosis.remedies import Remedy
@@ -46,10 +46,13 @@ class Finding:
     gain : float
         What the best remedy alone wins: by how many powers of ten the share of excess loss falls that is left at the
         end of the run, 0 where the loss does not show it.
+    harm : float
+        Of causes that the training loss does not show: how many times larger the error of what they spoil is.
     """
 
     cause: str
     evidence: dict[str, Any]
     explanation: str
     remedies: tuple[Remedy, ...] = ()
-    gain: float = field(default=0.0)
+    gain: float = 0.0
+    harm: float = 1.0

@@ -35,10 +35,11 @@ Array = Any
 FAR, FAR_OF_MANY, MANY = 6.0, 5.0, 50
 """Robust residual, in standard deviations, from which a row is far off the line; few rows make a few of them look far:
 with 16 to 30 rows of normal noise the farthest is beyond 6 in 1 to 7 % of samples, with 50 and more none of 60."""
-ROWS_A_PARAMETER = 5
-"""Fewer rows fit any three quarters of themselves so well that the others look far. P. J. Rousseeuw and A. M. Leroy,
-"Robust Regression and Outlier Detection" (1987), section 5.1, ask for as many."""
-REFUSED = 4.0
+ROWS_A_PARAMETER, LEAST_ROWS, FAR_OF_FEW = 5, 3, 40.0
+"""Fewer rows a parameter fit any three quarters of themselves so well that the others look far. P. J. Rousseeuw and
+A. M. Leroy, "Robust Regression and Outlier Detection" (1987), section 5.1, ask for 5; with 3 to 5, rows of normal noise
+were up to 36 deviations off in 150 samples of each size, with fewer anything may be."""
+REFUSED, REFUSED_OF_FEW = 4.0, 15.0
 """Once there is such a row, the others that are left out beside it."""
 HUBER = 1.345
 """Delta, in robust standard deviations, that keeps 95 % efficiency: P. J. Huber, "Robust Statistics" (1981), sec. 7.
@@ -49,9 +50,19 @@ LOST = 0.35
 """Error of the coefficients, relative to them, from which they say nothing: between a fifth and a half."""
 MISSED = 0.05
 """Part of the intercept, in standard deviations of y, that a constant column may take before it matters."""
+PER_LOST, PER_MISSED = 4.0, 20.0
+"""Harm of coefficients that are wrong by their own size, and of an intercept off by a standard deviation of y, beside
+that of an error that has doubled."""
 MOST_OUTLIERS = 0.3
 BEYOND = 2.5
 """Validation loss, over what learning the noise explains, that only other data explain."""
+RARE = 2.576
+"""Standard deviations of a normal distribution that one value in 200 lies below."""
+TWICE, HARDLY_ANY = 2.0, 4.0
+"""Validation loss over training loss, as few rows explain it: from which the two curves lie apart, and from which it
+may be any number."""
+NO_CHANCE = 4.0
+"""Standard errors by which the mean of many, skewed losses is above another for sure."""
 SURE = 5.0
 """Standard errors from which a difference of means is no chance."""
 
@@ -72,12 +83,14 @@ def clean_fit(case: Case) -> tuple[Array, float, Array]:
         A = case.objective.matrix
         everywhere = np.ones(len(case.y), bool)
         near, scale = everywhere, 0.0
-        if len(case.y) >= ROWS_A_PARAMETER * case.objective.size:
+        rows, size = len(case.y), case.objective.size
+        if rows >= LEAST_ROWS * size:
             robust, scale = least_trimmed_squares(A, case.y)
             scale = max(scale, 1e-9 * (float(np.abs(case.y).max()) or 1.0))
             away = np.abs(A @ robust - case.y)
-            if away.max() > (FAR if len(case.y) < MANY else FAR_OF_MANY) * scale:
-                near = away <= REFUSED * scale
+            few = rows < ROWS_A_PARAMETER * size
+            if away.max() > (FAR_OF_FEW if few else FAR if rows < MANY else FAR_OF_MANY) * scale:
+                near = away <= (REFUSED_OF_FEW if few else REFUSED) * scale
             if (~near).sum() > MOST_OUTLIERS * len(near) or near.sum() <= case.objective.size:
                 near = everywhere
         case.kept["clean"] = _fitted(case, MeanSquaredError(), near), scale, near
@@ -121,6 +134,7 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
         f"They pull the fit: "
         f"the error on all other rows is {number(math.sqrt(error + pulled))} with them.",
         (drop,) if isinstance(case.settings.loss, Huber) else (huber, drop),
+        harm=(error + pulled) / max(error, 1e-300),
     )
 
 
@@ -162,6 +176,7 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
             ),
             Remedy("weaker penalty", f"Weaken it to {weaker!r}.", settings={"kernel_regularizer": weaker}),
         ),
+        harm=values[0] / max(values[1], 1e-300),
     )
 
 
@@ -192,7 +207,10 @@ def collinear(case: Case, symptoms: Symptoms) -> Finding | None:
     if suspicion is None or math.hypot(by_data, by_run) < LOST or symptoms.condition_index < CONDITION_INDEX:
         return None
     evidence = {**suspicion.evidence, "standard_errors_over_coefficients": by_data}
-    return Finding("collinearity", evidence, suspicion.explanation, suspicion.remedies)
+    # What the same number of rows would leave open of columns that do not repeat each other is not their fault.
+    repeated = math.sqrt(float(np.minimum(symptoms.inflation, 1e15).mean()))
+    harm = min(PER_LOST * math.hypot(by_data, by_run), max(repeated, PER_LOST * by_run))
+    return Finding("collinearity", evidence, suspicion.explanation, suspicion.remedies, harm=harm)
 
 
 def unfinished(case: Case, symptoms: Symptoms) -> Finding | None:
@@ -218,7 +236,8 @@ def unfinished(case: Case, symptoms: Symptoms) -> Finding | None:
         f"{number(symptoms.condition_now)} times flatter than along others."
     )
     suspicion = conditioning(case, symptoms)
-    return Finding("ill_conditioned", evidence, words, (STANDARDISED,) if suspicion is None else suspicion.remedies)
+    remedies = (STANDARDISED,) if suspicion is None else suspicion.remedies
+    return Finding("ill_conditioned", evidence, words, remedies, harm=PER_LOST * by_run)
 
 
 def constant(case: Case, symptoms: Symptoms) -> Finding | None:
@@ -243,7 +262,8 @@ def _taken(case: Case, suspicion: Suspicion, level: float, taken: float) -> Find
     if abs(taken) < MISSED * (float(case.y.std()) or 1.0):
         return None
     evidence = {**suspicion.evidence, "intercept_without": level, "part_of_it_taken": taken}
-    return Finding("constant_feature", evidence, suspicion.explanation, suspicion.remedies)
+    harm = PER_MISSED * abs(taken) / (float(case.y.std()) or 1.0)
+    return Finding("constant_feature", evidence, suspicion.explanation, suspicion.remedies, harm=harm)
 
 
 def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
@@ -253,20 +273,22 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     X, y = case.validation
     A = np.column_stack([X, np.ones(len(X))])[:, : case.objective.size]
     clean, _, near = clean_fit(case)
-    residual, held = (case.objective.matrix @ clean - case.y)[near], A @ clean - y
+    residual, held = (case.objective.matrix @ clean - case.y)[near], _without_far(A @ clean - y, float(1 - near.mean()))
     loss, constants = case.settings.loss, case.settings.loss.constants(np.float64)
-    train, ideal = (float(np.mean(loss.value(e, *constants))) for e in (residual, held))
+    values = loss.value(residual, *constants)
+    train, ideal = float(np.mean(values)), float(np.mean(loss.value(held, *constants)))
     free = len(residual) - case.objective.size
     if train <= 0 or ideal <= HARMFUL * train:
         return None
     # What rows of the same kind would show, since the fit has learned the noise of its own.
     size, many = case.objective.size, len(residual)
     learned = (1 + size / (free - 1)) / (free / many) if free > 1 else math.inf
+    unlucky = least_scatter(free)
     spread = np.where(symptoms.constant, np.inf, symptoms.spread)
     moved = np.abs(X.mean(axis=0) - symptoms.mean) / spread
     sure = moved / math.sqrt(1 / len(y) + 1 / len(case.y))
     # A shift that the line carries along does no harm; one of the errors does.
-    noise = math.sqrt(float(residual @ residual) / max(free, 1))
+    noise = math.sqrt(float(residual @ residual) / max(free, 1) / unlucky)
     bias = abs(float(held.mean())) / (noise * math.sqrt(1 / len(y) + 1 / len(case.y))) if noise else math.inf
     evidence: dict[str, Any] = {
         "training_loss": train,
@@ -280,7 +302,10 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     )
     j = int(np.argmax(moved)) if len(moved) else 0
     elsewhere = len(moved) > 0 and moved[j] > 1.0 and sure[j] > SURE
-    if elsewhere or ideal > BEYOND * learned * train or (bias > SURE and ideal > HARMFUL * learned * train):
+    beyond = max(BEYOND, 1 / unlucky) * learned * train if learned < HARDLY_ANY else math.inf
+    chance = float(np.std(values)) * math.sqrt(1 / many + 1 / len(held))
+    surely = bias > SURE or (learned < HARMFUL and ideal / learned - train > NO_CHANCE * chance)
+    if elsewhere or ideal > beyond or (surely and ideal > HARMFUL * learned * train):
         evidence |= {"feature": case.names[j], "shift_in_standard_deviations": float(moved[j])}
         return Finding(
             "validation_shift", evidence,
@@ -288,11 +313,25 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
             f"deviations from "
             f"its mean in training, and {words}. No setting of the training can change that.",
             (Remedy("split at random", "Shuffle all rows before you split; fit scalers on the training rows alone."),),
+            harm=ideal / (learned * train) if math.isfinite(learned) else ideal / train,
         )  # fmt: skip
     # A penalty may have kept this model from the noise: what counts is its own optimum, against the noise itself.
     own = float(np.mean(loss.value(A @ case.best - y, *constants)))
-    if learned < HARMFUL or own < HARMFUL * train * many / max(free, 1):
+    clean_error = train * many / max(free, 1)
+    # Of very few rows the residuals may tell too much noise by chance; the gap between the curves is there all the same
+    few = learned >= TWICE and own >= TWICE * train
+    if not few and (learned < HARMFUL or own < HARMFUL * clean_error):
         return None
+    return _overfitting(case, evidence, words, max(own / clean_error, TWICE if few else 0.0))
+
+
+def _without_far(errors: Array, share: float) -> Array:
+    """Return errors without the largest: as many as a sample may hold of rows that are this share of all."""
+    far = math.ceil(share * len(errors) + 3 * math.sqrt(share * len(errors)))
+    return errors[np.argsort(np.abs(errors))[: max(len(errors) - far, 1)]]
+
+
+def _overfitting(case: Case, evidence: dict[str, Any], words: str, harm: float) -> Finding:
     return Finding(
         "overfitting", evidence,
         f"There are {len(case.y)} rows for {case.objective.size} parameters, so the model learns the noise: {words}.",
@@ -302,8 +341,37 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
             Remedy("stop early", "Stop when the validation loss rises: "
                    "callbacks=[EarlyStopping(monitor='val_loss', restore_best_weights=True)]."),
         ),
+        harm=harm,
     )  # fmt: skip
 
 
-OF_THE_COEFFICIENTS = (constant, collinear, unfinished)
-FIT_CAUSES = (outliers, regularization, validation_causes, *OF_THE_COEFFICIENTS)
+def least_scatter(free: int) -> float:
+    """Return which share of the variance of the noise the residuals show at least, in 199 of 200 samples.
+
+    Wilson and Hilferty's cube root of chi squared over its degrees of freedom: Proceedings of the National Academy of
+    Sciences 17 (1931), 684-688.
+    """
+    spread = 2 / (9 * max(free, 1))
+    return max(1 - spread - RARE * math.sqrt(spread), 0.2) ** 3
+
+
+def few_rows(case: Case, symptoms: Symptoms) -> Finding | None:
+    """So few rows that each decides its own prediction: told by leaving them out one at a time."""
+    size, rows = case.objective.size, len(case.y)
+    free = rows - size
+    if case.validation is not None or case.settings.regularizer is not None or free < 1:
+        return None
+    residual = case.objective.matrix @ _fitted(case, MeanSquaredError()) - case.y
+    left_out = residual / np.maximum(1 - symptoms.leverage, 1e-9)
+    train, alone = float(np.mean(residual**2)), float(np.mean(left_out**2))
+    expected = 1 + size / max(free - 1, 0.5)
+    if expected < TWICE or train <= 1e-12 * float(np.var(case.y)) or not case.model.fit_intercept:
+        return None
+    evidence = {"training_loss": train, "left_out_loss": alone, "rows": rows, "parameters": size}
+    words = f"its mean squared error is {number(train)} on these rows, and {number(alone)} on a row that is left out"
+    return _overfitting(case, evidence, words, expected)
+
+
+FIT_CAUSES = (outliers, regularization, validation_causes, few_rows, constant, collinear, unfinished)
+BEHIND = (regularization, constant, collinear, unfinished)
+"""Causes that show, or show better, once the run converges."""

@@ -113,7 +113,7 @@ class Remedy:
     steps : tuple of Step
         What is done to the features, in order, before training.
     settings : dict
-        Parameters of `LinearRegression` that change.
+        Parameters of `LinearRegression` that change, as `set_params` takes them ("optimizer__learning_rate").
     scale_target : bool
         Whether y is standardised for training (and predictions are scaled back).
     drop_rows : tuple of int
@@ -215,10 +215,10 @@ class Remedy:
             model=self.model_for(case.model), rows=case.row_numbers[kept],
         )  # fmt: skip
 
-    def changes_rate(self, case: Case) -> bool:
-        """Whether the remedy trains with another learning rate than the case."""
-        optimizer = self.settings.get("optimizer")
-        return optimizer is not None and optimizer.learning_rate != case.settings.optimizer.learning_rate
+    @property
+    def changes_rate(self) -> bool:
+        """Whether the remedy sets another learning rate."""
+        return "optimizer__learning_rate" in self.settings
 
     def tried(self, case: Case) -> Remedy:
         """Return the remedy with its proof: the run repeated with it."""
@@ -240,11 +240,13 @@ class Remedy:
         Remedy
             Not tried.
         """
+        # A whole optimizer or loss of the other takes the place of single settings of this one's.
+        kept = {name: value for name, value in self.settings.items() if _group(name) not in other.settings}
         return Remedy(
             f"{self.name}+{other.name}",
             f"{self.words.removesuffix('.')}, then {other.words[:1].lower()}{other.words[1:]}",
             (*self.steps, *other.steps),
-            {**self.settings, **other.settings},
+            {**kept, **other.settings},
             self.scale_target or other.scale_target,
             tuple(sorted({*self.drop_rows, *other.drop_rows})),
             self.complete or other.complete,
@@ -267,6 +269,11 @@ class Remedy:
         """
         steps = None if self.settings.keys() & other.settings.keys() else _renumbered(self.steps, other.steps)
         return None if steps is None else self.and_then(dataclasses.replace(other, steps=steps))
+
+
+def _group(setting: str) -> str:
+    """Return the parameter that a setting belongs to: "optimizer" of "optimizer__learning_rate"."""
+    return setting.partition("__")[0]
 
 
 def _renumbered(first: tuple[Step, ...], second: tuple[Step, ...]) -> tuple[Step, ...] | None:

@@ -26,10 +26,12 @@ Array = Any
 
 LARGE_INFLATION = 10.0
 """Variance inflation above which columns count as collinear. Source: D. W. Marquardt, Technometrics 12 (1970)."""
-NARROWED = 4.0
+NARROWED = 1.3
 """By how much the variance of some feature has to fall without its far rows."""
 USUAL_MOMENTUM = 0.95
 """Momentum up to which nobody is surprised."""
+SMALL_LAST = 4
+"""So many times smaller than the others is a last batch that is worth a word."""
 CONDITION_INDEX = 10.0
 """Root of the condition of the correlations from which columns count as collinear. Source: D. Belsley, E. Kuh and
 R. Welsch, "Regression Diagnostics" (1980), section 3.3: weak dependencies from 5 to 10 on, strong ones from 30."""
@@ -63,9 +65,9 @@ RIDGE = Remedy(
 )  # fmt: skip
 
 
-def at_rate(case: Case, learning_rate: float) -> dict[str, Any]:
+def at_rate(learning_rate: float) -> dict[str, Any]:
     """Return the settings that train with another, constant learning rate."""
-    return {"optimizer": dataclasses.replace(case.settings.optimizer, learning_rate=float(learning_rate))}
+    return {"optimizer__learning_rate": float(learning_rate)}
 
 
 def number(value: float) -> str:
@@ -85,7 +87,7 @@ def loss_reduction(case: Case, symptoms: Symptoms) -> Suspicion | None:
         return None
     mean = Remedy(
         "mean", 'Use the mean over the batch: reduction="sum_over_batch_size", Keras\' default.',
-        settings={"loss": dataclasses.replace(loss, reduction="sum_over_batch_size")},
+        settings={"loss__reduction": "sum_over_batch_size"},
     )  # fmt: skip
     return Suspicion(
         "loss_reduction",
@@ -107,7 +109,7 @@ def momentum_too_high(case: Case, symptoms: Symptoms) -> Suspicion | None:
     remedies = tuple(
         Remedy(
             f"momentum {value}", f"Lower {field} from {momentum:g} to {value:g}.",
-            settings={"optimizer": dataclasses.replace(optimizer, **{field: value})},
+            settings={f"optimizer__{field}": value},
         )
         for value in lower
     )  # fmt: skip
@@ -202,7 +204,7 @@ def feature_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
         Remedy(
             f"standardise, rate {number(rate)}",
             f"Standardise the features (StandardScaler) and set the learning rate to {number(rate)}.",
-            (STANDARDISE,), at_rate(case, rate),
+            (STANDARDISE,), at_rate(rate),
         )
         for rate in faster
     )  # fmt: skip
@@ -249,7 +251,7 @@ def target_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
         return None
     if isinstance(optimizer, Adam | RMSprop):
         evidence["reach"] = dynamics.reach(optimizer, case.steps)
-        evidence["distance"] = float(np.abs(case.best - _start(case)).max())
+        evidence["distance"] = float(np.abs(case.best - start_of(case)).max())
         words += (
             f"{type(optimizer).__name__} moves a parameter by about the learning rate a step, "
             f"{number(evidence['reach'])} "
@@ -271,14 +273,15 @@ def _and_rates(case: Case, remedy: Remedy) -> list[Remedy]:
     lr = case.learning_rate
     return [
         dataclasses.replace(
-            remedy, name=f"{remedy.name}, rate {number(rate)}", settings=at_rate(case, rate),
+            remedy, name=f"{remedy.name}, rate {number(rate)}", settings=at_rate(rate),
             words=f"{remedy.words} Set the learning rate to {number(rate)}.",
         )
         for rate in (0.01, 0.1) if rate > lr
     ]  # fmt: skip
 
 
-def _start(case: Case) -> Array:
+def start_of(case: Case) -> Array:
+    """Return the parameters at the start, zero where they are drawn."""
     initializer = case.model.kernel_initializer
     start = np.zeros_like(case.best)
     if not isinstance(initializer, str):
@@ -295,7 +298,7 @@ def learning_rate_too_high(case: Case, symptoms: Symptoms) -> Suspicion | None:
     rates = [limit / 2, limit / 6, limit / 20] if sgd and math.isfinite(limit) else []
     rates = [rate for rate in rates if rate < lr] + [lr / factor for factor in (3, 10, 30, 100, 1000)]
     remedies = [
-        Remedy(f"rate {number(rate)}", f"Set the learning rate to {number(rate)}.", settings=at_rate(case, rate))
+        Remedy(f"rate {number(rate)}", f"Set the learning rate to {number(rate)}.", settings=at_rate(rate))
         for rate in dict.fromkeys(rounded(rate) for rate in rates)
     ]
     if sgd:
@@ -333,13 +336,13 @@ def learning_rate_too_low(case: Case, symptoms: Symptoms) -> Suspicion | None:
         words += f"; full-batch steps would be stable up to {number(limit)}, {times} times that."
     else:
         evidence["reach"] = dynamics.reach(optimizer, case.steps)
-        evidence["distance"] = float(np.abs(case.best - _start(case)).max())
+        evidence["distance"] = float(np.abs(case.best - start_of(case)).max())
         words += (
             f": a parameter moves by {number(evidence['reach'])} at most, the farthest one is "
             f"{number(evidence['distance'])} away."
         )
     remedies = [
-        Remedy(f"rate {number(rate)}", f"Set the learning rate to {number(rate)}.", settings=at_rate(case, rate))
+        Remedy(f"rate {number(rate)}", f"Set the learning rate to {number(rate)}.", settings=at_rate(rate))
         for rate in rates
     ]
     return Suspicion("learning_rate_too_low", evidence, words, tuple(remedies))
@@ -355,14 +358,30 @@ def batch_noise(case: Case, symptoms: Symptoms) -> Suspicion | None:
     remedies = [
         Remedy(f"batches of {size}", f"Use batches of {size} rows.", settings={"batch_size": size}) for size in sizes
     ]
+    small = 0 < last <= case.batch_size / SMALL_LAST
+    if small and (whole := _without_small_last(rows, case.batch_size)):
+        remedies.insert(
+            0,
+            Remedy(
+                f"whole batches of {whole}",
+                f"Use batches of {whole} rows, so that the last one is not much smaller than the others.",
+                settings={"batch_size": whole},
+            ),
+        )
     return Suspicion(
         "batch_noise",
         {"batch_size": case.batch_size, "rows": rows, "last_batch": last or case.batch_size},
         f"Batches of {case.batch_size} of the {rows} rows disagree about the direction, so the loss keeps "
         f"jumping about the "
-        f"optimum instead of settling{f'; the last batch has only {last}' if 0 < last < case.batch_size / 4 else ''}.",
+        f"optimum instead of settling{f'; the last batch has only {last}' if small else ''}.",
         tuple(remedies),
     )
+
+
+def _without_small_last(rows: int, batch_size: int) -> int | None:
+    """Return the next batch size, up to half as much again, whose last batch is at least half as large."""
+    sizes = range(batch_size + 1, min(batch_size * 3 // 2, rows) + 1)
+    return next((size for size in sizes if (rows % size or size) >= size / 2), None)
 
 
 def collinearity(case: Case, symptoms: Symptoms) -> Suspicion | None:
@@ -398,7 +417,7 @@ def collinearity(case: Case, symptoms: Symptoms) -> Suspicion | None:
             RIDGE,
             *(
                 dataclasses.replace(
-                    standardised, name=f"{standardised.name}, rate {number(rate)}", settings=at_rate(case, rate),
+                    standardised, name=f"{standardised.name}, rate {number(rate)}", settings=at_rate(rate),
                     words=f"{standardised.words} Set the learning rate to {number(rate)}.",
                 )
                 for rate in _faster(case, limit)
@@ -446,7 +465,7 @@ def conditioning(case: Case, symptoms: Symptoms) -> Suspicion | None:
             turned,
             RIDGE,
             dataclasses.replace(
-                turned, name=f"principal components, rate {number(best)}", settings=at_rate(case, best),
+                turned, name=f"principal components, rate {number(best)}", settings=at_rate(best),
                 words=f"{turned.words} Set the learning rate to {number(best)}.",
             ),
         ),

@@ -24,6 +24,8 @@ FAR_AWAY = 10.0
 """Robust distance, in standard deviations, at which a row is far out in a feature."""
 FEW = 0.05
 """Share of the rows that can be called far."""
+FEWER_APART, GAP = 0.15, 2.0
+"""The same for rows that a gap separates: the nearest of them is this many times as far as the farthest other row."""
 NORMAL = 0.6744897501960817
 """Median absolute deviation of a normal distribution, in standard deviations."""
 
@@ -167,14 +169,25 @@ class Symptoms:
         def off(size: float) -> float:
             return abs(math.log10(size)) if size > 0 else 0.0
 
-        return {"feature_scale": max(map(off, sizes.tolist()), default=0.0), "target_scale": off(target)}
+        steeper = off(self.limit_scaled / self.limit_now) if np.isfinite(self.limit_scaled) and self.limit_now else 0.0
+        return {"feature_scale": max([*map(off, sizes.tolist()), steeper]), "target_scale": off(target)}
 
     @cached_property
     def far_rows(self) -> Array:
-        """Numbers of the few rows that lie far from all others in some feature; none where they are many."""
+        """Numbers of the few rows that lie far from all others in some feature; none where they are many.
+
+        Up to a twentieth of the rows may be far; up to a seventh if a gap lies between them and the others, as none
+        does in the tail of a skewed feature.
+        """
         X, rows = self.case.X, len(self.case.X)
         centre, scale = median_and_deviation(X)
         with np.errstate(divide="ignore", invalid="ignore"):
-            away = np.abs(X - centre) / np.where(scale > 0, scale, np.inf)
-        far = (away > FAR_AWAY).any(axis=1) | (self.leverage > min(0.95, max(FAR_LEVERAGE, 4 * self.leverage.mean())))
-        return np.flatnonzero(far) if far.sum() <= max(1, FEW * rows) else np.arange(0)
+            away = (np.abs(X - centre) / np.where(scale > 0, scale, np.inf)).max(axis=1, initial=0.0)
+        far = (away > FAR_AWAY) | (self.leverage > min(0.95, max(FAR_LEVERAGE, 4 * self.leverage.mean())))
+        if far.sum() <= max(1, FEW * rows):
+            return np.flatnonzero(far)
+        apart = far & (away > FAR_AWAY)
+        few = 0 < apart.sum() <= max(3, FEWER_APART * rows)
+        if few and away[apart].min() > GAP * away[~apart].max():
+            return np.flatnonzero(apart)
+        return np.arange(0)

@@ -1,0 +1,151 @@
+"""How well a cause explains a run: remedies that were tried on it, and which cause is told first where several cure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from linreg.diagnosis.cases import Case, Outcome
+from linreg.diagnosis.findings import Finding
+from linreg.diagnosis.remedies import Remedy
+from linreg.diagnosis.run_causes import Suspicion, start_of, unusual_momentum
+from linreg.diagnosis.symptoms import Symptoms
+from linreg.optimizers import SGD
+
+TENFOLD = 1.0
+"""Powers of ten by which the excess has to fall to be clearly better."""
+CLEAR = 0.5
+SMALLEST_SHARE = 1e-12
+SMALL_BATCH = 8
+SURE = 0.3
+"""Rank up to which a cause is told even if another one explains the run too."""
+LONG = 0.5
+"""Step of an adaptive rule, as a share of the way to the optimum, from which no batch is large enough."""
+IN_THE_LOSS = ("outliers", "regularization")
+"""Causes told from the exact fit that may also keep a run from converging."""
+FLAT = ("collinearity", "ill_conditioned")
+RATES = ("learning_rate_too_high", "learning_rate_too_low")
+ODD = {"loss_reduction": 0.02, "outliers": 0.05, "regularization": 0.05, "high_leverage": 0.1, "constant_feature": 0.1}
+"""Ranks of causes that nobody wants in a run: where their remedy cures, they come first."""
+
+
+def gain(before: Outcome, after: Outcome) -> float:
+    """Return by how many powers of ten the share of the excess that is left at the end has fallen."""
+
+    def left(outcome: Outcome) -> float:
+        return math.log10(min(max(outcome.share, SMALLEST_SHARE), 1 / SMALLEST_SHARE))
+
+    return left(before) - left(after)
+
+
+def cures(remedy: Remedy) -> bool:
+    """Whether the run converged with the remedy."""
+    return remedy.after is not None and remedy.after.healthy
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A suspicion with its remedies tried on a case."""
+
+    case: Case
+    symptoms: Symptoms
+    suspicion: Suspicion
+    tried: tuple[Remedy, ...]
+
+    @property
+    def cause(self) -> str:
+        """The suspected cause."""
+        return self.suspicion.cause
+
+    @property
+    def cured(self) -> bool:
+        """Whether a remedy makes the run converge."""
+        return any(map(cures, self.tried))
+
+    @property
+    def same_rate(self) -> tuple[Remedy, ...]:
+        """The remedies that keep the learning rate; those that leave rows out, where the rows are the cause."""
+        kept = tuple(remedy for remedy in self.tried if not remedy.changes_rate)
+        return tuple(remedy for remedy in kept if remedy.drop_rows) if self.cause == "high_leverage" else kept
+
+    @property
+    def stabilises(self) -> bool:
+        """Whether a remedy at the learning rate given ends a rise of the loss, if it does not lead all the way."""
+        return (
+            self.case.outcome.rises
+            and self.cause not in (*RATES, *FLAT, *IN_THE_LOSS, "momentum_too_high", "batch_noise")
+            and any(r.after is not None and not r.after.rises and np.isfinite(r.after.share) for r in self.same_rate)
+            and self.gain(self.same_rate) >= TENFOLD
+        )
+
+    def gain(self, remedies: Iterable[Remedy] | None = None) -> float:
+        """Return what the best of the remedies wins."""
+        some = self.tried if remedies is None else remedies
+        return max((gain(self.case.outcome, remedy.after) for remedy in some if remedy.after is not None), default=0.0)
+
+    def finding(self) -> Finding:
+        """Return it as a finding, the remedies that cure first, then those that win most."""
+        order = sorted(self.tried, key=lambda remedy: (not cures(remedy), -gain(self.case.outcome, remedy.after)))  # type: ignore[arg-type]
+        return Finding(self.cause, self.suspicion.evidence, self.suspicion.explanation, tuple(order), self.gain())
+
+
+def rank(trial: Trial, trials: Sequence[Trial]) -> float:
+    """Return how well a cause explains the run, 0 best.
+
+    Parameters
+    ----------
+    trial : Trial
+        A cause whose remedy cures the run, or ends its divergence.
+    trials : sequence of Trial
+        All causes that were tried.
+
+    Returns
+    -------
+    float
+        What is odd in itself comes first, if undoing it cures at the learning rate given; then the rate; then what
+        cures only together with another rate, and settings that are usual.
+    """
+    scale = next((other for other in trials if other.cause == "feature_scale"), None)
+    if trial.cause in FLAT and scale and prior(scale) <= SURE and any(map(cures, scale.same_rate)):
+        # Its remedies standardise too: that alone is enough.
+        return 3
+    if trial.cause not in (*RATES, "momentum_too_high", "batch_noise") and not (
+        any(map(cures, trial.same_rate)) or trial.stabilises
+    ):
+        return 2
+    return prior(trial)
+
+
+def prior(trial: Trial) -> float:
+    """Return how odd the data or the setting is that a cause is about, 0 oddest, whatever its remedy does."""
+    case, symptoms = trial.case, trial.symptoms
+    if trial.cause in ODD:
+        return ODD[trial.cause]
+    if trial.cause == "momentum_too_high":
+        return 0 if unusual_momentum(case, symptoms) else 3
+    if trial.cause == "batch_noise":
+        return _rank_of_noise(trial)
+    if trial.cause in RATES:
+        return 1
+    if trial.cause in FLAT:
+        return 3 if case.outcome.verdict == "diverges" else 0.15  # a flat direction makes no run diverge
+    off = symptoms.abnormality[trial.cause]
+    return SURE - min(off, 20.0) / 100 if off >= TENFOLD else 1.5
+
+
+def _rank_of_noise(trial: Trial) -> float:
+    """Return the prior of small batches: noise and rate make the same jitter, and one of them may be the odder."""
+    case = trial.case
+    if isinstance(case.settings.optimizer, SGD):
+        calm = case.learning_rate <= trial.symptoms.limit_now
+    else:
+        distance = float(np.abs(case.best - start_of(case)).max())
+        calm = case.learning_rate <= LONG * distance
+        if not calm:
+            return 2
+    if any(cures(r) and r.name.startswith("whole") and trial.gain([r]) >= CLEAR for r in trial.tried):
+        return 0.12  # a slightly larger batch, without the small one at the end, is all that it takes
+    return (0.5 if case.batch_size <= SMALL_BATCH else 0.9) if calm else 2
