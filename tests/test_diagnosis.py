@@ -7,10 +7,10 @@ from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop
 from linreg.callbacks import EarlyStopping
 from linreg.data.datasets import load
 from linreg.diagnosis import CAUSES
+from linreg.diagnosis.code import scripts
 from linreg.diagnosis.page import html
 from linreg.diagnosis.robust import least_trimmed_squares
 from linreg.diagnosis.verdicts import verdict
-from linreg.diagnosis.words import scripts
 from linreg.experiments import known_experiments
 from linreg.regularizers import L2
 

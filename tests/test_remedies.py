@@ -11,8 +11,9 @@ from error_bound import Batch, FollowedRun
 
 from linreg import L2, SGD, Adam, Huber, KerasSeed, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
 from linreg.diagnosis.cases import Case
-from linreg.diagnosis.code import apply, keras_code, original_units, pipeline, python_code
+from linreg.diagnosis.code import keras_code, python_code
 from linreg.diagnosis.diagnosis import Diagnosis
+from linreg.diagnosis.estimators import apply, original_units, pipeline
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.fit_causes import FIT_CAUSES
 from linreg.diagnosis.remedies import STANDARDISE, WHITEN, Remedy, Step, keep_columns

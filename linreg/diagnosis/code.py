@@ -1,199 +1,56 @@
-"""Remedies as something that runs: a scikit-learn estimator, a Python script and a tf.keras script.
+"""Remedies as scripts that can be pasted: in Python with scikit-learn, and in tf.keras.
 
 Names of columns never get into a script: it holds numbers and names of linreg, Keras and scikit-learn only.
 """
 
 from __future__ import annotations
 
-import warnings
+import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linreg.data.arrays import weight_vector
-from linreg.data.reading import read
-from linreg.data.scaling import FAR, in_original_units
+from linreg.diagnosis.estimators import weight_name
 from linreg.diagnosis.remedies import STANDARDISE, Remedy, Step
-from linreg.diagnosis.repairs import NUMBERS
 from linreg.diagnosis.source import Script, call, keras_source, listed, literal
 from linreg.hyperparameters import as_integer
 from linreg.regression import LinearRegression
 from linreg.seeds import KerasSeed
 
 if TYPE_CHECKING:
-    from linreg.diagnosis.cases import Case
     from linreg.diagnosis.diagnosis import Diagnosis
+    from linreg.diagnosis.findings import Finding
 
-Array = Any
-
-# Estimators.
-
-
-def pipeline(remedy: Remedy, model: LinearRegression) -> Any:
-    """Return what trains with the remedy: scikit-learn's transformers around `LinearRegression`, not fitted.
-
-    Parameters
-    ----------
-    remedy : Remedy
-        Its steps, settings and scaling of the target; rows are left out by whoever fits.
-    model : LinearRegression
-        The model that the remedy is for; it is copied.
-
-    Returns
-    -------
-    estimator
-        A `LinearRegression`; in a `Pipeline` if the remedy has steps; in a `TransformedTargetRegressor` if it scales
-        the target.
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn is needed and missing.
-    """
-    estimator: Any = remedy.model_for(model)
-    steps = [step.make() for step in remedy.steps]
-    if steps:
-        from sklearn.pipeline import make_pipeline
-
-        estimator = make_pipeline(*steps, estimator)
-    if remedy.scale_target:
-        scaler = STANDARDISE.make()
-        from sklearn.compose import TransformedTargetRegressor
-
-        estimator = TransformedTargetRegressor(regressor=estimator, transformer=scaler)
-    return estimator
+PRINTED = ('print("coefficients in the original units:", coef.tolist())', 'print("intercept:", intercept)')
 
 
-def original_units(estimator: Any) -> tuple[Array, float]:
-    """Return coefficients and intercept of a fitted pipeline in the units of the data as they were given.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted `LinearRegression`, alone, at the end of a pipeline, or with a scaled target: what `pipeline` returns.
-
-    Returns
-    -------
-    coef : array of shape (features,)
-        Coefficients, a unit of the target per unit of each feature, float64; 0 for columns that were left out.
-    intercept : float
-        Intercept, in units of the target.
-
-    Notes
-    -----
-    The transformers are read off at points far out and composed in float64. That is exact, but for the rounding of
-    float64, for all that only move, stretch, select, turn and mix columns: the scalers (unless they clip), PCA, and an
-    imputer, which leaves numbers alone. It means nothing for others, such as `QuantileTransformer`.
-    """
-    target, estimator = getattr(estimator, "transformer_", None), getattr(estimator, "regressor_", estimator)
-    steps, model = (estimator[:-1], estimator[-1]) if hasattr(estimator, "steps") else (None, estimator)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*feature names")  # the points that are asked for have none
-        coef, intercept = in_original_units(steps, model.coef_, model.intercept_)
-    if target is None:
-        return coef, intercept
-    zero, far = target.inverse_transform([[0.0], [FAR]])[:, 0]
-    unit = (far - zero) / FAR
-    return coef * unit, float(intercept * unit + zero)
-
-
-def apply(
-    diagnosis: Diagnosis,
-    X: Any = None,
-    y: Any = None,
-    finding: int = 0,
-    remedy: int = 0,
-    *,
-    sample_weight: Any = None,
-) -> Any:
-    """Train with a remedy of a diagnosis.
+def scripts(diagnosis: Diagnosis, finding: Finding, remedy: Remedy) -> dict[str, str]:
+    """Return a remedy as code that can be pasted where X and y are.
 
     Parameters
     ----------
     diagnosis : Diagnosis
-        What `diagnose` returned.
-    X : array or frame of shape (rows, features), optional
-        Features, as they were diagnosed; those that the diagnosis trained on if not given.
-    y : array of shape (rows,), optional
-        Target.
-    finding : int, default=0
-        Which finding, the most important first.
-    remedy : int, default=0
-        Which of its remedies, the best first.
-    sample_weight : array of shape (rows,), optional
-        Weights; those of the diagnosis if X is not given.
+        The diagnosis.
+    finding : Finding
+        The finding that the remedy belongs to.
+    remedy : Remedy
+        The remedy.
 
     Returns
     -------
-    estimator
-        What `pipeline` makes of the remedy, fitted. It takes X as it was given to `diagnose` where that holds numbers
-        only, else X as `linreg.data.reading.read` makes numbers of it.
-
-    Raises
-    ------
-    IndexError
-        If there is no such finding or remedy.
-    ValueError
-        If the remedy is advice that no code can follow, or the data cannot be repaired or do not fit.
-
-    Notes
-    -----
-    Data that need repair are repaired first, as the diagnosis has done: where `Diagnosis.repair` is to leave out
-    incomplete rows, they are left out. A remedy for missing values or for text is itself what repairs them.
+    dict of str to str
+        Scripts by "python" (linreg and scikit-learn) and "keras"; empty for advice that no code can follow.
     """
-    chosen, given = _chosen(diagnosis, finding, remedy), diagnosis.given
-    if given is None:
-        raise ValueError("The data of this diagnosis cannot be repaired, so there is nothing to train on.")
-    if (X is None) is not (y is None):
-        raise ValueError("Give both X and y, or none of them for the data of the diagnosis.")
-    case, features = (given, given.X) if X is None else _as_given(given, X, y, sample_weight)
-    if chosen.drop_rows and len(case.y) != len(given.y):
-        raise ValueError(
-            f"The remedy leaves out rows by their numbers in the {len(given.y)} rows that were diagnosed, but X has "
-            f"{len(case.y)}: give the data that were diagnosed."
-        )
-    kept = np.flatnonzero(chosen.rows(case.X, case.y, case.row_numbers))
-    weight = {} if case.sample_weight is None else {_weight_name(chosen): case.sample_weight[kept]}
-    return pipeline(chosen, given.model).fit(_rows(features, kept), case.y[kept], **weight)
-
-
-def _rows(X: Any, rows: Array) -> Any:
-    return getattr(X, "iloc", X)[rows]
-
-
-def _as_given(given: Case, X: Any, y: Any, sample_weight: Any) -> tuple[Case, Any]:
-    """Return the case of other data, and their features: as they are where scikit-learn can take them, else as read."""
-    if given.sample_weight is not None and sample_weight is None:
-        raise ValueError("The diagnosed run had weights: give sample_weight, too.")
-    reading = read(X, y)
-    weight = weight_vector(sample_weight, np.float64, len(reading.y))
-    plain = hasattr(X, "columns") and all(c.kind in NUMBERS and not c.infinite for c in reading.columns)
-    case = given.replaced(X=reading.X, y=reading.y, sample_weight=weight, rows=None)
-    return case, X if plain else reading.X
-
-
-def _chosen(diagnosis: Diagnosis, finding: int, remedy: int) -> Remedy:
-    """Return a remedy by its place, for the data as they were given."""
-    if not -len(diagnosis.findings) <= finding < len(diagnosis.findings):
-        raise IndexError(f"There is no finding {finding}: the diagnosis has {len(diagnosis.findings)}, counted from 0.")
-    found = diagnosis.findings[finding]
-    if not -len(found.remedies) <= remedy < len(found.remedies):
-        raise IndexError(f"{found.cause} has no remedy {remedy}: it has {len(found.remedies)}, counted from 0.")
-    _check_change(found.remedies[remedy])
-    return diagnosis.from_given(found, found.remedies[remedy])
-
-
-def _check_change(remedy: Remedy) -> None:
-    if not remedy.changes:
-        raise ValueError(f"The remedy {remedy.name!r} is advice that no code can follow: {remedy.words}")
-
-
-def _weight_name(remedy: Remedy) -> str:
-    return "linearregression__sample_weight" if remedy.steps else "sample_weight"
-
-
-# Scripts.
+    if diagnosis.given is None or not remedy.changes:
+        return {}
+    weight = None if diagnosis.given.sample_weight is None else "sample_weight"
+    whole, written = diagnosis.from_given(finding, remedy), {}
+    for name, write in (("python", python_code), ("keras", keras_code)):
+        # A model may also hold what cannot be written, such as a function for a learning rate.
+        with contextlib.suppress(ValueError):
+            written[name] = write(whole, diagnosis.given.model, sample_weight=weight)
+    return written
 
 
 def python_code(
@@ -228,9 +85,9 @@ def python_code(
         If the remedy is advice that no code can follow, or the model holds something that cannot be written as code:
         a learning rate that is a function, a callback of one's own, a random generator.
     """
-    _check_change(remedy)
+    remedy.check_changes()
     script = Script()
-    script.need("linreg.diagnosis.code", "original_units")
+    script.need("linreg.diagnosis.estimators", "original_units")
     if remedy.reads or remedy.complete or remedy.drop_rows or _imputes(remedy):
         X, y, sample_weight = _prepared_rows(script, remedy, X, y, sample_weight)
     estimator = script.written(remedy.model_for(model))
@@ -244,7 +101,7 @@ def python_code(
         scaler = f"transformer={script.step(STANDARDISE)}"
         estimator = call("TransformedTargetRegressor", [f"regressor={estimator}", scaler])
         regressor = regressor.replace("model", "model.regressor_")
-    weight = "" if sample_weight is None else f", {_weight_name(remedy)}={sample_weight}"
+    weight = "" if sample_weight is None else f", {weight_name(remedy)}={sample_weight}"
     script.add(
         f"model = {estimator}",
         f"model.fit({X}, {y}{weight})",
@@ -292,7 +149,7 @@ def keras_code(
     float32, where a column far from zero has lost its last digits. A seed gives the same run again, but another one
     than in linreg, unless it is a `KerasSeed`.
     """
-    _check_change(remedy)
+    remedy.check_changes()
     changed = remedy.model_for(model)
     settings = changed.settings()
     script = Script()
@@ -338,9 +195,6 @@ def keras_code(
         *PRINTED,
     )
     return script.text()
-
-
-PRINTED = ('print("coefficients in the original units:", coef.tolist())', 'print("intercept:", intercept)')
 
 
 def _imputes(remedy: Remedy) -> bool:

@@ -97,15 +97,15 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, as `linreg why --json` prints them."""
-        from linreg.diagnosis import words
+        from linreg.diagnosis import values
 
-        return words.to_dict(self)
+        return values.to_dict(self)
 
     def __str__(self) -> str:
         """Say it in words, 80 columns wide."""
-        from linreg.diagnosis import words
+        from linreg.diagnosis import terminal
 
-        return words.text(self)
+        return terminal.text(self)
 
     def apply(
         self, X: Any = None, y: Any = None, finding: int = 0, remedy: int = 0, *, sample_weight: Any = None
@@ -130,9 +130,9 @@ class Diagnosis:
         estimator
             A fitted scikit-learn pipeline around `LinearRegression`.
         """
-        from linreg.diagnosis import code
+        from linreg.diagnosis import estimators
 
-        return code.apply(self, X, y, finding, remedy, sample_weight=sample_weight)
+        return estimators.apply(self, X, y, finding, remedy, sample_weight=sample_weight)
 
 
 def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any = None, **settings: Any) -> Diagnosis:

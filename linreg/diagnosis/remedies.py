@@ -142,6 +142,11 @@ class Remedy:
         parts = self.steps, self.settings, self.drop_rows, self.scale_target, self.complete, self.reads
         return any(map(bool, parts))
 
+    def check_changes(self) -> None:
+        """Raise unless it can be applied."""
+        if not self.changes:
+            raise ValueError(f"The remedy {self.name!r} is advice that no code can follow: {self.words}")
+
     def rows(self, X: Array, y: Array, numbers: Array) -> Array:
         """Return whether each row stays.
 
