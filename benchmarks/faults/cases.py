@@ -260,7 +260,8 @@ def _outcome(case: Case) -> Outcome:
     if objective is None:
         return Outcome("cannot_run", nothing, math.inf, nothing, nothing, None)
     recorder = _Recorder()
-    model = LinearRegression(**{"fit_intercept": True, **case.settings}, callbacks=[recorder])
+    callbacks = [*case.settings.get("callbacks", ()), recorder]
+    model = LinearRegression(**{"fit_intercept": True, **case.settings, "callbacks": callbacks})
     model.fit(case.X, case.y, sample_weight=case.sample_weight)
     weights = np.array(recorder.weights, np.float64)
     minimiser = objective.minimiser()

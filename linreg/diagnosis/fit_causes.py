@@ -23,7 +23,7 @@ from linreg.diagnosis.run_causes import (
     number,
     rounded,
 )
-from linreg.diagnosis.symptoms import Symptoms
+from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
 from linreg.dynamics.optima import exact_optimum
 from linreg.dynamics.quadratic import Quadratic
 from linreg.losses import Huber, MeanSquaredError
@@ -259,10 +259,11 @@ def constant(case: Case, symptoms: Symptoms) -> Finding | None:
 
 
 def _taken(case: Case, suspicion: Suspicion, level: float, taken: float) -> Finding | None:
-    if abs(taken) < MISSED * (float(case.y.std()) or 1.0):
+    scatter = float(median_and_deviation(case.y)[1]) or float(case.y.std()) or 1.0
+    if abs(taken) < MISSED * scatter:
         return None
     evidence = {**suspicion.evidence, "intercept_without": level, "part_of_it_taken": taken}
-    harm = PER_MISSED * abs(taken) / (float(case.y.std()) or 1.0)
+    harm = PER_MISSED * abs(taken) / scatter
     return Finding("constant_feature", evidence, suspicion.explanation, suspicion.remedies, harm=harm)
 
 
@@ -319,7 +320,8 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     own = float(np.mean(loss.value(A @ case.best - y, *constants)))
     clean_error = train * many / max(free, 1)
     # Of very few rows the residuals may tell too much noise by chance; the gap between the curves is there all the same
-    few = learned >= TWICE and own >= TWICE * train
+    gap = own / float(np.mean(loss.value(case.objective.matrix @ case.best - case.y, *constants)))
+    few = learned >= TWICE and gap >= TWICE
     if not few and (learned < HARMFUL or own < HARMFUL * clean_error):
         return None
     return _overfitting(case, evidence, words, max(own / clean_error, TWICE if few else 0.0))

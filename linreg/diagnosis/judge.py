@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.fit_causes import BEHIND, FIT_CAUSES
-from linreg.diagnosis.ranking import IN_THE_LOSS, SURE, TENFOLD, Trial, cures, gain, prior, rank
+from linreg.diagnosis.ranking import FLAT, IN_THE_LOSS, SURE, TENFOLD, Trial, cures, gain, prior, rank
 from linreg.diagnosis.remedies import Remedy
 from linreg.diagnosis.run_causes import Suspicion, learning_rate_too_low, suspicions
 from linreg.diagnosis.symptoms import Symptoms
@@ -22,6 +22,8 @@ DEPTH = 2
 """Remedies after one another that a run may need."""
 TOO_LOW = 1 / 30
 """Share of the largest stable rate below which a rate is named, if it is all that is left once a cause is undone."""
+OUT_OF_REACH = 1 / 3
+"""The same for adaptive rules: share of the way that all steps of a run together can go."""
 ONE_MISMATCH = {
     "feature_scale": ("learning_rate_too_high",),
     "high_leverage": ("feature_scale",),
@@ -50,9 +52,9 @@ def _explained(case: Case, symptoms: Symptoms, seen: Iterable[Finding], depth: i
     trials = list(_trials(case, symptoms, seen))
     cured = sorted((trial for trial in trials if trial.cured or trial.stabilises), key=lambda t: rank(t, trials))
     sure = [trial for trial in cured if rank(trial, trials) <= SURE]
-    if cured and not sure and case.outcome.verdict == "diverges":
-        # A lower rate always ends a divergence; two odd things together may explain it without.
-        pair = _pair(case, [trial for trial in trials if prior(trial) <= SURE])
+    if cured and not sure:
+        # Another rate cures nearly everything; two odd things together may explain the run without.
+        pair = _pair(case, [trial for trial in trials if prior(trial) <= SURE and trial.cause not in FLAT])
         if pair:
             return [*pair, cured[0].finding()]
     if cured:
@@ -129,8 +131,13 @@ def _completed(trial: Trial, trials: list[Trial]) -> list[Finding]:
 
 def _far_too_low(trial: Trial) -> bool:
     """Whether the rate is far below what these data carry, whatever else is wrong."""
-    sgd = isinstance(trial.case.settings.optimizer, SGD)
-    return trial.cause == "learning_rate_too_low" and sgd and trial.suspicion.evidence["ratio"] <= TOO_LOW
+    if trial.cause != "learning_rate_too_low":
+        return False
+    evidence = trial.suspicion.evidence
+    if isinstance(trial.case.settings.optimizer, SGD):
+        return bool(evidence["ratio"] <= TOO_LOW)
+    usual = trial.symptoms.abnormality["target_scale"] < TENFOLD  # else it is the target that is too large
+    return bool(usual and evidence["reach"] <= OUT_OF_REACH * evidence["distance"])
 
 
 def _as_finding(suspicion: Suspicion) -> Finding:

@@ -122,6 +122,8 @@ def rank(trial: Trial, trials: Sequence[Trial]) -> float:
 def prior(trial: Trial) -> float:
     """Return how odd the data or the setting is that a cause is about, 0 oddest, whatever its remedy does."""
     case, symptoms = trial.case, trial.symptoms
+    if trial.cause == "outliers" and case.outcome.rises:
+        return 0.11  # whether a squared error rises is up to the features alone, and so are rows far out in them
     if trial.cause in ODD:
         return ODD[trial.cause]
     if trial.cause == "momentum_too_high":
@@ -131,7 +133,8 @@ def prior(trial: Trial) -> float:
     if trial.cause in RATES:
         return 1
     if trial.cause in FLAT:
-        return 3 if case.outcome.verdict == "diverges" else 0.15  # a flat direction makes no run diverge
+        steep = isinstance(case.settings.optimizer, SGD) and case.learning_rate > symptoms.limit_now
+        return 3 if steep or case.outcome.verdict == "diverges" else 0.15  # a flat direction makes no step too long
     off = symptoms.abnormality[trial.cause]
     return SURE - min(off, 20.0) / 100 if off >= TENFOLD else 1.5
 
