@@ -7,6 +7,7 @@ from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop
 from linreg.callbacks import EarlyStopping
 from linreg.data.datasets import load
 from linreg.diagnosis import CAUSES
+from linreg.diagnosis.code import scripts
 from linreg.diagnosis.page import html
 from linreg.diagnosis.robust import least_trimmed_squares
 from linreg.diagnosis.verdicts import verdict
@@ -295,7 +296,7 @@ def test_rows_are_numbered_as_in_the_data_given_also_behind_incomplete_ones(faul
     X, y = np.insert(X, [0, 0], np.nan, axis=0), np.insert(y, [0, 0], 0.0)
     found = diagnose(X, y, **{**ZEROS, **settings})
     gaps, cause, *_ = found.findings
-    assert (gaps.cause, gaps.remedies[-1].drop_rows) == ("missing_values", (0, 1))
+    assert (gaps.cause, gaps.evidence["first_rows"]) == ("missing_values", [0, 1])
     assert cause.evidence["rows"] == rows
     assert any(f"ow {row} (counted from 0)" in cause.explanation for row in rows)
     (drop,) = [remedy for remedy in cause.remedies if remedy.drop_rows]
@@ -303,6 +304,140 @@ def test_rows_are_numbered_as_in_the_data_given_also_behind_incomplete_ones(faul
     assert any(f"Look at row {row};" in drop.words for row in rows)
     assert sorted(drop.applied(found.case).row_numbers) == sorted({*range(2, len(y))} - {*rows})
     assert any(f"row {row}:" in html(found, "") for row in rows)
+
+
+# Data that need repair: the first remedy leads to a run that converges, and is what its words, code and `apply` say.
+
+NAN = float("nan")
+
+
+def scaled_line(rows=60):
+    X, y = line(rows=rows, features=2)
+    return X * [1, 1000] + [0, 500], y
+
+
+def with_gaps():
+    X, y = scaled_line()
+    X[3, 0], X[17, 1] = NAN, np.inf
+    return X, y
+
+
+def with_gaps_in_the_target():
+    X, y = with_gaps()
+    y[[5, 9]] = NAN
+    return X, y
+
+
+def with_an_empty_column():
+    X, y = with_gaps()
+    return np.column_stack([X[:, :1], np.full(60, NAN), X[:, 1:]]), y
+
+
+def mostly_gaps():
+    X, y = scaled_line()
+    X[:20, 0] = X[30:55, 1] = NAN
+    return X, y
+
+
+def masked():
+    X, y = scaled_line()
+    return np.ma.MaskedArray(X, mask=np.isin(np.arange(120), [7, 50]).reshape(60, 2)), y
+
+
+def text():
+    X, y = scaled_line()
+    return [[f"{a:,.3f}", b, "red" if a > 0 else "blue"] for a, b in X.tolist()], y
+
+
+def text_with_gaps():
+    X, y = text()
+    X[8][1] = None
+    return X, [None, *y[1:]]
+
+
+def assert_ends_like(estimator, outcome):
+    """The estimator has the parameters of the trial; of one that diverged, which ends early, that they are none."""
+    model = estimator[-1] if hasattr(estimator, "steps") else estimator
+    parameters = [*model.coef_, model.intercept_]
+    if np.isfinite(outcome.parameters).all():
+        np.testing.assert_array_equal(parameters, outcome.parameters)
+    else:
+        assert not np.isfinite(parameters).any()
+
+
+BROKEN = [with_gaps, with_gaps_in_the_target, with_an_empty_column, mostly_gaps, masked, text, text_with_gaps]
+
+
+@pytest.mark.parametrize("data", BROKEN, ids=lambda data: data.__name__)
+@pytest.mark.parametrize("settings", [{}, {"optimizer": SGD(1e-7), "kernel_initializer": "given"}], ids=["", "start"])
+def test_the_first_remedy_repairs_the_data_and_cures_the_run(data, settings):
+    X, y = data()
+    width = len(X[0])
+    if settings:
+        settings = {**settings, "kernel_initializer": [1.0, 0.002, 0.5][:width]}
+    found = diagnose(X, y, **{**ZEROS, **settings})
+    assert found.verdict == "cannot_run"
+    assert "feature_scale" in causes(found)[1:] or settings
+    for finding in found.findings:
+        for remedy in finding.remedies[:2]:
+            for given in ((X, y), ()):
+                end = found.apply(*given, finding=found.findings.index(finding), remedy=finding.remedies.index(remedy))
+                assert_ends_like(end, remedy.after)
+    first = found.findings[0].remedies[0]
+    assert first.after.verdict == "converges"
+    assert f"{first.words}" in " ".join(str(found).split()).replace(" Tried:", "")
+    assert "Tried: the run then converges" in " ".join(str(found).split())
+
+
+@pytest.mark.parametrize("data", BROKEN, ids=lambda data: data.__name__)
+def test_the_printed_code_takes_broken_data_as_they_were_given_and_ends_where_the_trial_did(data):
+    X, y = data()
+    found = diagnose(X, y, **ZEROS)
+    for finding in found.findings:
+        for remedy in finding.remedies:
+            left = {"X": X, "y": y}
+            exec(scripts(found, finding, remedy)["python"], left)  # noqa: S102
+            assert_ends_like(left["model"], remedy.after)
+
+
+@pytest.mark.parametrize("data", [with_gaps, with_an_empty_column, text_with_gaps], ids=lambda data: data.__name__)
+def test_the_keras_code_takes_broken_data_as_they_were_given_and_cures_too(data, keras):
+    X, y = data()
+    found = diagnose(X, y, **ZEROS, epochs=20, batch_size=60)
+    for finding in found.findings[:: len(found.findings) - 1]:
+        remedy, left = finding.remedies[0], {"X": X, "y": y}
+        exec(scripts(found, finding, remedy)["keras"], left)  # noqa: S102
+        kernel, bias = left["model"].get_weights()
+        # Twenty full-batch steps in float32 from the same start on the same features, whose rounding alone differs.
+        np.testing.assert_allclose([*kernel[:, 0], *bias], remedy.after.parameters, rtol=1e-4, atol=1e-5)
+
+
+def test_gaps_alone_are_cured_by_filling_them_alone():
+    (X, y), settings = gap()
+    (finding,) = diagnose(X, y, **{**ZEROS, **settings}).findings
+    assert [remedy.name for remedy in finding.remedies] == ["impute", "drop rows"]
+    filled = LinearRegression(**{**ZEROS, **settings}).fit(np.where(np.isnan(X), np.nanmedian(X), X), y)
+    np.testing.assert_array_equal(finding.remedies[0].after.parameters, [*filled.coef_, filled.intercept_])
+
+
+def test_data_with_too_little_in_them_are_told_so():
+    for X, y in (
+        (np.full((9, 1), NAN), np.arange(9.0)),
+        ([[1.0], [2.0]], [NAN, 1.0]),
+        ([["a"], ["a"], ["a"]], [1.0, 2, 3]),
+    ):
+        found = diagnose(X, y)
+        assert (found.verdict, found.case) == ("cannot_run", None)
+        assert causes(found)
+        assert str(found)
+        with pytest.raises(ValueError, match=r"advice that no code can follow|cannot be repaired"):
+            found.apply()
+    assert "one row only" in diagnose([[1.0]], [1.0]).notes[0]
+
+
+def test_a_kernel_of_the_wrong_length_is_refused():
+    with pytest.raises(ValueError, match=r"kernel_initializer has shape \(3,\), but X has 2 features"):
+        diagnose(*scaled_line(), kernel_initializer=[1.0, 2.0, 3.0])
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(1e-5)])

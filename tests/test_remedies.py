@@ -11,8 +11,9 @@ from error_bound import Batch, FollowedRun
 
 from linreg import L2, SGD, Adam, Huber, KerasSeed, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
 from linreg.diagnosis.cases import Case
-from linreg.diagnosis.code import apply, keras_code, original_units, pipeline, python_code
+from linreg.diagnosis.code import keras_code, python_code
 from linreg.diagnosis.diagnosis import Diagnosis
+from linreg.diagnosis.estimators import apply, original_units, pipeline
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.fit_causes import FIT_CAUSES
 from linreg.diagnosis.remedies import STANDARDISE, WHITEN, Remedy, Step, keep_columns
@@ -76,7 +77,7 @@ KINDS = (
 
 
 def kind(remedy):
-    parts = [*(step.kind for step in remedy.steps), *remedy.settings]
+    parts = [*(step.kind for step in remedy.steps), *(name.partition("__")[0] for name in remedy.settings)]
     return " ".join([*parts, *["target"] * remedy.scale_target, *["rows"] * bool(remedy.drop_rows)])
 
 
@@ -207,6 +208,12 @@ def test_remedies_that_change_one_setting_do_not_go_together():
     slower, calmer = Remedy("", "", settings={"optimizer": SGD(0.1)}), Remedy("", "", settings={"batch_size": 8})
     assert slower.together_with(Remedy("", "", settings={"optimizer": SGD(0.01, momentum=0.5)})) is None
     assert slower.together_with(calmer).settings == {**slower.settings, **calmer.settings}
+
+
+def test_a_whole_loss_takes_the_place_of_single_settings_of_the_loss_before():
+    first, second = Remedy("", "", settings={"loss__reduction": "sum"}), Remedy("", "", settings={"loss": Huber(2.0)})
+    assert repr(first.and_then(second).applied(UNSCALED).model.loss) == repr(Huber(2.0))
+    assert repr(second.and_then(first).applied(UNSCALED).model.loss) == repr(Huber(2.0, reduction="sum"))
 
 
 # A kernel that was given to start from.
@@ -381,7 +388,7 @@ def test_imputation_leaves_out_a_column_without_any_value(written, request):
 def test_text_is_repaired_on_request():
     frame = np.column_stack([[f"{value:.3f}" for value in Z[:, 0]], np.where(Z[:, 1] > 0, "red", "blue")])
     X = np.column_stack([np.round(Z[:, 0], 3), Z[:, 1] > 0])
-    left = run(python_code(Remedy("convert", "Convert."), UNSCALED.model, repair=True), X=frame, y=LINE)
+    left = run(python_code(Remedy("convert", "Convert.", reads=True), UNSCALED.model), X=frame, y=LINE)
     np.testing.assert_array_equal(parameters_of(left["model"]), a_case(X).outcome.parameters)
 
 
@@ -630,8 +637,9 @@ def test_original_units_of_a_run_that_diverged():
 # Applying a remedy of a diagnosis.
 
 
-def diagnosis_of(case, *remedies, cause="feature_scale"):
-    return Diagnosis("diverges", (Finding(cause, {}, "Why.", remedies),), (), None, case)
+def diagnosis_of(given, *remedies, cause="feature_scale", repair=None):
+    findings = (Finding(cause, {}, "Why.", remedies),)
+    return Diagnosis("diverges", findings, (), None, repair.applied(given) if repair else given, given, repair)
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["given", "of the diagnosis"])
@@ -656,35 +664,36 @@ def test_apply_chooses_finding_and_remedy():
         apply(diagnosis)
 
 
+WITH_GAPS = a_case(np.where(np.isfinite(GAPS), GAPS, np.nan))
+DROPPED = Remedy("drop", "Drop.", complete=True)
+
+
 def test_apply_leaves_out_the_rows_that_the_diagnosis_did():
-    whole = np.isfinite(GAPS).all(axis=1)
-    case = a_case(GAPS[whole], LINE[whole]).replaced(rows=np.flatnonzero(whole))
+    # Rows are counted in the data as given, where three are incomplete.
     remedy, without = Remedy("", "", (STANDARDISE,), drop_rows=(3, 5)), np.setdiff1d(np.arange(ROWS), [3, 4, 5, 9])
-    scaled = (GAPS[without] - GAPS[without].mean(axis=0)) / GAPS[without].std(axis=0)
-    expected = a_case(scaled, LINE[without]).outcome.parameters
+    diagnosis = diagnosis_of(WITH_GAPS, remedy, repair=DROPPED)
+    expected = Remedy("", "", (STANDARDISE,)).applied(a_case(GAPS[without], LINE[without])).outcome.parameters
     for data in ((GAPS, LINE), ()):
-        estimator = apply(diagnosis_of(case, remedy), *data)
-        np.testing.assert_allclose(parameters_of(estimator), expected, rtol=1e-5)  # float32, scaled twice over
-        np.testing.assert_array_equal(parameters_of(estimator), remedy.applied(case).outcome.parameters)
-    with pytest.raises(ValueError, match="60 of 60 rows are complete, but the diagnosis trained on 57: give the data"):
-        apply(diagnosis_of(case, remedy), Z, LINE)
+        np.testing.assert_array_equal(parameters_of(apply(diagnosis, *data)), expected)
+    with pytest.raises(ValueError, match="by their numbers in the 60 rows that were diagnosed, but X has 59: give"):
+        apply(diagnosis, Z[1:], LINE[1:])
 
 
-def test_apply_repairs_missing_values():
+@pytest.mark.parametrize("remedy", [IMPUTE, DROPPED], ids=["impute", "drop"])
+def test_apply_repairs_missing_values(remedy):
     whole = np.isfinite(GAPS).all(axis=1)
-    case = a_case(GAPS[whole], LINE[whole]).replaced(rows=np.flatnonzero(whole))
-    diagnosis = diagnosis_of(case, IMPUTE, Remedy("", "", drop_rows=(3, 4, 9)), cause="missing_values")
-    np.testing.assert_array_equal(parameters_of(apply(diagnosis, GAPS, LINE)), a_case(IMPUTED).outcome.parameters)
+    expected = a_case(IMPUTED) if remedy is IMPUTE else a_case(GAPS[whole], LINE[whole])
     for data in ((GAPS, LINE), ()):
-        dropped = apply(diagnosis, *data, remedy=1)
-        np.testing.assert_array_equal(parameters_of(dropped), case.outcome.parameters)
+        estimator = apply(diagnosis_of(WITH_GAPS, remedy, cause="missing_values", repair=DROPPED), *data)
+        np.testing.assert_array_equal(parameters_of(estimator), expected.outcome.parameters)
 
 
 def test_apply_reads_text():
     X = np.array([[f"{value:.3f}"] for value in Z[:, 0]])
-    case = a_case(np.round(Z[:, :1], 3))
-    estimator = apply(diagnosis_of(case, Remedy("convert", "Convert."), cause="wrong_dtype"), X, LINE)
-    np.testing.assert_array_equal(parameters_of(estimator), case.outcome.parameters)
+    case, convert = a_case(np.round(Z[:, :1], 3)), Remedy("convert", "Convert.", reads=True)
+    for cause, remedy in (("wrong_dtype", convert), ("feature_scale", Remedy("", "", settings={"epochs": 30}))):
+        estimator = apply(diagnosis_of(case, remedy, cause=cause, repair=convert), X, LINE)
+        np.testing.assert_array_equal(parameters_of(estimator), case.outcome.parameters)
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

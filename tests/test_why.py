@@ -13,7 +13,19 @@ import pytest
 from linreg import cli, losses, regularizers
 from linreg.cli import why as command
 from linreg.data.tables import read_table
-from linreg.diagnosis import CAUSES, Diagnosis, Finding, Remedy, diagnose, history, page, words
+from linreg.diagnosis import (
+    CAUSES,
+    Diagnosis,
+    Finding,
+    Remedy,
+    diagnose,
+    evidence,
+    history,
+    page,
+    terminal,
+    values,
+    words,
+)
 from linreg.diagnosis.verdicts import VERDICTS
 from linreg.optimizers import SGD, Adam
 from linreg.regression import LinearRegression
@@ -75,16 +87,16 @@ def test_a_healthy_run_is_called_healthy_and_exits_with_0(capsys):
 @pytest.mark.parametrize("data", [("longley", "total_employment"), ("norris", "y"), ("stackloss", "stack_loss")])
 def test_no_line_is_longer_than_80_columns(capsys, data):
     _, out, _ = call(capsys, data[0], "--target", data[1])
-    assert max(map(len, out.splitlines())) <= words.WIDTH
+    assert max(map(len, out.splitlines())) <= terminal.WIDTH
 
 
 def test_lines_are_narrower_where_the_terminal_is(diverging):
     for width in (40, 60):
-        assert max(len(str(line)) for line in words.lines(diverging, width)) <= width
+        assert max(len(str(line)) for line in terminal.lines(diverging, width)) <= width
 
 
 def test_text_is_the_same_as_its_lines(diverging):
-    assert words.text(diverging).splitlines() == [str(line) for line in words.lines(diverging)]
+    assert terminal.text(diverging).splitlines() == [str(line) for line in terminal.lines(diverging)]
 
 
 def test_colours_come_on_a_terminal_only(monkeypatch, capsys, diverging):
@@ -95,7 +107,7 @@ def test_colours_come_on_a_terminal_only(monkeypatch, capsys, diverging):
 
 
 def test_every_remedy_is_shown_with_what_it_did(diverging):
-    text = " ".join(words.text(diverging).split())
+    text = " ".join(terminal.text(diverging).split())
     remedies = [remedy for finding in diverging.findings for remedy in finding.remedies]
     assert len(remedies) > 1
     for remedy in remedies:
@@ -107,13 +119,13 @@ def test_the_proof_shows_numbers_of_the_evidence():
     X = np.random.default_rng(1).normal(size=(50, 2)) * [1, 300]
     found = diagnose(X, X @ [1, 1], epochs=5, random_state=0)
     (scale,) = [finding for finding in found.findings if finding.cause == "feature_scale"]
-    proof = words.proof(scale)
+    proof = evidence.proof(scale)
     assert f"learning rate {scale.evidence['learning_rate']:.4g}" in proof
     assert f"largest stable learning rate {scale.evidence['limit']:.4g}" in proof
 
 
 def test_every_cause_and_verdict_has_its_words():
-    assert set(words.PROOFS) == set(CAUSES)
+    assert set(evidence.PROOFS) == set(CAUSES)
     assert set(words.VERDICTS) == set(VERDICTS)
 
 
@@ -257,7 +269,7 @@ def test_json_holds_everything_as_plain_values(capsys):
 
 
 def test_to_dict_survives_json(diverging):
-    told = words.to_dict(diverging)
+    told = values.to_dict(diverging)
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
@@ -266,7 +278,7 @@ def test_plain_values_of_whatever_evidence_may_hold():
         "array": np.array([1.0, np.nan]), "scalar": np.float32(0.5), "flag": np.bool_(True), "tuple": (1, np.int64(2)),
         3: None, "object": SGD(0.5), "nested": {"inf": [np.inf]},
     }  # fmt: skip
-    assert words.plain(given) == {
+    assert evidence.plain(given) == {
         "array": [1.0, None], "scalar": 0.5, "flag": True, "tuple": [1, 2], "3": None,
         "object": "SGD(learning_rate=0.5)", "nested": {"inf": [None]},
     }  # fmt: skip
@@ -346,8 +358,8 @@ def test_every_kind_of_run_has_its_page_text_and_json(name):
     found = diagnose(X, X.sum(axis=1) + rng.normal(size=rows), epochs=5, random_state=0, **settings)
     text = checked(page.html(found, name))
     assert words.VERDICTS[found.verdict] in text
-    assert json.dumps(words.to_dict(found), allow_nan=False)
-    assert max(map(len, words.text(found).splitlines())) <= words.WIDTH
+    assert json.dumps(values.to_dict(found), allow_nan=False)
+    assert max(map(len, terminal.text(found).splitlines())) <= terminal.WIDTH
 
 
 ODD = {
@@ -364,8 +376,8 @@ ODD = {
 def test_odd_data_have_their_page_text_and_json(name):
     found = diagnose(*ODD[name], epochs=5, random_state=0)
     checked(page.html(found, name))
-    assert words.text(found)
-    assert json.dumps(words.to_dict(found), allow_nan=False)
+    assert terminal.text(found)
+    assert json.dumps(values.to_dict(found), allow_nan=False)
 
 
 def test_the_page_is_written_whole_or_not_at_all(diverging, tmp_path, monkeypatch):
@@ -419,7 +431,7 @@ def test_hostile_words_of_a_finding_are_escaped_in_text_and_page():
         "feature_scale", {HOSTILE: HOSTILE, "columns": [HOSTILE]}, f"Column {HOSTILE} is large.", (remedy,)
     )
     found = Diagnosis("stuck", (finding, finding), (f"Note {HOSTILE}.",), None, None)
-    for shown in (words.text(found), page.html(found, HOSTILE)):
+    for shown in (terminal.text(found), page.html(found, HOSTILE)):
         assert "\x1b" not in shown
         assert "\u202e" not in shown
     checked(page.html(found, HOSTILE))
@@ -507,8 +519,8 @@ def test_a_history_shows_what_it_can_and_no_more(name):
     assert [finding.cause for finding in found.findings] == causes
     assert "not known" in found.notes[0]
     checked(page.html(found, name))
-    assert json.dumps(words.to_dict(found), allow_nan=False)
-    assert max(map(len, words.text(found).splitlines())) <= words.WIDTH
+    assert json.dumps(values.to_dict(found), allow_nan=False)
+    assert max(map(len, terminal.text(found).splitlines())) <= terminal.WIDTH
 
 
 def test_growth_tells_how_far_above_the_limit_full_batch_sgd_is():

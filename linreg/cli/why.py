@@ -14,7 +14,8 @@ from linreg.data.arrays import feature_matrix
 from linreg.data.reading import read
 from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
-from linreg.diagnosis import Diagnosis, diagnose, history, page, words
+from linreg.diagnosis import Diagnosis, diagnose, history, page, terminal, values, words
+from linreg.diagnosis.code import scripts
 from linreg.hyperparameters import nearest
 
 STYLES = {"good": "bold green", "bad": "bold red", "heading": "bold", "advice": "bold", "quiet": "dim"}
@@ -64,7 +65,7 @@ def why(
         if html is not None:
             page.write(found, html, title)
     if as_json:
-        output.print_json(words.to_dict(found))
+        output.print_json(values.to_dict(found))
     else:
         _show(found, html, code)
     return 0 if words.healthy(found) else FOUND
@@ -109,7 +110,7 @@ def _scaled(fitted: Any, X: Any, name: str) -> Any:
 
 def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
     console = output.console()
-    for line in words.lines(found, min(words.WIDTH, console.width)):
+    for line in terminal.lines(found, min(terminal.WIDTH, console.width)):
         console.print(output.styled(line.label, "bold", line.text, STYLES.get(line.role, "")))
     if code is not None:
         _show_code(found, code)
@@ -119,7 +120,7 @@ def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
 
 def _show_code(found: Diagnosis, code: str) -> None:
     tried = [(finding, remedy) for finding in found.findings for remedy in finding.remedies]
-    written = (words.scripts(found, finding, remedy).get(code) for finding, remedy in tried)
+    written = (scripts(found, finding, remedy).get(code) for finding, remedy in tried)
     script = next(filter(None, written), None)
     # As it stands, so that it can be pasted: names out of a file are not in it.
     typer.echo(f"\n{script.strip() if script else 'There is no remedy that code could follow.'}")

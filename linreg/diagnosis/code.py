@@ -1,18 +1,17 @@
-"""Remedies as something that runs: a scikit-learn estimator, a Python script and a tf.keras script.
+"""Remedies as scripts that can be pasted: in Python with scikit-learn, and in tf.keras.
 
 Names of columns never get into a script: it holds numbers and names of linreg, Keras and scikit-learn only.
 """
 
 from __future__ import annotations
 
-import warnings
+import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linreg.data.reading import Reading, read
-from linreg.data.scaling import FAR, in_original_units
+from linreg.diagnosis.estimators import weight_name
 from linreg.diagnosis.remedies import STANDARDISE, Remedy, Step
 from linreg.diagnosis.source import Script, call, keras_source, listed, literal
 from linreg.hyperparameters import as_integer
@@ -21,191 +20,37 @@ from linreg.seeds import KerasSeed
 
 if TYPE_CHECKING:
     from linreg.diagnosis.diagnosis import Diagnosis
+    from linreg.diagnosis.findings import Finding
 
-Array = Any
-
-NUMBERS = {"number", "boolean"}
-REPAIRED = {"missing_values", "wrong_dtype"}
-"""Causes whose remedies take the data as they were given, before the diagnosis repaired them."""
-
-# Estimators.
+PRINTED = ('print("coefficients in the original units:", coef.tolist())', 'print("intercept:", intercept)')
 
 
-def pipeline(remedy: Remedy, model: LinearRegression) -> Any:
-    """Return what trains with the remedy: scikit-learn's transformers around `LinearRegression`, not fitted.
-
-    Parameters
-    ----------
-    remedy : Remedy
-        Its steps, settings and scaling of the target; rows are left out by whoever fits.
-    model : LinearRegression
-        The model that the remedy is for; it is copied.
-
-    Returns
-    -------
-    estimator
-        A `LinearRegression`; in a `Pipeline` if the remedy has steps; in a `TransformedTargetRegressor` if it scales
-        the target.
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn is needed and missing.
-    """
-    estimator: Any = remedy.model_for(model)
-    steps = [step.make() for step in remedy.steps]
-    if steps:
-        from sklearn.pipeline import make_pipeline
-
-        estimator = make_pipeline(*steps, estimator)
-    if remedy.scale_target:
-        scaler = STANDARDISE.make()
-        from sklearn.compose import TransformedTargetRegressor
-
-        estimator = TransformedTargetRegressor(regressor=estimator, transformer=scaler)
-    return estimator
-
-
-def original_units(estimator: Any) -> tuple[Array, float]:
-    """Return coefficients and intercept of a fitted pipeline in the units of the data as they were given.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted `LinearRegression`, alone, at the end of a pipeline, or with a scaled target: what `pipeline` returns.
-
-    Returns
-    -------
-    coef : array of shape (features,)
-        Coefficients, a unit of the target per unit of each feature, float64; 0 for columns that were left out.
-    intercept : float
-        Intercept, in units of the target.
-
-    Notes
-    -----
-    The transformers are read off at points far out and composed in float64. That is exact, but for the rounding of
-    float64, for all that only move, stretch, select, turn and mix columns: the scalers (unless they clip), PCA, and an
-    imputer, which leaves numbers alone. It means nothing for others, such as `QuantileTransformer`.
-    """
-    target, estimator = getattr(estimator, "transformer_", None), getattr(estimator, "regressor_", estimator)
-    steps, model = (estimator[:-1], estimator[-1]) if hasattr(estimator, "steps") else (None, estimator)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*feature names")  # the points that are asked for have none
-        coef, intercept = in_original_units(steps, model.coef_, model.intercept_)
-    if target is None:
-        return coef, intercept
-    zero, far = target.inverse_transform([[0.0], [FAR]])[:, 0]
-    unit = (far - zero) / FAR
-    return coef * unit, float(intercept * unit + zero)
-
-
-def apply(
-    diagnosis: Diagnosis,
-    X: Any = None,
-    y: Any = None,
-    finding: int = 0,
-    remedy: int = 0,
-    *,
-    sample_weight: Any = None,
-) -> Any:
-    """Train with a remedy of a diagnosis.
+def scripts(diagnosis: Diagnosis, finding: Finding, remedy: Remedy) -> dict[str, str]:
+    """Return a remedy as code that can be pasted where X and y are.
 
     Parameters
     ----------
     diagnosis : Diagnosis
-        What `diagnose` returned.
-    X : array or frame of shape (rows, features), optional
-        Features, as they were diagnosed; those that the diagnosis trained on if not given.
-    y : array of shape (rows,), optional
-        Target.
-    finding : int, default=0
-        Which finding, the most important first.
-    remedy : int, default=0
-        Which of its remedies, the best first.
-    sample_weight : array of shape (rows,), optional
-        Weights; those of the diagnosis if X is not given.
+        The diagnosis.
+    finding : Finding
+        The finding that the remedy belongs to.
+    remedy : Remedy
+        The remedy.
 
     Returns
     -------
-    estimator
-        What `pipeline` makes of the remedy, fitted. It takes X as it was given to `diagnose` where that holds numbers
-        only, else X as `linreg.data.reading.read` makes numbers of it.
-
-    Raises
-    ------
-    IndexError
-        If there is no such finding or remedy.
-    ValueError
-        If the remedy is advice that no code can follow, or the data cannot be repaired or do not fit.
-
-    Notes
-    -----
-    Rows that are incomplete are left out, as the diagnosis has done, unless the remedy is for them.
+    dict of str to str
+        Scripts by "python" (linreg and scikit-learn) and "keras"; empty for advice that no code can follow.
     """
-    chosen, case = _chosen(diagnosis, finding, remedy), diagnosis.case
-    if case is None:
-        raise ValueError("The data of this diagnosis cannot be repaired, so there is nothing to train on.")
-    if (X is None) is not (y is None):
-        raise ValueError("Give both X and y, or none of them for the data of the diagnosis.")
-    repairs = diagnosis.findings[finding].cause in REPAIRED
-    if X is None:
-        X, y, sample_weight = case.X, case.y, case.sample_weight
-        rows = np.flatnonzero(~np.isin(case.row_numbers, chosen.drop_rows))
-    elif case.sample_weight is not None and sample_weight is None:
-        raise ValueError("The diagnosed run had weights: give sample_weight, too.")
-    else:
-        reading = read(X, y)
-        X, y = _as_given(X, reading), reading.y
-        rows = np.arange(len(y)) if repairs else _diagnosed(reading, len(case.y))
-        rows = np.setdiff1d(rows, chosen.drop_rows)
-    estimator = pipeline(chosen, case.model)
-    weight = {} if sample_weight is None else {_weight_name(chosen): np.asarray(sample_weight)[rows]}
-    return estimator.fit(_rows(X, rows), y[rows], **weight)
-
-
-def _chosen(diagnosis: Diagnosis, finding: int, remedy: int) -> Remedy:
-    if not -len(diagnosis.findings) <= finding < len(diagnosis.findings):
-        raise IndexError(f"There is no finding {finding}: the diagnosis has {len(diagnosis.findings)}, counted from 0.")
-    found = diagnosis.findings[finding]
-    if not -len(found.remedies) <= remedy < len(found.remedies):
-        raise IndexError(f"{found.cause} has no remedy {remedy}: it has {len(found.remedies)}, counted from 0.")
-    chosen = found.remedies[remedy]
-    if not chosen.changes and found.cause != "wrong_dtype":
-        raise _only_advice(chosen)
-    return chosen
-
-
-def _only_advice(remedy: Remedy) -> ValueError:
-    return ValueError(f"The remedy {remedy.name!r} is advice that no code can follow: {remedy.words}")
-
-
-def _as_given(X: Any, reading: Reading) -> Any:
-    """Return X itself where scikit-learn can take it, else the numbers that were read from it."""
-    if not hasattr(X, "columns"):
-        return reading.X
-    return X if all(c.kind in NUMBERS and not c.infinite for c in reading.columns) else reading.X
-
-
-def _rows(X: Any, rows: Array) -> Any:
-    return getattr(X, "iloc", X)[rows]
-
-
-def _diagnosed(reading: Reading, expected: int) -> Array:
-    """Return the rows of the data that the diagnosis trained on: those that are complete."""
-    rows = np.flatnonzero(np.isfinite(reading.X).all(axis=1) & np.isfinite(reading.y))
-    if len(rows) != expected:
-        raise ValueError(
-            f"{len(rows)} of {len(reading.y)} rows are complete, but the diagnosis trained on {expected}: give "
-            "the data that were diagnosed with missing values filled in, or none, for those that it trained on."
-        )
-    return rows
-
-
-def _weight_name(remedy: Remedy) -> str:
-    return "linearregression__sample_weight" if remedy.steps else "sample_weight"
-
-
-# Scripts.
+    if diagnosis.given is None or not remedy.changes:
+        return {}
+    weight = None if diagnosis.given.sample_weight is None else "sample_weight"
+    whole, written = diagnosis.from_given(finding, remedy), {}
+    for name, write in (("python", python_code), ("keras", keras_code)):
+        # A model may also hold what cannot be written, such as a function for a learning rate.
+        with contextlib.suppress(ValueError):
+            written[name] = write(whole, diagnosis.given.model, sample_weight=weight)
+    return written
 
 
 def python_code(
@@ -215,7 +60,6 @@ def python_code(
     X: str = "X",
     y: str = "y",
     sample_weight: str | None = None,
-    repair: bool = False,
 ) -> str:
     """Return a script that trains with the remedy and prints coefficients in the original units.
 
@@ -229,8 +73,6 @@ def python_code(
         Python expressions for the data: what they stand for is not changed.
     sample_weight : str, optional
         The same for the weights.
-    repair : bool, default=False
-        Whether the data hold text, dates or categories, of which `linreg.data.reading.read` is to make numbers.
 
     Returns
     -------
@@ -243,14 +85,11 @@ def python_code(
         If the remedy is advice that no code can follow, or the model holds something that cannot be written as code:
         a learning rate that is a function, a callback of one's own, a random generator.
     """
-    _check_written(remedy, repair)
+    remedy.check_changes()
     script = Script()
-    script.need("linreg.diagnosis.code", "original_units")
-    X, y = _repaired(script, X, y) if repair else (X, y)
-    if remedy.drop_rows or any(step.kind == "SimpleImputer" for step in remedy.steps):
+    script.need("linreg.diagnosis.estimators", "original_units")
+    if remedy.reads or remedy.complete or remedy.drop_rows or _imputes(remedy):
         X, y, sample_weight = _prepared_rows(script, remedy, X, y, sample_weight)
-        if any(step.kind == "SimpleImputer" for step in remedy.steps):
-            script.add("features = np.where(np.isfinite(features), features, np.nan)")
     estimator = script.written(remedy.model_for(model))
     regressor = "model"
     if remedy.steps:
@@ -262,7 +101,7 @@ def python_code(
         scaler = f"transformer={script.step(STANDARDISE)}"
         estimator = call("TransformedTargetRegressor", [f"regressor={estimator}", scaler])
         regressor = regressor.replace("model", "model.regressor_")
-    weight = "" if sample_weight is None else f", {_weight_name(remedy)}={sample_weight}"
+    weight = "" if sample_weight is None else f", {weight_name(remedy)}={sample_weight}"
     script.add(
         f"model = {estimator}",
         f"model.fit({X}, {y}{weight})",
@@ -280,7 +119,6 @@ def keras_code(
     X: str = "X",
     y: str = "y",
     sample_weight: str | None = None,
-    repair: bool = False,
 ) -> str:
     """Return a script that trains with the remedy in tf.keras and prints coefficients in the original units.
 
@@ -294,8 +132,6 @@ def keras_code(
         Python expressions for the data: what they stand for is not changed.
     sample_weight : str, optional
         The same for the weights.
-    repair : bool, default=False
-        Whether the data hold text, dates or categories, of which `linreg.data.reading.read` is to make numbers.
 
     Returns
     -------
@@ -313,12 +149,11 @@ def keras_code(
     float32, where a column far from zero has lost its last digits. A seed gives the same run again, but another one
     than in linreg, unless it is a `KerasSeed`.
     """
-    _check_written(remedy, repair)
+    remedy.check_changes()
     changed = remedy.model_for(model)
     settings = changed.settings()
     script = Script()
     script.first("import numpy as np", "from tensorflow import keras")
-    X, y = _repaired(script, X, y) if repair else (X, y)
     _prepared_rows(script, remedy, X, y, sample_weight)
     undo: list[str] = []
     for number, step in enumerate(remedy.steps, 1):
@@ -362,18 +197,8 @@ def keras_code(
     return script.text()
 
 
-PRINTED = ('print("coefficients in the original units:", coef.tolist())', 'print("intercept:", intercept)')
-
-
-def _check_written(remedy: Remedy, repair: bool) -> None:
-    if not remedy.changes and not repair:
-        raise _only_advice(remedy)
-
-
-def _repaired(script: Script, X: str, y: str) -> tuple[str, str]:
-    script.need("linreg.data.reading", "read")
-    script.add(f"numbers = read({X}, {y})")
-    return "numbers.X", "numbers.y"
+def _imputes(remedy: Remedy) -> bool:
+    return any(step.kind == "SimpleImputer" for step in remedy.steps)
 
 
 def _prepared_rows(
@@ -381,6 +206,10 @@ def _prepared_rows(
 ) -> tuple[str, str, str | None]:
     """Copy the data into variables of the script, so that it can be run twice, without the rows to leave out."""
     script.first("import numpy as np")
+    if remedy.reads:
+        script.need("linreg.data.reading", "read")
+        script.add(f"numbers = read({X}, {y})  # of text, dates, categories, gaps")
+        X, y = "numbers.X", "numbers.y"
     parts = {"features": X, "target": y} | ({} if sample_weight is None else {"weight": sample_weight})
     for name, given in parts.items():
         flat = "" if name == "features" else ".reshape(-1)"
@@ -388,6 +217,11 @@ def _prepared_rows(
     if remedy.drop_rows:
         script.add(f"left_out = {literal(list(remedy.drop_rows))}  # rows, counted from 0")
         script.add(*(f"{name} = np.delete({name}, left_out, axis=0)" for name in parts))
+    if remedy.complete or _imputes(remedy):
+        script.add(f"whole = np.isfinite(target){' & np.isfinite(features).all(axis=1)' * remedy.complete}")
+        script.add(*(f"{name} = {name}[whole]" for name in parts))
+    if _imputes(remedy):
+        script.add("features = np.where(np.isfinite(features), features, np.nan)")
     return "features", "target", None if sample_weight is None else "weight"
 
 
@@ -404,7 +238,6 @@ def _keras_step(script: Script, step: Step, mark: str) -> list[str]:
         )
         return [f"coef = coef / {spread}", f"intercept = intercept - coef @ {mean}"]
     if step.kind == "SimpleImputer" and dict(step.arguments) == {"strategy": "median"}:
-        script.add("features = np.where(np.isfinite(features), features, np.nan)")
         undo = _selected(script, f"kept{mark} = np.flatnonzero(np.isfinite(features).any(axis=0))", mark)
         script.add(
             f"median{mark} = np.nanmedian(features, axis=0)",

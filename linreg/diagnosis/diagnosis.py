@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from linreg.data.arrays import weight_vector
-from linreg.data.reading import Column, Reading, read
+from linreg.data.arrays import numbers, weight_vector
+from linreg.data.reading import Reading, read
 from linreg.diagnosis import judge
 from linreg.diagnosis.cases import Case, Outcome
 from linreg.diagnosis.findings import Finding
-from linreg.diagnosis.remedies import Remedy, Step
+from linreg.diagnosis.ranking import cures
+from linreg.diagnosis.remedies import Remedy, complete_rows
+from linreg.diagnosis.repairs import REPAIRED, repairs, unreadable_target, usual
 from linreg.diagnosis.symptoms import Symptoms
+from linreg.initializers import initial_kernel
 from linreg.optimizers import SGD
 from linreg.regression import LinearRegression
 
 Array = Any
 
-IMPUTE = Step("sklearn.impute", "SimpleImputer", (("strategy", "median"),))
 SHOWN = 3
+TOO_FEW = "There is one row only: nothing can be told from it. Give two at least."
 LARGEST = 1e140
 """Largest number whose square, and the sum of many of them, is surely finite."""
 
@@ -44,6 +47,10 @@ class Diagnosis:
         The run as it was given; None where no step could be taken.
     case : Case or None
         Data, repaired where that was needed, and model; None where they cannot be repaired.
+    given : Case or None
+        Data as they were given, with the gaps in them, and model.
+    repair : Remedy or None
+        What has made `case` of `given`; None where nothing was needed.
     """
 
     verdict: str
@@ -51,18 +58,54 @@ class Diagnosis:
     notes: tuple[str, ...]
     outcome: Outcome | None
     case: Case | None
+    given: Case | None = None
+    repair: Remedy | None = None
+
+    def from_given(self, finding: Finding, remedy: Remedy) -> Remedy:
+        """Return a remedy of a finding for the data as they were given: where they need repair, with that before it.
+
+        Parameters
+        ----------
+        finding : Finding
+            One of the findings.
+        remedy : Remedy
+            One of its remedies.
+
+        Returns
+        -------
+        Remedy
+            The remedy, or both as one.
+        """
+        if self.repair is None or finding.cause in REPAIRED or not remedy.changes:
+            return remedy
+        return self.repair.and_then(remedy)
+
+    def before(self, finding: Finding) -> Outcome | None:
+        """Return the run that the remedies of a finding are compared with.
+
+        Parameters
+        ----------
+        finding : Finding
+            One of the findings.
+
+        Returns
+        -------
+        Outcome or None
+            The run, of the data repaired where that was needed; None where the finding keeps it from its first step.
+        """
+        return None if finding.cause in REPAIRED else self.outcome
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, as `linreg why --json` prints them."""
-        from linreg.diagnosis import words
+        from linreg.diagnosis import values
 
-        return words.to_dict(self)
+        return values.to_dict(self)
 
     def __str__(self) -> str:
         """Say it in words, 80 columns wide."""
-        from linreg.diagnosis import words
+        from linreg.diagnosis import terminal
 
-        return words.text(self)
+        return terminal.text(self)
 
     def apply(
         self, X: Any = None, y: Any = None, finding: int = 0, remedy: int = 0, *, sample_weight: Any = None
@@ -87,9 +130,9 @@ class Diagnosis:
         estimator
             A fitted scikit-learn pipeline around `LinearRegression`.
         """
-        from linreg.diagnosis import code
+        from linreg.diagnosis import estimators
 
-        return code.apply(self, X, y, finding, remedy, sample_weight=sample_weight)
+        return estimators.apply(self, X, y, finding, remedy, sample_weight=sample_weight)
 
 
 def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any = None, **settings: Any) -> Diagnosis:
@@ -132,27 +175,26 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
     try:
         reading = read(X, y)
     except TypeError as error:
-        return _unreadable_target(X, y, error)
-    findings = [*_wrong_types(reading), *_missing(reading)]
-    case = _case(reading, model, sample_weight, validation_data)
-    if case is None:
-        return Diagnosis("cannot_run", tuple(findings), (), None, None)
+        read(X, np.zeros(len(y)))  # raises where the error is about something else
+        return Diagnosis("cannot_run", (unreadable_target(error),), (), None, None)
+    given = _given(reading, model, sample_weight, validation_data)
+    broken = repairs(X, y, reading)
+    repair = usual(broken, complete_rows(given.X, given.y))
+    case = given if repair is None else repair.applied(given)
+    if len(case.y) < 2 or not case.names or not complete_rows(case.X, case.y).all():
+        return Diagnosis("cannot_run", tuple(broken), () if broken else (TOO_FEW,), None, None)
     symptoms = Symptoms(case)
     # Values near the end of float64 overflow here; what comes of it is not finite, and judged as that.
     with np.errstate(all="ignore"):
         found = judge.findings(case, symptoms)
-    causes = [finding.cause for finding in findings]
-    findings += [finding for finding in found if finding.cause not in causes]
-    judged = "cannot_run" if causes else case.outcome.verdict
-    return Diagnosis(judged, tuple(findings), tuple(_notes(case, symptoms, findings)), case.outcome, case)
-
-
-def _unreadable_target(X: Any, y: Any, error: TypeError) -> Diagnosis:
-    """Return the diagnosis for a target that holds no numbers; raise the error again if it is about something else."""
-    read(X, np.zeros(len(y)))
-    advice = Remedy("convert", "Give numbers as the target: correct what is mistyped, and write no units behind them.")
-    finding = Finding("wrong_dtype", {"columns": {"y": "category"}}, str(error), (advice,))
-    return Diagnosis("cannot_run", (finding,), (), None, None)
+        if repair is not None:
+            tried = [one for remedy in broken[0].remedies for one in _proved(remedy, given, found)]
+            ordered = tuple(sorted(tried, key=lambda remedy: not cures(remedy)))
+            broken = [dataclasses.replace(finding, remedies=ordered) for finding in broken]
+    findings = [*broken, *found]
+    judged = "cannot_run" if broken else case.outcome.verdict
+    notes = tuple(_notes(case, symptoms, findings))
+    return Diagnosis(judged, tuple(findings), notes, case.outcome, case, given, repair)
 
 
 def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[str]:
@@ -183,107 +225,53 @@ def _average_lags(case: Case) -> bool:
     return case.with_settings(optimizer=dataclasses.replace(optimizer, use_ema=False)).outcome.healthy
 
 
-def _case(reading: Reading, model: LinearRegression, sample_weight: Any, validation_data: Any) -> Case | None:
-    """Return the case of the rows that are complete; None if too few are."""
-    kept = np.isfinite(reading.X).all(axis=1) & np.isfinite(reading.y)
-    X, y = reading.X, reading.y
-    if kept.sum() < max(2, len(y) // 2):
-        # Too few rows are complete: fill the gaps, as the remedy does.
-        some = np.isfinite(X).any(axis=0)
-        X, names = X[:, some], tuple(np.array(reading.names)[some])
-        X = np.where(np.isfinite(X), X, np.nanmedian(np.where(np.isfinite(X), X, np.nan), axis=0))
-        kept = np.isfinite(y)
-    else:
-        names = reading.names
-    if kept.sum() < 2 or X.shape[1] == 0:
-        return None
-    largest = max(float(np.abs(X[kept]).max()), float(np.abs(y[kept]).max()))
+def _given(reading: Reading, model: LinearRegression, sample_weight: Any, validation_data: Any) -> Case:
+    """Return the case as it was given, with the gaps in it."""
+    largest = max(float(np.abs(np.nan_to_num(values)).max(initial=0)) for values in (reading.X, reading.y))
     if largest > LARGEST:
         raise ValueError(
-            f"diagnose: X or y holds values up to {largest:.2g}, whose squares are too large for float64: "
-            f"divide the column "
-            "by a power of ten first."
+            f"diagnose: X or y holds values up to {largest:.2g}, whose squares are too large for float64: divide the "
+            "column by a power of ten first."
         )
-    weight = weight_vector(sample_weight, np.float64, len(y))
-    validation = None
-    if validation_data is not None:
-        other = read(validation_data[0], validation_data[1])
-        whole = np.isfinite(other.X).all(axis=1) & np.isfinite(other.y)
-        if other.names != reading.names and reading.clean():
-            raise ValueError(
-                f"validation_data has the columns {', '.join(other.names)}, X has {', '.join(reading.names)}: give the "
-                "same columns, with the same categories in them."
-            )
-        if whole.any() and other.names == reading.names:
-            validation = other.X[whole], other.y[whole]
-    weight = None if weight is None else weight[kept]
-    return Case(X[kept], y[kept], names, model, weight, validation, rows=np.flatnonzero(kept))
+    weight = weight_vector(sample_weight, np.float64, len(reading.y))
+    model = _started(model, reading)
+    return Case(reading.X, reading.y, reading.names, model, weight, _validation(reading, validation_data))
 
 
-def _missing(reading: Reading) -> list[Finding]:
-    """Return the finding for values that are missing or infinite: the first loss is nan."""
-    bad = [column for column in (*reading.columns, reading.target) if column.missing or column.infinite]
-    if not bad:
-        return []
-    count = sum(column.missing + column.infinite for column in bad)
-    rows = int((~(np.isfinite(reading.X).all(axis=1) & np.isfinite(reading.y))).sum())
-    first = bad[0]
-    places = ", ".join(map(str, first.first_missing)) or "?"
-    remedies = [
-        Remedy("drop rows", f"Leave out the {rows} rows with missing values.", drop_rows=_incomplete(reading)),
-    ]
-    if not (reading.target.missing or reading.target.infinite):
-        remedies.insert(
-            0, Remedy("impute", "Fill the gaps with the median of their column (SimpleImputer).", (IMPUTE,))
+def _started(model: LinearRegression, reading: Reading) -> LinearRegression:
+    """Return the model with a kernel to start from that fits the features: zeros where columns were made new."""
+    if isinstance(model.kernel_initializer, str):
+        return model
+    kernel = numbers(model.kernel_initializer, "kernel_initializer")
+    kernel = initial_kernel(kernel, len(reading.columns), np.random.default_rng(0), np.float64)
+    names = tuple(column.name for column in reading.columns)
+    return model.set_params(kernel_initializer=kernel if reading.names == names else "zeros")
+
+
+def _validation(reading: Reading, given: Any) -> tuple[Array, Array] | None:
+    """Return the validation rows that are complete; None if none is, none were given, or text makes other columns."""
+    if given is None:
+        return None
+    other = read(given[0], given[1])
+    if other.names != reading.names and reading.clean():
+        raise ValueError(
+            f"validation_data has the columns {', '.join(other.names)}, X has {', '.join(reading.names)}: give the "
+            "same columns, with the same categories in them."
         )
-    evidence = {
-        "missing": {column.name: column.missing + column.infinite for column in bad},
-        "rows": rows,
-        "of": len(reading.y),
-        "first_rows": list(first.first_missing),
-    }
-    words = (
-        f"{count} value{'s are' if count > 1 else ' is'} missing or infinite, in column "
-        f"{', '.join(column.name for column in bad[:SHOWN])} (first in row {places}, counted from 0). One of "
-        f"them makes the "
-        "first loss nan, and every loss after it."
-    )
-    return [Finding("missing_values", evidence, words, tuple(remedies))]
+    whole = complete_rows(other.X, other.y)
+    return (other.X[whole], other.y[whole]) if whole.any() and other.names == reading.names else None
 
 
-def _incomplete(reading: Reading) -> tuple[int, ...]:
-    return tuple(map(int, np.flatnonzero(~(np.isfinite(reading.X).all(axis=1) & np.isfinite(reading.y)))))
+def _proved(repair: Remedy, given: Case, found: Sequence[Finding]) -> list[Remedy]:
+    """Return the trial of a remedy that repairs the data; before it, where it does not cure, one that does.
 
-
-NUMBERS = ("number", "boolean")
-KINDS = {
-    "number_as_text": "numbers written as text",
-    "thousands_separator": "numbers with thousands separators, as text",
-    "decimal_comma": "numbers with a decimal comma, as text",
-    "percent": "percentages, as text",
-    "date": "dates",
-    "category": "categories",
-    "empty": "nothing",
-}
-
-
-def _wrong_types(reading: Reading) -> list[Finding]:
-    """Return the finding for columns that hold no numbers: no step can be taken."""
-    bad: list[Column] = [c for c in (*reading.columns, reading.target) if c.kind not in NUMBERS and c.kind != "empty"]
-    if not bad:
-        return []
-    listed = "; ".join(
-        f"column {column.name} holds {KINDS[column.kind]}"
-        + (f", {', '.join(column.examples[:2])}" if column.examples else "")
-        for column in bad[:SHOWN]
-    )
-    categories = [column.name for column in bad if column.kind == "category"]
-    remedies = [Remedy("convert", "Convert the columns to numbers before training.")]
-    if categories:
-        remedies.append(
-            Remedy("one-hot", f"Give each category of {', '.join(categories[:SHOWN])} a column (OneHotEncoder).")
-        )
-    evidence = {"columns": {column.name: column.kind for column in bad}}
-    return [
-        Finding("wrong_dtype", evidence, f"{listed[0].upper()}{listed[1:]}, where numbers are needed.", tuple(remedies))
-    ]
+    A run that is repaired may still need what helps against the next finding.
+    """
+    if not repair.changes:
+        return [repair]
+    alone = repair.tried(given)
+    if not cures(alone):
+        for other in (finding.remedies[0] for finding in found if finding.remedies):
+            if cures(other) and cures(both := repair.and_then(other).tried(given)):
+                return [both, alone]
+    return [alone]

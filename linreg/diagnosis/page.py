@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linreg.diagnosis import pictures, words
+from linreg.diagnosis import evidence, pictures, words
+from linreg.diagnosis.code import scripts
 from linreg.diagnosis.svg import escaped
 
 if TYPE_CHECKING:
@@ -183,17 +184,18 @@ def _finding(diagnosis: Diagnosis, finding: Finding, number: int) -> Iterator[st
     if finding.evidence:
         yield '<table class="evidence"><tr><th>Evidence</th><th></th></tr>'
         for name, found in finding.evidence.items():
-            yield f"<tr><td>{escaped(words.label(name))}</td><td>{escaped(words.shown(found))}</td></tr>"
+            yield f"<tr><td>{escaped(evidence.label(name))}</td><td>{escaped(evidence.shown(found))}</td></tr>"
         yield "</table>"
     if diagnosis.case is None:
         yield f"<ul>{''.join(f'<li>{escaped(remedy.words)}</li>' for remedy in finding.remedies)}</ul>"
     elif finding.remedies:
         yield '<table class="remedies"><tr><th>Remedy</th><th>Verdict</th><th>Loss at the end</th></tr>'
+        before = diagnosis.before(finding)
         for remedy in finding.remedies:
-            verdicts, losses = (text.replace("->", "→") for text in words.before_and_after(diagnosis.outcome, remedy))
+            verdicts, losses = (text.replace("->", "→") for text in words.before_and_after(before, remedy))
             code = "".join(
                 f"<details><summary>{NAMES[name]}</summary><pre>{escape(script)}</pre></details>"
-                for name, script in words.scripts(diagnosis, finding, remedy).items()
+                for name, script in scripts(diagnosis, finding, remedy).items()
             )
             yield f"<tr><td>{escaped(remedy.words)}</td><td>{escaped(verdicts)}</td><td>{escaped(losses)}</td></tr>"
             if code:

@@ -83,6 +83,11 @@ class Step:
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.arguments)})"
 
 
+def complete_rows(X: Array, y: Array) -> Array:
+    """Return whether each row has a finite number everywhere."""
+    return np.isfinite(X).all(axis=1) & np.isfinite(y)
+
+
 COLUMNWISE = {"StandardScaler", "MinMaxScaler", "RobustScaler", "SimpleImputer"}
 STANDARDISE = Step("sklearn.preprocessing", "StandardScaler")
 WHITEN = Step("sklearn.decomposition", "PCA", (("whiten", True),))
@@ -113,6 +118,10 @@ class Remedy:
         Whether y is standardised for training (and predictions are scaled back).
     drop_rows : tuple of int
         Rows that are left out, counted from 0 in the data as given, incomplete rows included.
+    complete : bool
+        Whether rows with a missing or infinite value are left out; rows without a target always are.
+    reads : bool
+        Whether the data as given hold text, dates or the like, of which `linreg.data.reading.read` makes numbers first.
     after : Outcome or None
         What the run did with the remedy: the proof; None as long as it was not tried.
     """
@@ -123,12 +132,40 @@ class Remedy:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     scale_target: bool = False
     drop_rows: tuple[int, ...] = ()
+    complete: bool = False
+    reads: bool = False
     after: Outcome | None = None
 
     @property
     def changes(self) -> bool:
         """Whether it can be applied to a case, and is not only advice."""
-        return bool(self.steps or self.settings or self.drop_rows or self.scale_target)
+        parts = self.steps, self.settings, self.drop_rows, self.scale_target, self.complete, self.reads
+        return any(map(bool, parts))
+
+    def check_changes(self) -> None:
+        """Raise unless it can be applied."""
+        if not self.changes:
+            raise ValueError(f"The remedy {self.name!r} is advice that no code can follow: {self.words}")
+
+    def rows(self, X: Array, y: Array, numbers: Array) -> Array:
+        """Return whether each row stays.
+
+        Parameters
+        ----------
+        X : array of shape (rows, features)
+            Features, nan or infinite where there is no number.
+        y : array of shape (rows,)
+            Target, the same.
+        numbers : array of shape (rows,)
+            The number of each row in the data as given, counted from 0.
+
+        Returns
+        -------
+        array of bool of shape (rows,)
+            Whether it stays.
+        """
+        whole = complete_rows(X, y) if self.complete else np.isfinite(y)
+        return whole & ~np.isin(numbers, self.drop_rows)
 
     def model_for(self, model: LinearRegression) -> LinearRegression:
         """Return the model that trains with the remedy, not fitted.
@@ -165,7 +202,7 @@ class Remedy:
         """Return the case with the remedy applied."""
         X, y, names, unit, weight = case.X, case.y, case.names, case.unit, case.sample_weight
         validation = case.validation
-        kept = ~np.isin(case.row_numbers, self.drop_rows)
+        kept = self.rows(X, y, case.row_numbers)
         X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
         for step in self.steps:
             transformer = step.make().fit(X)
@@ -190,7 +227,8 @@ class Remedy:
 
     def tried(self, case: Case) -> Remedy:
         """Return the remedy with its proof: the run repeated with it."""
-        words = self.words + self._start_in_words(case.model)
+        start = self._start_in_words(case.model)
+        words = self.words if start in self.words else self.words + start
         return dataclasses.replace(self, words=words, after=self.applied(case).outcome)
 
     def and_then(self, other: Remedy) -> Remedy:
@@ -207,13 +245,17 @@ class Remedy:
         Remedy
             Not tried.
         """
+        # A whole optimizer or loss of the other takes the place of single settings of this one's.
+        kept = {name: value for name, value in self.settings.items() if _group(name) not in other.settings}
         return Remedy(
             f"{self.name}+{other.name}",
             f"{self.words.removesuffix('.')}, then {other.words[:1].lower()}{other.words[1:]}",
             (*self.steps, *other.steps),
-            {**self.settings, **other.settings},
+            {**kept, **other.settings},
             self.scale_target or other.scale_target,
             tuple(sorted({*self.drop_rows, *other.drop_rows})),
+            self.complete or other.complete,
+            self.reads or other.reads,
         )
 
     def together_with(self, other: Remedy) -> Remedy | None:
@@ -232,6 +274,11 @@ class Remedy:
         """
         steps = None if self.settings.keys() & other.settings.keys() else _renumbered(self.steps, other.steps)
         return None if steps is None else self.and_then(dataclasses.replace(other, steps=steps))
+
+
+def _group(setting: str) -> str:
+    """Return the parameter that a setting belongs to: "optimizer" of "optimizer__learning_rate"."""
+    return setting.partition("__")[0]
 
 
 def _renumbered(first: tuple[Step, ...], second: tuple[Step, ...]) -> tuple[Step, ...] | None:

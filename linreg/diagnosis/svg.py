@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from linreg.diagnosis.words import printable
+from linreg.diagnosis.evidence import printable
 
 Array = Any
 WIDTH = 720.0
