@@ -34,6 +34,9 @@ EXCLUSIVE = (
     {"high_leverage", "outliers"},
 )
 """Pairs that cannot be told apart or have no common twin."""
+COMMON = np.array([0.4 if cause in {"missing_values", "wrong_dtype"} else 1.0 for cause in ORDER])
+COMMON /= COMMON.sum()
+"""How often a cause is drawn for a pair or a triple: holes and texts hide whatever stands beside them."""
 LOOKS: dict[str, dict[str, Any]] = {
     "plain": {},
     "raw columns at a tiny rate": {"scaler": "none", "optimizer": "SGD", "size": (1, 1e3)},
@@ -210,20 +213,14 @@ def _healthy(rng: np.random.Generator, index: int) -> Case | str:
 def _chosen(rng: np.random.Generator, slot: Slot) -> list[Form]:
     """Return the forms of sabotage for a slot."""
     while True:
-        causes = (
-            [slot.single]
-            if slot.single
-            else [str(c) for c in rng.choice(ORDER, size=max(1, slot.causes), replace=False)]
-        )
-        if not any(pair <= set(causes) for pair in EXCLUSIVE):
-            break
-    forms = []
-    for cause in sorted(causes, key=ORDER.index):
-        fit = [form for form in FORMS[cause] if any((grade == 0) == slot.harmless for grade in form.grades)]
-        if not fit:
-            return _chosen(rng, slot)
-        forms.append(fit[int(rng.integers(len(fit)))])
-    return forms
+        size = max(1, slot.causes)
+        causes = [slot.single] if slot.single else list(rng.choice(ORDER, size=size, replace=False, p=COMMON))
+        forms = [
+            [form for form in FORMS[cause] if any((grade == 0) == slot.harmless for grade in form.grades)]
+            for cause in sorted(causes, key=ORDER.index)
+        ]
+        if all(forms) and not any(pair <= set(causes) for pair in EXCLUSIVE):
+            return [fit[int(rng.integers(len(fit)))] for fit in forms]
 
 
 def _wishes(forms: list[Form]) -> dict[str, Any] | None:

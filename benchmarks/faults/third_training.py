@@ -187,10 +187,11 @@ def counts_as_weights(rng: np.random.Generator, run: Run, grade: int) -> Change 
     (0, 1, 2),
     optimizer=("SGD",),
     batch="full",
+    schedule=None,
     rows=(60, 600),
     r2=(0.2, 0.8),
     epochs=(20, 200),
-    share=(0.1, 0.9),
+    share=(0.03, 0.5),
 )
 def tiny_batches(rng: np.random.Generator, run: Run, grade: int) -> Change | None:
     batch = int(rng.choice([[32, 50], [4, 8, 10, 16], [1, 2, 3]][grade]))
@@ -202,6 +203,7 @@ def tiny_batches(rng: np.random.Generator, run: Run, grade: int) -> Change | Non
     (1, 2),
     optimizer=("Adam", "RMSprop"),
     batch="full",
+    schedule=None,
     rows=(60, 600),
     r2=(0.1, 0.6),
     epochs=(20, 200),
@@ -211,7 +213,16 @@ def tiny_batches_with_long_steps(rng: np.random.Generator, run: Run, grade: int)
     return tiny_batches(rng, run, grade)
 
 
-@form("batch_noise", (1, 2), optimizer=("SGD",), batch="full", rows=(30, 90), r2=(0.1, 0.6), share=(0.3, 0.95))
+@form(
+    "batch_noise",
+    (1, 2),
+    optimizer=("SGD",),
+    batch="full",
+    schedule=None,
+    rows=(30, 90),
+    r2=(0.1, 0.6),
+    share=(0.1, 0.7),
+)
 def last_batch_of_one_row(rng: np.random.Generator, run: Run, grade: int) -> Change | None:
     sizes = [b for b in range(2, run.rows) if run.rows % b == 1]
     batch = int(rng.choice(sizes[-3:] if grade == 1 else sizes))
