@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 from collections import Counter
-from collections.abc import Sequence
 from time import perf_counter
 
 from benchmarks.faults.cases import VERDICTS, Case, Truth, truth
+from benchmarks.faults.generator import ORDER
 
 
 def main() -> None:
@@ -22,12 +23,13 @@ def main() -> None:
     generator = importlib.import_module(f"benchmarks.faults.{arguments.generator}")
     begin, dropped = perf_counter(), Counter[str]()
     known = []
-    for found in generator.cases(arguments.seed, arguments.count, dropped):
+    told = (dropped,) if "dropped" in inspect.signature(generator.cases).parameters else ()
+    for found in generator.cases(arguments.seed, arguments.count, *told):
         known.append((found, truth(found)))
         if not arguments.summary:
             print(_line(*known[-1]))
     if arguments.summary:
-        _summary(known, dropped, generator.ORDER)
+        _summary(known, dropped)
         print(f"\n{perf_counter() - begin:.0f} s for seed {arguments.seed}")
 
 
@@ -37,14 +39,14 @@ def _line(found: Case, known: Truth) -> str:
     return f"{found.name}: {known.verdict}; {causes}{main}" + (f"; open {extra}" if extra else "")
 
 
-def _summary(known: list[tuple[Case, Truth]], dropped: Counter[str], order: Sequence[str]) -> None:
+def _summary(known: list[tuple[Case, Truth]], dropped: Counter[str]) -> None:
     sizes = Counter(len(t.causes) for _, t in known)
     print(f"{len(known)} cases: " + ", ".join(f"{sizes[k]} with {k} causes" for k in sorted(sizes)))
     print(f"{sum(not t.causes and bool(c.faults) for c, t in known)} healthy ones have a harmless fault in them")
     print(f"{sum(0 < len(t.causes) < len(c.faults) for c, t in known)} keep only some of the faults that were put in\n")
     print(f"{'':24}" + "".join(f"{verdict:>12}" for verdict in VERDICTS) + "         all")
     rows = {"healthy": [t for _, t in known if not t.causes]}
-    rows |= {cause: [t for _, t in known if t.causes == {cause}] for cause in order}
+    rows |= {cause: [t for _, t in known if t.causes == {cause}] for cause in ORDER}
     rows |= {name: [t for _, t in known if len(t.causes) == many] for name, many in (("pairs", 2), ("triples", 3))}
     rows |= {"all": [t for _, t in known]}
     for name, truths in rows.items():
