@@ -492,7 +492,7 @@ def _numbers_in(words: Sequence[str]) -> _Read | None:
     for bare in filter(None, (words, _without_unit(words))):
         read = next(filter(None, (_written_in(notation, bare) for notation in _NOTATIONS)), None)
         if read is not None:
-            values = dict(zip(words, map(read.values.get, bare), strict=True))
+            values = {word: read.values[number] for word, number in zip(words, bare, strict=True)}
             return _Read(read.kind, values, read.examples if bare is words else list(map(shown, words[:EXAMPLES])))
     return None
 
