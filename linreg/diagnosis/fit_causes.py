@@ -61,7 +61,7 @@ RARE = 2.576
 TWICE, HARDLY_ANY = 2.0, 4.0
 """Validation loss over training loss, as few rows explain it: from which the two curves lie apart, and from which it
 may be any number."""
-NO_CHANCE = 4.0
+UNSURE, NO_CHANCE = 2.0, 4.0
 """Standard errors by which the mean of many, skewed losses is above another for sure."""
 SURE = 5.0
 """Standard errors from which a difference of means is no chance."""
@@ -321,7 +321,9 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     clean_error = train * many / max(free, 1)
     # Of very few rows the residuals may tell too much noise by chance; the gap between the curves is there all the same
     gap = own / float(np.mean(loss.value(case.objective.matrix @ case.best - case.y, *constants)))
-    few = learned >= TWICE and gap >= TWICE
+    held_losses = loss.value(A @ case.best - y, *constants)
+    by_chance = 1 + UNSURE * float(np.std(held_losses)) / math.sqrt(len(y)) * gap / own if own else math.inf
+    few = learned >= TWICE and gap >= max(TWICE, by_chance)
     if not few and (learned < HARMFUL or own < HARMFUL * clean_error):
         return None
     return _overfitting(case, evidence, words, max(own / clean_error, TWICE if few else 0.0))

@@ -67,9 +67,8 @@ class Trial:
 
     @property
     def same_rate(self) -> tuple[Remedy, ...]:
-        """The remedies that keep the learning rate; those that leave rows out, where the rows are the cause."""
-        kept = tuple(remedy for remedy in self.tried if not remedy.changes_rate)
-        return tuple(remedy for remedy in kept if remedy.drop_rows) if self.cause == "high_leverage" else kept
+        """The remedies that keep the learning rate."""
+        return tuple(remedy for remedy in self.tried if not remedy.changes_rate)
 
     @property
     def stabilises(self) -> bool:

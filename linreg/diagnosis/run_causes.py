@@ -159,10 +159,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
         f"others (leverage up to {leverage[far].max():.2f} of 1) that the loss is steep because of "
         f"{'them' if len(far) > 1 else 'it'}: without, learning rates up to {number(without)} are stable, with up to "
         f"{number(symptoms.limit_now)}.",
-        (
-            Remedy("drop far rows", f"Look at row {places}; leave it out if it is an error.", drop_rows=tuple(numbers)),
-            STANDARDISED,
-        ),
+        (Remedy("drop far rows", f"Look at row {places}; leave it out if it is an error.", drop_rows=tuple(numbers)),),
     )
 
 
