@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -197,12 +199,29 @@ class Case:
         value = (self.objective.factor().astype(dtype) * self.settings.loss.value(errors, *constants)).sum()
         return bool(np.isfinite(value.astype(dtype)))
 
+    def _fresh(self, **changes: Any) -> LinearRegression:
+        """Return the model for one run, which leaves a random generator that the user gave where it is."""
+        model = LinearRegression(**self.model.get_params(deep=False))
+        alone = copy.deepcopy(self.model.random_state)
+        return model.set_params(verbose=0, warm_start=False, random_state=alone, **changes)
+
+    def _fit(self, model: LinearRegression) -> LinearRegression:
+        # The losses of the validation rows are for callbacks.
+        validation = self.validation if self.model.callbacks else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # that the loss is not finite is what the verdict says
+            return model.fit(self.X, self.y, sample_weight=self.sample_weight, validation_data=validation)
+
     def _trained(self) -> tuple[Array, Array]:
         """Return the parameters before the first and after each epoch, and those of the fitted model."""
         recorder = _Recorder()
-        model = LinearRegression(**self.model.get_params(deep=False))
-        model.set_params(callbacks=(*self.model.callbacks, recorder), verbose=0, warm_start=False)
-        model.fit(self.X, self.y, sample_weight=self.sample_weight)
+        if self.model.engine == "exact":
+            # It is the same run but has no moment between two epochs; one epoch of it tells whether it is refused.
+            try:
+                self._fit(self._fresh(epochs=1))
+            except TypeError as error:
+                raise ValueError(str(error)) from None
+        model = self._fit(self._fresh(engine="numpy", callbacks=(*self.model.callbacks, recorder)))
         fitted = np.append(model.coef_, model.intercept_)[: self.objective.size].astype(model.coef_.dtype)
         if np.isfinite(recorder.models[-1]).all():
             recorder.models[-1] = fitted  # a callback may have restored an earlier epoch

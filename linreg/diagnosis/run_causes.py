@@ -329,8 +329,8 @@ def learning_rate_too_low(case: Case, symptoms: Symptoms) -> Suspicion | None:
     evidence: dict[str, Any] = {"learning_rate": lr, "limit": limit, "ratio": lr / limit, "steps": case.steps}
     words = f"The learning rate is {number(lr)}, and {case.steps} steps of it do not lead to the optimum"
     if isinstance(optimizer, SGD):
-        times = number(limit / lr) if lr else "inf"
-        words += f"; full-batch steps would be stable up to {number(limit)}, {times} times that."
+        times = f", {number(limit / lr)} times that" if lr else ""
+        words += f"; full-batch steps would be stable up to {number(limit)}{times}."
     else:
         evidence["reach"] = dynamics.reach(optimizer, case.steps)
         evidence["distance"] = float(np.abs(case.best - start_of(case)).max())
@@ -398,6 +398,8 @@ def collinearity(case: Case, symptoms: Symptoms) -> Suspicion | None:
         (keep_columns(kept), STANDARDISE),
     )  # fmt: skip
     limit = symptoms.limit(_standardised(case.X[:, kept]))
+    largest = float(inflation.max())
+    alike = f"variance inflation up to {number(largest)}" if math.isfinite(largest) else "some follow from the others"
     return Suspicion(
         "collinearity",
         {
@@ -405,9 +407,8 @@ def collinearity(case: Case, symptoms: Symptoms) -> Suspicion | None:
             "variance_inflation": inflation[inflation > LARGE_INFLATION].tolist(),
             "condition_scaled": symptoms.condition_scaled,
         },
-        f"Columns {', '.join(names[:5])} repeat each other (variance inflation up to "
-        f"{number(float(inflation.max()))}): along "
-        f"their difference the loss is almost flat, so their coefficients are hardly determined and slow to learn.",
+        f"Columns {', '.join(names[:5])} repeat each other ({alike}): along their difference the loss is almost flat, "
+        "so their coefficients are hardly determined and slow to learn.",
         (
             Remedy("drop collinear columns", f"Drop {', '.join(gone[:5])}.", (keep_columns(kept),)),
             standardised,

@@ -49,7 +49,7 @@ def without_findings(diagnosis: Diagnosis) -> Iterator[str]:
     """
     if healthy(diagnosis):
         yield "Nothing is wrong with it."
-    elif not diagnosis.findings:
+    elif not diagnosis.findings and diagnosis.verdict != "cannot_run":
         yield "No cause could be proved: none of the remedies tried makes the run better."
 
 
