@@ -69,7 +69,7 @@ def draw(scored: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     pairs = [entry for run in scored for entry in run["confusion"]]
-    names = sorted({name for true, named, _ in pairs for name in (true, named)} - {"nothing"}) + ["nothing"]
+    names = [*sorted({name for true, named, _ in pairs for name in (true, named)} - {"nothing"}), "nothing"]
     counts = np.zeros((len(names), len(names)))
     for true, named, times in pairs:
         counts[names.index(true), names.index(named)] += times
