@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from linreg.diagnosis.cases import Case
+from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, Remedy
 from linreg.diagnosis.robust import least_trimmed_squares
@@ -20,7 +21,6 @@ from linreg.diagnosis.run_causes import (
     collinearity,
     conditioning,
     constant_feature,
-    number,
     rounded,
 )
 from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
@@ -156,6 +156,7 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
         return None
     strengths = regularizer.get_params(deep=False)
     weaker = type(regularizer)(**{name: value / 100 for name, value in strengths.items()})
+    weak = ", ".join(f"{name}={value:g}" for name, value in weaker.get_params(deep=False).items())
     return Finding(
         "regularization",
         {
@@ -174,7 +175,7 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
             Remedy(
                 "no penalty", "Leave the penalty out (kernel_regularizer=None).", settings={"kernel_regularizer": None}
             ),
-            Remedy("weaker penalty", f"Weaken it to {weaker!r}.", settings={"kernel_regularizer": weaker}),
+            Remedy("weaker penalty", f"Weaken it a hundredfold: {weak}.", settings={"kernel_regularizer": weaker}),
         ),
         harm=values[0] / max(values[1], 1e-300),
     )
