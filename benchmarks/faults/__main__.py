@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import inspect
 from collections import Counter
 from time import perf_counter
 
 from benchmarks.faults.cases import VERDICTS, Case, Truth, truth
-from benchmarks.faults.generator import ORDER, cases
+from benchmarks.faults.generator import ORDER
 
 
 def main() -> None:
     """Make the cases; print one line for each, or with `--summary` the counts."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    parser.add_argument("--generator", default="generator", help="module of benchmarks.faults that makes the cases")
     parser.add_argument("--seed", type=int, default=1, help="decides every case")
     parser.add_argument("--count", type=int, default=1000, help="how many cases")
     parser.add_argument("--summary", action="store_true", help="print counts only")
     arguments = parser.parse_args()
+    generator = importlib.import_module(f"benchmarks.faults.{arguments.generator}")
     begin, dropped = perf_counter(), Counter[str]()
     known = []
-    for found in cases(arguments.seed, arguments.count, dropped):
+    told = (dropped,) if "dropped" in inspect.signature(generator.cases).parameters else ()
+    for found in generator.cases(arguments.seed, arguments.count, *told):
         known.append((found, truth(found)))
         if not arguments.summary:
             print(_line(*known[-1]))

@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import linreg
 from benchmarks.faults.cases import Case, truth
 from linreg.diagnosis import diagnose
 
@@ -92,18 +95,32 @@ def summary(scores: list[Score]) -> dict[str, Any]:
         return f"{100 * (1 - wrong / len(of)):.1f} % of {len(of)}" if of else "-"
 
     faulty = [score for score in scores if score.true_main]
-    several = [score for score in scores if len(score.true_causes) > 1]
+    pairs = [score for score in scores if len(score.true_causes) == 2]
+    triples = [score for score in scores if len(score.true_causes) > 2]
     healthy = [score for score in scores if score.healthy]
     tried = [score for score in scores if score.cured is not None and score.true_main]
     return {
         "verdict right": rate("verdict", scores),
         "main cause right": rate("main", faulty),
-        "all causes of several found": rate("causes", several),
+        "all causes of a pair found": rate("causes", pairs),
+        "all causes of a triple found": rate("causes", triples),
         "healthy runs without false alarm": rate("false alarm", healthy),
         "first remedy cures": rate("cure", tried),
         "seconds a diagnosis, median": sorted(score.seconds for score in scores)[len(scores) // 2],
         "seconds a diagnosis, largest": max(score.seconds for score in scores),
     }
+
+
+def confusion(scores: list[Score]) -> list[tuple[str, str, int]]:
+    """Return how often each cause was named first for each true main cause, "nothing" where there is none."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for score in scores:
+        named = score.causes[0] if score.causes else "nothing"
+        if score.healthy and named in score.open_causes:
+            named = "nothing"
+        true = named if named in score.true_main else next(iter(score.true_main), "nothing")
+        counts[true, named] += 1
+    return [(true, named, times) for (true, named), times in sorted(counts.items())]
 
 
 def main() -> None:
@@ -114,7 +131,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--misses", type=int, default=40, help="how many misses to print")
-    parser.add_argument("--json", type=Path, help="write every score into this file")
+    parser.add_argument("--json", type=Path, help="write rates, confusion and misses into this file")
     options = parser.parse_args()
     parts = options.processes
     jobs = [(options.generator, options.seed, options.count, part, parts) for part in range(parts)]
@@ -122,20 +139,27 @@ def main() -> None:
         scores = [score for part in pool.map(_chunk, jobs) for score in part]
     for name, value in summary(scores).items():
         print(f"{name:40} {value}")
-    confusion = Counter(
-        ("|".join(score.true_main) or "healthy", score.causes[0] if score.causes else "nothing")
-        for score in scores
-        if "main" in score.misses() or "false alarm" in score.misses()
-    )
-    for (true, named), times in confusion.most_common():
-        print(f"{times:5}  {true}  named  {named}")
-    for score in [score for score in scores if score.misses()][: options.misses]:
+    for true, named, times in confusion(scores):
+        if true != named:
+            print(f"{times:5}  {true}  named  {named}")
+    missed = sorted((score for score in scores if score.misses()), key=lambda score: score.name)
+    for score in missed[: options.misses]:
         print(
             f"{','.join(score.misses())}: {score.name}: {score.verdict} (true {score.true_verdict}); named "
             f"{score.causes}, true {score.true_causes}, main {score.true_main}, open {score.open_causes} {score.error}"
         )
     if options.json:
-        options.json.write_text(json.dumps([asdict(score) for score in scores], indent=1))
+        kept = {
+            "generator": options.generator,
+            "seed": options.seed,
+            "count": options.count,
+            "linreg": linreg.__version__,
+            "numpy": np.__version__,
+            "rates": summary(scores),
+            "confusion": confusion(scores),
+            "misses": [{"missed": score.misses(), **asdict(score)} for score in missed],
+        }
+        options.json.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ How a column of text is read, decided by the column as a whole:
 1. As numbers, if every value that is not missing is one in the same notation: "1,234.5" if that fits them all, else
    "1.234,5", else decimals with either mark ("3,14" beside "2.5"). Spaces, apostrophes and underscores may separate
    thousands in each. A group of thousands has exactly three digits and the first does not begin with 0, so "0,125" is a
-   decimal. Currency signs are dropped, and so is the percent sign: "12%" is 12.
+   decimal. Currency signs are dropped, and so are the percent sign, "12%" is 12, and a unit that all values end with:
+   "6.5 kg" is 6.5.
 2. As dates, if every value is one: "2024-01-31", "31.01.2024" or "01/31/2024", with or without a time. The month comes
    first between slashes if that makes dates of them all, else the day. Times with a zone count in UTC.
 3. As categories. The first in alphabetical order has no column of its own; a missing value is nan in the columns of all
@@ -478,6 +479,8 @@ def _notation(decimals: str, groups: str) -> _Notation:
     return _Notation(pattern, {**dict.fromkeys(map(ord, groups)), **dict.fromkeys(map(ord, decimals), ".")})
 
 
+# "6 kg" and "6kg", but no "6a", which may be the number of a flat.
+_UNIT = re.compile(rf"(?P<number>.*[0-9.,])(?:[{_SPACES}](?P<unit>[^\W\d_]+[²³]?)|(?P<joined>[^\W\d_]{{2,}}[²³]?))")
 _APART = f"'’_{_SPACES}"
 _POINT, _COMMA, _EITHER = _notation(".", f",{_APART}"), _notation(",", f".{_APART}"), _notation(".,", _APART)
 _NOTATIONS = (_POINT, _COMMA, _EITHER)
@@ -485,8 +488,20 @@ _TEXT_KINDS = ("percent", "decimal_comma", "thousands_separator", "number_as_tex
 
 
 def _numbers_in(words: Sequence[str]) -> _Read | None:
-    """Read words as numbers if all of them are, in the first notation that fits them all."""
-    return next(filter(None, (_written_in(notation, words) for notation in _NOTATIONS)), None)
+    """Read words as numbers if all of them are, in the first notation that fits them all; one unit may follow each."""
+    for bare in filter(None, (words, _without_unit(words))):
+        read = next(filter(None, (_written_in(notation, bare) for notation in _NOTATIONS)), None)
+        if read is not None:
+            values = {word: read.values[number] for word, number in zip(words, bare, strict=True)}
+            return _Read(read.kind, values, read.examples if bare is words else list(map(shown, words[:EXAMPLES])))
+    return None
+
+
+def _without_unit(words: Sequence[str]) -> Sequence[str]:
+    """Return words without the unit that all of them end with; nothing where they do not."""
+    found = [_UNIT.fullmatch(word.strip()) for word in words]
+    units = {match and (match["unit"] or match["joined"]) for match in found}
+    return [match["number"] for match in found if match] if len(units) == 1 else ()
 
 
 def _written_in(notation: _Notation, words: Sequence[str]) -> _Read | None:

@@ -17,7 +17,7 @@ from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.ranking import cures
 from linreg.diagnosis.remedies import Remedy, complete_rows
-from linreg.diagnosis.repairs import REPAIRED, repairs, unreadable_target, usual
+from linreg.diagnosis.repairs import REPAIRED, integers_that_overflow, repairs, unreadable_target, usual
 from linreg.diagnosis.symptoms import Symptoms
 from linreg.initializers import initial_kernel
 from linreg.optimizers import SGD
@@ -194,7 +194,7 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
             broken = [dataclasses.replace(finding, remedies=ordered) for finding in broken]
     findings = [*broken, *found]
     judged = "cannot_run" if broken else case.outcome.verdict
-    notes = tuple(_notes(case, symptoms, findings))
+    notes = (*_notes(case, symptoms, findings), *filter(None, [integers_that_overflow(X)]))
     return Diagnosis(judged, tuple(findings), notes, case.outcome, case, given, repair)
 
 

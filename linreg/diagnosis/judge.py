@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.findings import Finding
@@ -42,9 +42,19 @@ def findings(case: Case, symptoms: Symptoms) -> list[Finding]:
         return seen
     found = _explained(case, symptoms, seen, DEPTH)
     merged: dict[str, Finding] = {}
-    for finding in (*found, *seen, *_behind(case, found)):
+    for finding in (*found, *(_once_cured(case, found, finding) for finding in seen), *_behind(case, found)):
         merged.setdefault(finding.cause, finding)
     return list(merged.values())
+
+
+def _once_cured(case: Case, found: Sequence[Finding], finding: Finding) -> Finding:
+    """Return a finding with its remedies tried on top of the first one of all, where they do not cure by themselves."""
+    first = next(iter(found[0].remedies), None) if found else None
+    if first is None or not cures(first) or any(map(cures, finding.remedies)):
+        return finding
+    both = filter(None, (_together(first, remedy) for remedy in finding.remedies[:TRIED]))
+    proved = [remedy for remedy in (remedy.tried(case) for remedy in both) if cures(remedy)]
+    return dataclasses.replace(finding, remedies=(*proved, *finding.remedies))
 
 
 def _explained(case: Case, symptoms: Symptoms, seen: Iterable[Finding], depth: int) -> list[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from linreg.data.arrays import column_names, column_of
 from linreg.data.reading import Column, Reading
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import Remedy, Step, complete_rows, keep_columns
@@ -58,6 +59,33 @@ def repairs(X: Any, y: Any, reading: Reading) -> list[Finding]:
         *([_wrong_types(wrong, remedies)] if wrong else []),
         *([_missing(reading, gaps, remedies)] if gaps else []),
     ]
+
+
+def integers_that_overflow(X: Any) -> str | None:
+    """Return a warning about integers whose products, summed over the rows, do not fit their type; None if all fit.
+
+    Parameters
+    ----------
+    X : array or frame
+        Features as they were given.
+
+    Returns
+    -------
+    str or None
+        What happens in a loop that is written by hand: `fit` makes floats of them.
+    """
+    names = column_names(X)
+    columns = [np.asarray(X)] if names is None else [column_of(X, name, "X") for name in names]
+    for column in columns:
+        if column.dtype.kind in "iu" and column.size:
+            largest, room = float(np.abs(column.astype(np.float64)).max()), float(np.iinfo(column.dtype).max)
+            if largest * largest * len(column) > room:
+                return (
+                    f"X holds integers ({column.dtype}) up to {largest:.4g}: in a loop that is written by hand the sum "
+                    f"of their squares, up to {largest * largest * len(column):.2g}, does not fit their type and turns "
+                    "over without a word. Make floats of them first, X.astype(float), as fit does."
+                )
+    return None
 
 
 def usual(findings: Sequence[Finding], complete: Array) -> Remedy | None:
