@@ -115,8 +115,11 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
     worst = int(places[np.argmax(np.abs(residual[~near]))])
     numbers = case.row_numbers.tolist()
     delta = rounded(HUBER * scale)
+    lie, pull, them, those = "lie", "They pull", "them", "the far rows out if they are errors"
+    if len(places) == 1:
+        lie, pull, them, those = "lies", "It pulls", "it", "it out if it is an error"
     drop = Remedy(
-        "drop outliers", f"Look at row {numbers[worst]}; leave the far rows out if they are errors.",
+        "drop outliers", f"Look at row {numbers[worst]}; leave {those}.",
         drop_rows=tuple(numbers[row] for row in places),
     )  # fmt: skip
     huber = Remedy("huber", f"Use Huber's loss: Huber(delta={delta:g}).", settings={"loss": Huber(delta)})
@@ -129,10 +132,9 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
             "scatter_of_the_others": math.sqrt(error),
             "error_on_the_others_as_fitted": math.sqrt(error + pulled),
         },
-        f"{len(places)} of {rows} rows lie far off the line: row {numbers[worst]} (counted from 0) by "
-        f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. "
-        f"They pull the fit: "
-        f"the error on all other rows is {number(math.sqrt(error + pulled))} with them.",
+        f"{len(places)} of {rows} rows {lie} far off the line: row {numbers[worst]} (counted from 0) by "
+        f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. {pull} "
+        f"the fit: the error on all other rows is {number(math.sqrt(error + pulled))} with {them}.",
         (drop,) if isinstance(case.settings.loss, Huber) else (huber, drop),
         harm=(error + pulled) / max(error, 1e-300),
     )
