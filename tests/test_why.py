@@ -124,6 +124,37 @@ def test_the_proof_shows_numbers_of_the_evidence():
     assert f"largest stable learning rate {scale.evidence['limit']:.4g}" in proof
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(2000.0, "2000"), (12_834.0, "12800"), (999_600.0, "1e+06"), (1.234e9, "1.23e+09"), (0.05678, "0.0568"),
+     (1e-4, "0.0001"), (2.5e-7, "2.5e-07"), (0, "0"), (-1234.5, "-1230"), (np.inf, "inf")],
+)  # fmt: skip
+def test_numbers_are_written_so_that_a_newcomer_can_read_them(value, written):
+    assert evidence.number(value) == written
+
+
+def test_evidence_has_four_digits_and_tells_numbers_of_rows_from_how_many_there_are():
+    assert evidence.shown([12_345.6, 0.123456, 3]) == "12350, 0.1235, 3"
+    assert [evidence.label("rows", rows) for rows in ([3, 7], 60)] == ["row numbers", "rows"]
+
+
+def test_a_loss_that_does_not_compare_with_the_one_before_is_called_so():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 1))
+    y = X[:, 0] + 0.1 * rng.normal(size=80)
+    settings = {"optimizer": SGD(0.1), "random_state": 0}
+    penalised = diagnose(X, y, **settings, kernel_regularizer=regularizers.L2(1.0), validation_data=(X, y))
+    text = " ".join(str(penalised).split())
+    end = LinearRegression(**settings).fit(X, y)
+    error = np.mean((end.predict(X) - y) ** 2)
+    assert f"-> {error:.3g} (with another penalty in it), on the validation rows" in text
+    # Validation losses are without the penalty, so they compare: on the same rows that of the end is the loss itself.
+    held = LinearRegression(**settings, kernel_regularizer=regularizers.L2(1.0)).fit(X, y)
+    assert f"validation rows {np.mean((held.predict(X) - y) ** 2):.3g} -> {error:.3g}." in text
+    y[[3, 17, 40]] *= 1000
+    assert "(by another loss)" in " ".join(str(diagnose(X, y, **settings)).split())
+
+
 def test_every_cause_and_verdict_has_its_words():
     assert set(evidence.PROOFS) == set(CAUSES)
     assert set(words.VERDICTS) == set(VERDICTS)

@@ -40,7 +40,7 @@ class Outcome:
     best : array of the same shape
         The same at the exact optimum.
     validation : array of shape (epochs + 1,) or None
-        Objective on the validation rows.
+        Loss on the validation rows, without the penalty: how well the model predicts them.
     error : str
         Why no step could be taken, else "".
     """
@@ -244,5 +244,6 @@ class Case:
             judged = verdict(curve, least, float(np.var(self.y)))
             validation = None
             if self.validation is not None:
-                validation = scale * self.quadratic(*self.validation).objective(path.astype(np.float64))
+                alone = dataclasses.replace(self.quadratic(*self.validation), regularizer=None)
+                validation = scale * alone.objective(path.astype(np.float64))
         return Outcome(judged, scale * curve, scale * least, fitted.astype(np.float64), self.best, validation)

@@ -13,6 +13,7 @@ from linreg.data.arrays import numbers, weight_vector
 from linreg.data.reading import Reading, read
 from linreg.diagnosis import judge
 from linreg.diagnosis.cases import Case, Outcome
+from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.ranking import cures
 from linreg.diagnosis.remedies import Remedy, complete_rows
@@ -202,9 +203,8 @@ def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[
     lr = case.learning_rate
     if isinstance(case.settings.optimizer, SGD) and lr > symptoms.limit_now and case.outcome.healthy:
         yield (
-            f"The learning rate {lr:.3g} is above {symptoms.limit_now:.3g}, from which full-batch steps diverge "
-            f"along some "
-            "direction; this run has nothing there to show it."
+            f"The learning rate {number(lr)} is above {number(symptoms.limit_now)}, from which full-batch steps "
+            "diverge along some direction; this run has nothing there to show it."
         )
     if _average_lags(case):
         yield (

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 LISTED = 8
 """So many values of a long list are shown."""
 LABELS = {
+    "missing": "missing values",
+    "first_rows": "first incomplete rows",
+    "reach": "farthest that a parameter can move",
+    "distance": "farthest that one has to move",
+    "mean": "median",
+    "standard_deviation": "scatter about it",
+    "step_is_larger_by": "steps are longer by a factor of",
+    "last_batch": "rows in the last batch",
     "limit": "largest stable learning rate",
     "limit_scaled": "the same, features standardised",
     "limit_without": "the same without these columns",
@@ -65,11 +73,13 @@ def proof(finding: Finding) -> str:
         Up to three of them, named.
     """
     names = [name for name in PROOFS.get(finding.cause, ()) if name in finding.evidence] or list(finding.evidence)
-    return ", ".join(f"{label(name)} {shown(finding.evidence[name])}" for name in names[:3])
+    return ", ".join(f"{label(name, finding.evidence[name])} {shown(finding.evidence[name])}" for name in names[:3])
 
 
-def label(name: str) -> str:
-    """Return the name of a number of the evidence as it is shown."""
+def label(name: str, found: Any) -> str:
+    """Return the name of a value of the evidence as it is shown; `rows` may be their number or their numbers."""
+    if name == "rows" and isinstance(found, list):
+        return "row numbers"
     return printable(LABELS.get(name, name.replace("_", " ")))
 
 
@@ -80,7 +90,7 @@ def shown(found: Any) -> str:
         return _listed([f"{key} {shown(inner)}" for key, inner in found.items()])
     if isinstance(found, list):
         return _listed([shown(inner) for inner in found])
-    return f"{found:.4g}" if isinstance(found, float) else printable(str(found))
+    return _readable(found, 4) if isinstance(found, float) else printable(str(found))
 
 
 def _listed(values: Sequence[str]) -> str:
@@ -89,9 +99,14 @@ def _listed(values: Sequence[str]) -> str:
     return printable(", ".join([*values[:LISTED], *more]))
 
 
-def short(number: float) -> str:
-    """Write a loss with three digits."""
-    return f"{float(number):.3g}"
+def number(value: float) -> str:
+    """Write a number with three digits, so that a newcomer can read and type it: 12800, and not 1.28e+04."""
+    return _readable(value, 3)
+
+
+def _readable(value: float, digits: int) -> str:
+    """Return a number rounded to so many digits, with an exponent only from a million on and below 0.0001."""
+    return f"{float(f'{float(value):.{digits}g}'):g}"
 
 
 def printable(text: str) -> str:

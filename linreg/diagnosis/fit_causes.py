@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from linreg.diagnosis.cases import Case
+from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, Remedy
 from linreg.diagnosis.robust import least_trimmed_squares
@@ -20,7 +21,6 @@ from linreg.diagnosis.run_causes import (
     collinearity,
     conditioning,
     constant_feature,
-    number,
     rounded,
 )
 from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
@@ -115,8 +115,11 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
     worst = int(places[np.argmax(np.abs(residual[~near]))])
     numbers = case.row_numbers.tolist()
     delta = rounded(HUBER * scale)
+    lie, pull, them, those = "lie", "They pull", "them", "the far rows out if they are errors"
+    if len(places) == 1:
+        lie, pull, them, those = "lies", "It pulls", "it", "it out if it is an error"
     drop = Remedy(
-        "drop outliers", f"Look at row {numbers[worst]}; leave the far rows out if they are errors.",
+        "drop outliers", f"Look at row {numbers[worst]}; leave {those}.",
         drop_rows=tuple(numbers[row] for row in places),
     )  # fmt: skip
     huber = Remedy("huber", f"Use Huber's loss: Huber(delta={delta:g}).", settings={"loss": Huber(delta)})
@@ -129,10 +132,9 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
             "scatter_of_the_others": math.sqrt(error),
             "error_on_the_others_as_fitted": math.sqrt(error + pulled),
         },
-        f"{len(places)} of {rows} rows lie far off the line: row {numbers[worst]} (counted from 0) by "
-        f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. "
-        f"They pull the fit: "
-        f"the error on all other rows is {number(math.sqrt(error + pulled))} with them.",
+        f"{len(places)} of {rows} rows {lie} far off the line: row {numbers[worst]} (counted from 0) by "
+        f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. {pull} "
+        f"the fit: the error on all other rows is {number(math.sqrt(error + pulled))} with {them}.",
         (drop,) if isinstance(case.settings.loss, Huber) else (huber, drop),
         harm=(error + pulled) / max(error, 1e-300),
     )
@@ -156,6 +158,7 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
         return None
     strengths = regularizer.get_params(deep=False)
     weaker = type(regularizer)(**{name: value / 100 for name, value in strengths.items()})
+    weak = ", ".join(f"{name}={value:g}" for name, value in weaker.get_params(deep=False).items())
     return Finding(
         "regularization",
         {
@@ -174,7 +177,7 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
             Remedy(
                 "no penalty", "Leave the penalty out (kernel_regularizer=None).", settings={"kernel_regularizer": None}
             ),
-            Remedy("weaker penalty", f"Weaken it to {weaker!r}.", settings={"kernel_regularizer": weaker}),
+            Remedy("weaker penalty", f"Weaken it a hundredfold: {weak}.", settings={"kernel_regularizer": weaker}),
         ),
         harm=values[0] / max(values[1], 1e-300),
     )

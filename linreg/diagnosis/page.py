@@ -184,7 +184,7 @@ def _finding(diagnosis: Diagnosis, finding: Finding, number: int) -> Iterator[st
     if finding.evidence:
         yield '<table class="evidence"><tr><th>Evidence</th><th></th></tr>'
         for name, found in finding.evidence.items():
-            yield f"<tr><td>{escaped(evidence.label(name))}</td><td>{escaped(evidence.shown(found))}</td></tr>"
+            yield f"<tr><td>{escaped(evidence.label(name, found))}</td><td>{escaped(evidence.shown(found))}</td></tr>"
         yield "</table>"
     if diagnosis.case is None:
         yield f"<ul>{''.join(f'<li>{escaped(remedy.words)}</li>' for remedy in finding.remedies)}</ul>"

@@ -246,7 +246,7 @@ class Remedy:
             Not tried.
         """
         # A whole optimizer or loss of the other takes the place of single settings of this one's.
-        kept = {name: value for name, value in self.settings.items() if _group(name) not in other.settings}
+        kept = {name: value for name, value in self.settings.items() if parameter_of(name) not in other.settings}
         return Remedy(
             f"{self.name}+{other.name}",
             f"{self.words.removesuffix('.')}, then {other.words[:1].lower()}{other.words[1:]}",
@@ -276,7 +276,7 @@ class Remedy:
         return None if steps is None else self.and_then(dataclasses.replace(other, steps=steps))
 
 
-def _group(setting: str) -> str:
+def parameter_of(setting: str) -> str:
     """Return the parameter that a setting belongs to: "optimizer" of "optimizer__learning_rate"."""
     return setting.partition("__")[0]
 

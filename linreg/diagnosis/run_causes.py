@@ -16,6 +16,7 @@ import numpy as np
 
 from linreg import dynamics
 from linreg.diagnosis.cases import Case
+from linreg.diagnosis.evidence import number
 from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, WHITEN, Remedy, keep_columns
 from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
 from linreg.losses import Huber
@@ -68,11 +69,6 @@ RIDGE = Remedy(
 def at_rate(learning_rate: float) -> dict[str, Any]:
     """Return the settings that train with another, constant learning rate."""
     return {"optimizer__learning_rate": float(learning_rate)}
-
-
-def number(value: float) -> str:
-    """Write a number so that a newcomer can read and type it."""
-    return f"{value:.3g}"
 
 
 def rounded(value: float) -> float:
@@ -145,7 +141,10 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
         return None
     without = symptoms.limit(case.X[kept], kept)
     numbers = case.row_numbers[far].tolist()
-    places = ", ".join(map(str, numbers[:3]))
+    places = ", ".join(map(str, numbers[:3])) + (f" and {len(numbers) - 3} more" if len(numbers) > 3 else "")
+    row, lie, them, errors = "row", "lies", "it", "it is an error"
+    if len(numbers) > 1:
+        row, lie, them, errors = "rows", "lie", "them", "they are errors"
     return Suspicion(
         "high_leverage",
         {
@@ -154,12 +153,10 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
             "limit": symptoms.limit_now,
             "limit_without_them": without,
         },
-        f"{'Rows' if len(far) > 1 else 'Row'} {places} (counted from 0) {'lie' if len(far) > 1 else 'lies'} so "
-        f"far from the "
-        f"others (leverage up to {leverage[far].max():.2f} of 1) that the loss is steep because of "
-        f"{'them' if len(far) > 1 else 'it'}: without, learning rates up to {number(without)} are stable, with up to "
-        f"{number(symptoms.limit_now)}.",
-        (Remedy("drop far rows", f"Look at row {places}; leave it out if it is an error.", drop_rows=tuple(numbers)),),
+        f"{row.capitalize()} {places} (counted from 0) {lie} so far from the others (leverage up to "
+        f"{leverage[far].max():.2f} of 1) that the loss is steep because of {them}: without {them} learning rates up "
+        f"to {number(without)} are stable, with {them} up to {number(symptoms.limit_now)}.",
+        (Remedy("drop far rows", f"Look at {row} {places}; leave {them} out if {errors}.", drop_rows=tuple(numbers)),),
     )
 
 
@@ -196,6 +193,17 @@ def feature_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
         return None  # standardised already
     largest = int(np.argmax(sizes))
     lr, scaled = case.learning_rate, symptoms.limit_scaled
+    if len(varying) > 1:
+        shape = (
+            f"The features differ in size or lie far from zero: {case.names[largest]} is about "
+            f"{number(sizes[largest])}, the smallest about {number(varying.min())}. For these columns"
+        )
+    else:
+        (only,) = np.flatnonzero(~symptoms.constant)
+        shape = (
+            f"The feature {case.names[only]} varies by {number(symptoms.spread[only])} about "
+            f"{number(symptoms.mean[only])}, where 1 about 0 would suit. For this column"
+        )
     faster = _faster(case, scaled)
     both = tuple(
         Remedy(
@@ -216,11 +224,8 @@ def feature_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
             "condition": symptoms.condition_now,
             "condition_scaled": symptoms.condition_scaled,
         },
-        f"The features differ in size or lie far from zero: {case.names[largest]} is about "
-        f"{number(sizes[largest])}, the "
-        f"smallest about {number(varying.min())}. For these columns learning rates up to "
-        f"{number(symptoms.limit_now)} are "
-        f"stable and yours is {number(lr)}; standardised, the limit is {number(scaled)}.",
+        f"{shape} learning rates up to {number(symptoms.limit_now)} are stable and yours is {number(lr)}; "
+        f"standardised, the limit is {number(scaled)}.",
         (STANDARDISED, *both),
     )
 

@@ -109,7 +109,7 @@ def _details(diagnosis: Diagnosis, finding: Finding, number: int, width: int) ->
     yield Line(f"{number}. {name_of(finding)}", role="heading")
     if number > 1:
         yield from _wrapped(finding.explanation, width, indent=3)
-    names = [label(name) for name in finding.evidence]
+    names = [label(name, found) for name, found in finding.evidence.items()]
     hang = 3 + min(max(map(len, names), default=0) + 2, width // 2 - 3)
     for name, found in zip(names, finding.evidence.values(), strict=True):
         yield from _labelled(name, shown(found), width, indent=3, hang=hang, role="quiet")

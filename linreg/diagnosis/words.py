@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from linreg.diagnosis.evidence import proof, short
+from linreg.diagnosis.evidence import number, proof
+from linreg.diagnosis.remedies import parameter_of
 
 if TYPE_CHECKING:
     from linreg.diagnosis.cases import Case, Outcome
@@ -154,12 +155,12 @@ def loss_in_numbers(diagnosis: Diagnosis) -> str:
     if outcome is None or diagnosis.verdict == "cannot_run":
         return "" if outcome is None else outcome.error.rstrip(".")
     curve = outcome.curve
-    parts = [f"loss {short(curve[0])} at the start, {short(curve[-1])} at the end"]
+    parts = [f"loss {number(curve[0])} at the start, {number(curve[-1])} at the end"]
     if not math.isfinite(curve[-1]):
         gone = int(np.argmin(np.isfinite(curve)))
         parts.append(f"no longer finite from epoch {gone + (diagnosis.case is None)} on")
     if math.isfinite(outcome.least):
-        parts.append(f"{short(outcome.least)} at the optimum")
+        parts.append(f"{number(outcome.least)} at the optimum")
     return ", ".join(parts)
 
 
@@ -184,13 +185,23 @@ def tried_sentence(before: Outcome | None, remedy: Remedy) -> str:
     if after.verdict == "cannot_run":
         return f"Tried: the run still cannot take a step. {after.error}".rstrip()
     if before is None or before.verdict == "cannot_run":
-        return f"Tried: the run then {_becomes(after)}, loss {short(after.curve[-1])} at the end."
+        return f"Tried: the run then {_becomes(after)}, loss {number(after.curve[-1])} at the end."
     same = "still " if after.verdict == before.verdict else ""
-    losses = f"{short(before.curve[-1])} -> {short(after.curve[-1])}"
+    losses = f"{number(before.curve[-1])} -> {number(after.curve[-1])}{_incomparable(remedy)}"
     words = f"Tried: the run then {same}{_becomes(after)}, loss at the end {losses}"
     if VISIBLE < after.share < 1:
         words += f", {100 * after.share:.2g} % of the way to the optimum left"
+    if after.validation is not None and before.validation is not None:
+        words += f", on the validation rows {number(before.validation[-1])} -> {number(after.validation[-1])}"
     return f"{words}."
+
+
+def _incomparable(remedy: Remedy) -> str:
+    """Say where the loss of the run with a remedy is not what the loss was before."""
+    changed = {parameter_of(name) for name in remedy.settings}
+    if "loss" in changed:
+        return " (by another loss)"
+    return " (with another penalty in it)" if "kernel_regularizer" in changed else ""
 
 
 def _becomes(outcome: Outcome) -> str:
@@ -218,4 +229,4 @@ def before_and_after(before: Outcome | None, remedy: Remedy) -> tuple[str, str]:
     if after is None:
         return "not tried", ""
     was, loss = ("cannot_run", math.nan) if before is None else (before.verdict, before.curve[-1])
-    return f"{was} -> {after.verdict}", f"{short(loss)} -> {short(after.curve[-1])}"
+    return f"{was} -> {after.verdict}", f"{number(loss)} -> {number(after.curve[-1])}{_incomparable(remedy)}"
