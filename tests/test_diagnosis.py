@@ -480,3 +480,14 @@ def test_unstable_in_theory_and_harmless_in_this_run_is_a_note():
     found = diagnose(X, 3 * X[:, 0], optimizer=SGD(0.12), **ZEROS, batch_size=4, dtype="float64")
     assert (found.verdict, causes(found)) == ("converges", [])
     assert "diverge along some direction" in found.notes[0]
+
+
+def test_validation_rows_without_names_go_with_a_frame_of_as_many_columns():
+    polars = pytest.importorskip("polars")
+    X, y = line(features=2)
+    frame = polars.DataFrame(X, schema=["area", "rooms"])
+    named = diagnose(frame, y, optimizer=SGD(0.1), validation_data=(polars.DataFrame(X + 5, ["area", "rooms"]), y))
+    unnamed = diagnose(frame, y, optimizer=SGD(0.1), validation_data=(X + 5, y))
+    assert causes(unnamed) == causes(named) == ["validation_shift"]
+    with pytest.raises(ValueError, match="give the same columns"):
+        diagnose(frame, y, validation_data=(X[:, :1], y))

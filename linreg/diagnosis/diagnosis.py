@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from linreg.data.arrays import numbers, weight_vector
+from linreg.data.arrays import column_names, numbers, weight_vector
 from linreg.data.reading import Reading, read
 from linreg.diagnosis import judge
 from linreg.diagnosis.cases import Case, Outcome
@@ -253,6 +253,9 @@ def _validation(reading: Reading, given: Any) -> tuple[Array, Array] | None:
     if given is None:
         return None
     other = read(given[0], given[1])
+    unnamed = column_names(given[0]) is None and len(other.names) == len(reading.names)
+    if unnamed and other.clean():
+        other = dataclasses.replace(other, names=reading.names)
     if other.names != reading.names and reading.clean():
         raise ValueError(
             f"validation_data has the columns {', '.join(other.names)}, X has {', '.join(reading.names)}: give the "
