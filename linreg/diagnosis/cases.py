@@ -17,8 +17,12 @@ from linreg.diagnosis.verdicts import verdict
 from linreg.dynamics.optima import exact_optimum
 from linreg.dynamics.quadratic import Quadratic
 from linreg.regression import LinearRegression
+from linreg.schedules import rates_of
 
 Array = Any
+
+MOST_RATES = 1000
+"""Steps of a schedule that are looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,9 +173,15 @@ class Case:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the first step."""
-        rate = self.settings.optimizer.learning_rate
-        return float(rate(0)) if callable(rate) else float(rate)
+        """The learning rate; of a schedule, its mean over the steps of the run."""
+        return float(self.rates.mean())
+
+    @cached_property
+    def rates(self) -> Array:
+        """The learning rate of each step, or of many steps spread over a long run."""
+        steps = np.unique(np.linspace(0, self.steps - 1, MOST_RATES).astype(int))
+        rates = rates_of(self.settings.optimizer.learning_rate, steps, self.settings.precision)
+        return np.asarray(rates, np.float64)
 
     def quadratic(self, X: Array, y: Array, sample_weight: Array | None = None) -> Quadratic:
         """Return the objective on some rows."""

@@ -305,10 +305,11 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
         "validation rows"
     )
     j = int(np.argmax(moved)) if len(moved) else 0
-    elsewhere = len(moved) > 0 and moved[j] > 1.0 and sure[j] > SURE
+    few = learned >= TWICE  # of so few rows, not even the means say where they come from
+    elsewhere = not few and len(moved) > 0 and moved[j] > 1.0 and sure[j] > SURE
     beyond = max(BEYOND, 1 / unlucky) * learned * train if learned < HARDLY_ANY else math.inf
     chance = float(np.std(values)) * math.sqrt(1 / many + 1 / len(held))
-    surely = bias > SURE or (learned < HARMFUL and ideal / learned - train > NO_CHANCE * chance)
+    surely = not few and (bias > SURE or (learned < HARMFUL and ideal / learned - train > NO_CHANCE * chance))
     if elsewhere or ideal > beyond or (surely and ideal > HARMFUL * learned * train):
         evidence |= {"feature": case.names[j], "shift_in_standard_deviations": float(moved[j])}
         return Finding(
@@ -326,10 +327,10 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     gap = own / float(np.mean(loss.value(case.objective.matrix @ case.best - case.y, *constants)))
     held_losses = loss.value(A @ case.best - y, *constants)
     by_chance = 1 + UNSURE * float(np.std(held_losses)) / math.sqrt(len(y)) * gap / own if own else math.inf
-    few = learned >= TWICE and gap >= max(TWICE, by_chance)
-    if not few and (learned < HARMFUL or own < HARMFUL * clean_error):
+    apart = few and gap >= max(TWICE, by_chance)
+    if not apart and (learned < HARMFUL or own < HARMFUL * clean_error):
         return None
-    return _overfitting(case, evidence, words, max(own / clean_error, TWICE if few else 0.0))
+    return _overfitting(case, evidence, words, max(own / clean_error, TWICE if apart else 0.0))
 
 
 def _without_far(errors: Array, share: float) -> Array:

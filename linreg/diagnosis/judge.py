@@ -57,7 +57,7 @@ def _once_cured(case: Case, found: Sequence[Finding], finding: Finding) -> Findi
     return dataclasses.replace(finding, remedies=(*proved, *finding.remedies))
 
 
-def _explained(case: Case, symptoms: Symptoms, seen: Iterable[Finding], depth: int) -> list[Finding]:
+def _explained(case: Case, symptoms: Symptoms, seen: Sequence[Finding], depth: int) -> list[Finding]:
     """Return why a run does not converge: causes whose remedies cure it, alone, in pairs, or one after the other."""
     trials = list(_trials(case, symptoms, seen))
     cured = sorted((trial for trial in trials if trial.cured or trial.stabilises), key=lambda t: rank(t, trials))
@@ -75,9 +75,9 @@ def _explained(case: Case, symptoms: Symptoms, seen: Iterable[Finding], depth: i
     return _pair(case, trials) or _one_after_the_other(case, trials, depth)
 
 
-def _trials(case: Case, symptoms: Symptoms, seen: Iterable[Finding]) -> Iterator[Trial]:
+def _trials(case: Case, symptoms: Symptoms, seen: Sequence[Finding]) -> Iterator[Trial]:
     """Yield every cause once, with its remedies tried."""
-    done: set[str] = set()
+    done = {finding.cause for finding in seen if finding.cause in IN_THE_LOSS}
     for suspicion in suspicions(case, symptoms):
         if suspicion.cause not in done:
             done.add(suspicion.cause)

@@ -28,7 +28,7 @@ IN_THE_LOSS = ("outliers", "regularization")
 """Causes told from the exact fit that may also keep a run from converging."""
 FLAT = ("collinearity", "ill_conditioned")
 RATES = ("learning_rate_too_high", "learning_rate_too_low")
-ODD = {"loss_reduction": 0.02, "outliers": 0.05, "regularization": 0.05, "high_leverage": 0.1, "constant_feature": 0.1}
+ODD = {"loss_reduction": 0.2, "outliers": 0.05, "regularization": 0.05, "high_leverage": 0.1, "constant_feature": 0.1}
 """Ranks of causes that nobody wants in a run: where their remedy cures, they come first."""
 
 

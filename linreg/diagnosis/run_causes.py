@@ -27,6 +27,8 @@ Array = Any
 
 LARGE_INFLATION = 10.0
 """Variance inflation above which columns count as collinear. Source: D. W. Marquardt, Technometrics 12 (1970)."""
+HEAVY = 2.0
+"""Mean of the sample weights from which they change the length of a step."""
 NARROWED = 1.3
 """By how much the variance of some feature has to fall without its far rows."""
 USUAL_MOMENTUM = 0.95
@@ -77,8 +79,10 @@ def rounded(value: float) -> float:
 
 
 def loss_reduction(case: Case, symptoms: Symptoms) -> Suspicion | None:
-    """A sum instead of a mean: the step grows with the batch."""
+    """A sum instead of a mean, or weights that are counts: the step grows with the batch, or with the weights."""
     loss = case.settings.loss
+    if case.sample_weight is not None and loss.reduction == "sum_over_batch_size":
+        return _weights_that_count(case)
     if loss.reduction != "sum" or case.batch_size < 2:
         return None
     mean = Remedy(
@@ -91,6 +95,24 @@ def loss_reduction(case: Case, symptoms: Symptoms) -> Suspicion | None:
         f"The loss is the sum over the {case.batch_size} rows of a batch instead of their mean, so each step is "
         f"{case.batch_size} times as long as the learning rate says.",
         (mean,),
+    )
+
+
+def _weights_that_count(case: Case) -> Suspicion | None:
+    mean = float(np.mean(np.asarray(case.sample_weight)))
+    if 1 / HEAVY < mean < HEAVY:
+        return None
+    divided = Remedy(
+        "mean by weight",
+        'Divide by the sum of the weights: reduction="mean_with_sample_weight"; or give weights that are 1 on average.',
+        settings={"loss__reduction": "mean_with_sample_weight"},
+    )
+    return Suspicion(
+        "loss_reduction",
+        {"mean_weight": mean, "step_is_larger_by": mean},
+        f"The sample weights are {number(mean)} on average, and the loss of a batch is divided by its rows, not by the "
+        f"sum of their weights, so each step is {number(mean)} times as long as the learning rate says.",
+        (divided,),
     )
 
 
@@ -248,7 +270,8 @@ def target_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
     optimizer = case.settings.optimizer
     evidence: dict[str, Any] = {"mean": level, "standard_deviation": spread, "steps": case.steps}
     words = f"The target is about {number(size)} in size. "
-    bounded = isinstance(optimizer, Adam | RMSprop) or isinstance(case.settings.loss, Huber)
+    clips = [name for name in ("clipnorm", "global_clipnorm", "clipvalue") if getattr(optimizer, name)]
+    bounded = isinstance(optimizer, Adam | RMSprop) or isinstance(case.settings.loss, Huber) or bool(clips)
     if not bounded and size < 1e15:
         return None
     if isinstance(optimizer, Adam | RMSprop):
@@ -261,6 +284,8 @@ def target_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
         )
     elif isinstance(case.settings.loss, Huber):
         words += f"Beyond delta = {case.settings.loss.delta:g} Huber's slope is bounded, so each step is short."
+    elif clips:
+        words += f"With {clips[0]}={getattr(optimizer, clips[0]):g} no step is longer, however far it has to go."
     else:
         words += "Squared, that is at the end of what float32 can hold."
     scaled = Remedy("scale the target", "Standardise the target (TransformedTargetRegressor).", scale_target=True)
@@ -480,6 +505,33 @@ def _whitened(Z: Array) -> Array:
     return rows[:, singular > 1e-10 * singular.max(initial=0)] * math.sqrt(len(Z))
 
 
+def steep_penalty(case: Case, symptoms: Symptoms) -> Suspicion | None:
+    """A penalty that keeps the run from settling: it makes the loss steep, or its sign flips with every step."""
+    regularizer = case.settings.regularizer
+    if regularizer is None:
+        return None
+    without = case.with_settings(kernel_regularizer=None)
+    limits = symptoms.limit_now, Symptoms(without).limit_now
+    return Suspicion(
+        "regularization",
+        {**regularizer.get_params(deep=False), "limit": limits[0], "limit_without_penalty": limits[1]},
+        f"The penalty {regularizer!r} is part of what each step goes down: with it learning rates up to "
+        f"{number(limits[0])} are stable, without it up to {number(limits[1])}"
+        + (
+            ", and the slope of its absolute values turns round at zero instead of vanishing." if _has_l1(case) else "."
+        ),
+        (
+            Remedy(
+                "no penalty", "Leave the penalty out (kernel_regularizer=None).", settings={"kernel_regularizer": None}
+            ),
+        ),
+    )
+
+
+def _has_l1(case: Case) -> bool:
+    return bool(getattr(case.settings.regularizer, "l1", 0))
+
+
 SPECIFIC: tuple[Callable[[Case, Symptoms], Suspicion | None], ...] = (
     loss_reduction,
     unusual_momentum,
@@ -491,6 +543,7 @@ SPECIFIC: tuple[Callable[[Case, Symptoms], Suspicion | None], ...] = (
     collinearity,
     conditioning,
     batch_noise,
+    steep_penalty,
 )
 RATES: tuple[Callable[[Case, Symptoms], Suspicion | None], ...] = (learning_rate_too_high, learning_rate_too_low)
 
