@@ -58,9 +58,9 @@ BEYOND = 2.5
 """Validation loss, over what learning the noise explains, that only other data explain."""
 RARE = 2.576
 """Standard deviations of a normal distribution that one value in 200 lies below."""
-TWICE, HARDLY_ANY = 2.0, 4.0
+TWICE, HARDLY_ANY, MOST_LEARNED = 2.0, 4.0, 10.0
 """Validation loss over training loss, as few rows explain it: from which the two curves lie apart, and from which it
-may be any number."""
+may be any number; and the largest that can be told of a sample."""
 UNSURE, NO_CHANCE = 2.0, 4.0
 """Standard errors by which the mean of many, skewed losses is above another for sure."""
 SURE = 5.0
@@ -330,7 +330,7 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     apart = few and gap >= max(TWICE, by_chance)
     if not apart and (learned < HARMFUL or own < HARMFUL * clean_error):
         return None
-    return _overfitting(case, evidence, words, max(own / clean_error, TWICE if apart else 0.0))
+    return _overfitting(case, evidence, words, min(max(own / clean_error, TWICE if apart else 0.0), MOST_LEARNED))
 
 
 def _without_far(errors: Array, share: float) -> Array:

@@ -26,6 +26,8 @@ LONG = 0.5
 """Step of an adaptive rule, as a share of the way to the optimum, from which no batch is large enough."""
 IN_THE_LOSS = ("outliers", "regularization")
 """Causes told from the exact fit that may also keep a run from converging."""
+FAR_OFF = 20.0
+"""Highest rate of a schedule over its mean, or over its first, that nobody means."""
 FLAT = ("collinearity", "ill_conditioned")
 RATES = ("learning_rate_too_high", "learning_rate_too_low")
 ODD = {"loss_reduction": 0.2, "outliers": 0.05, "regularization": 0.05, "high_leverage": 0.1, "constant_feature": 0.1}
@@ -130,12 +132,20 @@ def prior(trial: Trial) -> float:
     if trial.cause == "batch_noise":
         return _rank_of_noise(trial)
     if trial.cause in RATES:
-        return 1
+        return 0.05 if _odd_schedule(trial) else 1
     if trial.cause in FLAT:
         steep = isinstance(case.settings.optimizer, SGD) and case.learning_rate > symptoms.limit_now
         return 3 if steep or case.outcome.verdict == "diverges" else 0.15  # a flat direction makes no step too long
     off = symptoms.abnormality[trial.cause]
     return SURE - min(off, 20.0) / 100 if off >= TENFOLD else 1.5
+
+
+def _odd_schedule(trial: Trial) -> bool:
+    """Whether a schedule leaves the rate that it starts from so far that it is the reason itself."""
+    rates = trial.case.rates
+    if trial.cause == "learning_rate_too_low":
+        return bool(rates.mean() * FAR_OFF < rates.max())
+    return bool(rates.max() > FAR_OFF * rates[0])
 
 
 def _rank_of_noise(trial: Trial) -> float:

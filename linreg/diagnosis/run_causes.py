@@ -378,8 +378,8 @@ def learning_rate_too_low(case: Case, symptoms: Symptoms) -> Suspicion | None:
 def batch_noise(case: Case, symptoms: Symptoms) -> Suspicion | None:
     """Batches so small that their noise keeps the run from settling."""
     rows = len(case.y)
-    if case.full_batch:
-        return None
+    if case.full_batch or callable(case.settings.optimizer.learning_rate):
+        return None  # other batches change how many steps an epoch has, and so the rates of a schedule
     sizes = [size for size in (8 * case.batch_size, 32 * case.batch_size) if size < rows] + [rows]
     last = rows % case.batch_size
     remedies = [
