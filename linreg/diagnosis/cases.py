@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -97,6 +98,45 @@ class _Recorder(Callback):
             self.run.stop_training = True
 
 
+def variance(values: Array, counts: Array | None) -> float:
+    """Return the variance of values, each of which stands for so many."""
+    if counts is None:
+        return float(np.var(values))
+    return float(np.average((values - np.average(values, weights=counts)) ** 2, weights=counts))
+
+
+def trained(model: LinearRegression, X: Array, y: Array, sample_weight: Array | None) -> tuple[Array, Array]:
+    """Train a copy of a model.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The model.
+    X : array of shape (rows, features)
+        Features.
+    y : array of shape (rows,)
+        Target.
+    sample_weight : array of shape (rows,) or None
+        Weights.
+
+    Returns
+    -------
+    path : array of shape (parameters, epochs + 1)
+        Parameters before the first and after each epoch, up to where they are no longer finite.
+    fitted : array of shape (parameters,)
+        Those of the fitted model.
+    """
+    recorder = _Recorder()
+    copy = LinearRegression(**model.get_params(deep=False))
+    copy.set_params(callbacks=(*model.callbacks, recorder), verbose=0, warm_start=False)
+    copy.fit(X, y, sample_weight=sample_weight)
+    size = len(recorder.models[0])
+    fitted = np.append(copy.coef_, copy.intercept_)[:size].astype(copy.coef_.dtype)
+    if np.isfinite(recorder.models[-1]).all():
+        recorder.models[-1] = fitted  # a callback may have restored an earlier epoch
+    return np.array(recorder.models).T, fitted
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """Clean data, the model that is to be trained on them, and what has been done to the data before.
@@ -119,6 +159,11 @@ class Case:
         Units of y as given in one unit of this y: errors are multiplied by it before they are compared.
     rows : array of shape (rows,) or None
         Which rows of the data as given these are, counted from 0; None for all.
+    train : callable or None
+        Makes the run, where these rows stand for many others (see `linreg.diagnosis.sampled`): `sample_weight` then
+        tells how many each of them stands for.
+    prepared : tuple of object
+        The fitted transformers that have made these features of those given.
     """
 
     X: Array
@@ -129,6 +174,8 @@ class Case:
     validation: tuple[Array, Array] | None = None
     unit: float = 1.0
     rows: Array | None = None
+    train: Callable[[Any], tuple[Array, Array]] | None = None
+    prepared: tuple[Any, ...] = ()
     kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def replaced(self, **changes: Any) -> Self:
@@ -151,19 +198,29 @@ class Case:
         return self.model.settings()
 
     @property
+    def counts(self) -> Array | None:
+        """How many rows of the data each row stands for; None where each stands for itself."""
+        return None if self.train is None else self.sample_weight
+
+    @property
+    def count(self) -> int:
+        """Rows of the data."""
+        return len(self.y) if self.counts is None else round(float(self.counts.sum()))
+
+    @property
     def batch_size(self) -> int:
         """Rows in a batch."""
-        return min(int(self.model.batch_size), len(self.y))
+        return min(int(self.model.batch_size), self.count)
 
     @property
     def full_batch(self) -> bool:
         """Whether one step sees all rows."""
-        return self.batch_size == len(self.y)
+        return self.batch_size == self.count
 
     @property
     def steps(self) -> int:
         """Steps in all epochs."""
-        return int(self.model.epochs) * -(-len(self.y) // self.batch_size)
+        return int(self.model.epochs) * -(-self.count // self.batch_size)
 
     @property
     def learning_rate(self) -> float:
@@ -174,6 +231,8 @@ class Case:
     def quadratic(self, X: Array, y: Array, sample_weight: Array | None = None) -> Quadratic:
         """Return the objective on some rows."""
         settings = self.settings
+        if self.counts is not None and sample_weight is not None and settings.loss.reduction != "sum":
+            sample_weight = sample_weight * (len(y) / sample_weight.sum())
         return Quadratic.of(
             X, y, loss=settings.loss, fit_intercept=self.model.fit_intercept,
             sample_weight=sample_weight, kernel_regularizer=settings.regularizer,
@@ -199,14 +258,12 @@ class Case:
 
     def _trained(self) -> tuple[Array, Array]:
         """Return the parameters before the first and after each epoch, and those of the fitted model."""
-        recorder = _Recorder()
-        model = LinearRegression(**self.model.get_params(deep=False))
-        model.set_params(callbacks=(*self.model.callbacks, recorder), verbose=0, warm_start=False)
-        model.fit(self.X, self.y, sample_weight=self.sample_weight)
-        fitted = np.append(model.coef_, model.intercept_)[: self.objective.size].astype(model.coef_.dtype)
-        if np.isfinite(recorder.models[-1]).all():
-            recorder.models[-1] = fitted  # a callback may have restored an earlier epoch
-        return np.array(recorder.models).T, fitted
+        if "trained" in self.kept:
+            path: tuple[Array, Array] = self.kept["trained"]
+            return path
+        if self.train is not None:
+            return self.train(self)
+        return trained(self.model, self.X, self.y, self.sample_weight)
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -222,7 +279,7 @@ class Case:
                 curve[0] = np.nan
             scale = self.unit**2
             least = float(self.objective.objective(self.best))
-            judged = verdict(curve, least, float(np.var(self.y)))
+            judged = verdict(curve, least, variance(self.y, self.counts))
             validation = None
             if self.validation is not None:
                 validation = scale * self.quadratic(*self.validation).objective(path.astype(np.float64))
