@@ -9,6 +9,10 @@ import numpy as np
 
 Array = Any
 
+FLAT = 1e-13
+"""Share of the largest eigenvalue of the products of columns of length 1 that is rounding."""
+
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -96,6 +100,24 @@ class Moments:
         values, vectors = np.linalg.eigh(self.products / np.outer(length, length))
         root = np.sqrt(np.maximum(values, 0.0))[:, np.newaxis] * vectors.T
         return _upright(np.linalg.qr(root, mode="r"))[0] * length
+
+    def part(self, columns: slice) -> Moments:
+        """Return the moments of some of the columns."""
+        return Moments(self.count, self.mean[columns], self.products[columns, columns])
+
+    def whitener(self) -> Array:
+        """Return a matrix W for which W^T products W is 1: the leverage of a row x is 1 / count + |(x - mean) W|^2.
+
+        Returns
+        -------
+        array of shape (columns, rank)
+            Directions in which the rows do not vary are left out.
+        """
+        length = np.sqrt(np.maximum(np.diag(self.products), 0.0))
+        length[length == 0] = 1.0
+        values, vectors = np.linalg.eigh(self.products / np.outer(length, length))
+        kept = values > len(values) * FLAT * values.max(initial=0.0)
+        return vectors[:, kept] / np.sqrt(values[kept]) / length[:, np.newaxis]
 
     def few_rows(self) -> Array:
         """Return as few rows [x, 1] as have the same mean products as all: A^T A / count.

@@ -226,22 +226,21 @@ def windows(
         So many rows.
     """
     blocks = np.arange(len(source)) if generator is None else generator.permutation(len(source))
-    together = max(1, AT_ONCE // (8 * (len(source.names) + 1) * rows_in_a_block(len(source.names) + 1)))
-    left: list[Block] = []
+    columns = len(source.names) + 1
+    each = min(rows_in_a_block(columns), source.count)
+    together = min(len(source), max(1, AT_ONCE // (8 * columns * each)))
+    rows, numbers, held = np.empty((together * each + size, columns)), np.empty(together * each + size, np.int64), 0
     for first in range(0, len(blocks), together):
-        parts = left
         for number in blocks[first : first + together].tolist():
-            parts.append(complete(source.read(number)))
+            block = complete(source.read(number))
             if seen is not None:
-                seen(parts[-1])
-        rows = parts[0].rows if len(parts) == 1 else np.concatenate([part.rows for part in parts])
-        numbers = np.concatenate([part.numbers for part in parts])
-        parts.clear()
-        order = None if generator is None else generator.permutation(len(numbers))
-        at_the_end = first + together >= len(blocks)
-        last = len(numbers) if at_the_end else len(numbers) // size * size
+                seen(block)
+            end = held + len(block.rows)
+            rows[held:end], numbers[held:end], held = block.rows, block.numbers, end
+        order = np.arange(held) if generator is None else generator.permutation(held)
+        last = held if first + together >= len(blocks) else held // size * size
         for start in range(0, last, size):
-            chosen = slice(start, start + size) if order is None else order[start : start + size]
+            chosen = order[start : min(start + size, last)]
             yield Block(rows[chosen], numbers[chosen])
-        chosen = slice(last, None) if order is None else order[last:]
-        left = [Block(rows[chosen].copy(), numbers[chosen].copy())]
+        left, held = order[last:], held - last
+        rows[:held], numbers[:held] = rows[left], numbers[left]
