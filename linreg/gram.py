@@ -13,7 +13,6 @@ FLAT = 1e-13
 """Share of the largest eigenvalue of the products of columns of length 1 that is rounding."""
 
 
-
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Number, means and centred products of rows: enough for every loss, gradient and optimum of a squared error.

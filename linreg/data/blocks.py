@@ -23,6 +23,8 @@ BLOCK_BYTES = 2**26
 """A block holds at most so many rows, and so many bytes."""
 AT_ONCE = 2**28
 """Bytes of blocks that are shuffled together."""
+IN_MEMORY = 2**28
+"""Bytes of numbers, or of text, up to which a file is read at once."""
 
 
 class Block(NamedTuple):
@@ -144,6 +146,56 @@ class FileRows:
         frame = self.frame(first, self._size)
         rows = frame.cast(polars.Float64).to_numpy(order="c")
         return Block(rows, np.arange(first, first + len(rows)))
+
+
+class ScaledRows:
+    """A source whose features go through a transformer.
+
+    Parameters
+    ----------
+    source : Source
+        The rows as they are.
+    transformer : object
+        A fitted transformer of scikit-learn that keeps the columns.
+    """
+
+    def __init__(self, source: Source, transformer: Any) -> None:
+        self.source, self.transformer, self.names, self.count = source, transformer, source.names, source.count
+
+    def __len__(self) -> int:
+        """Return how many blocks there are."""
+        return len(self.source)
+
+    def read(self, block: int) -> Block:
+        """Return a block; infinite values are missing ones in it."""
+        rows, numbers = self.source.read(block)
+        X = np.where(np.isfinite(rows[:, :-1]), rows[:, :-1], np.nan)
+        return Block(np.column_stack([self.transformer.transform(X), rows[:, -1]]), numbers)
+
+
+def streams(file: str | os.PathLike[str]) -> bool:
+    """Return whether a file is so large that it is read block by block.
+
+    Parameters
+    ----------
+    file : str or path
+        A Parquet, Arrow or CSV file; one that is missing is not large.
+
+    Returns
+    -------
+    bool
+        Whether its numbers, or the text of a CSV file, take more than 256 MiB.
+    """
+    place = Path(file)
+    if not place.is_file():
+        return False
+    if place.suffix.lower() not in FRAMES:
+        return place.stat().st_size > IN_MEMORY
+    import polars
+
+    table = scan(os.fspath(file))
+    columns = len(table.collect_schema())
+    return int(table.select(polars.len()).collect().item()) * columns * 8 > IN_MEMORY
 
 
 @contextmanager

@@ -151,7 +151,9 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
     values = [float(loss.value(A @ p - case.y, *loss.constants(np.float64)) @ factor) for p in (case.best, free)]
     penalty = float(case.objective.objective(case.best)) - values[0]
     noise = values[1] * case.objective.size / max(case.count - case.objective.size, 1)
-    level = np.append(np.zeros(case.X.shape[1]), [np.average(case.y, weights=case.counts)] * case.objective.has_intercept)
+    level = np.append(
+        np.zeros(case.X.shape[1]), [np.average(case.y, weights=case.counts)] * case.objective.has_intercept
+    )
     nothing = float(loss.value(A @ level - case.y, *loss.constants(np.float64)) @ factor)
     lost = (values[0] - values[1]) / (nothing - values[1]) if nothing > values[1] else 0.0
     if values[0] < HARMFUL * values[1] + noise or lost < 1e-6:
@@ -248,7 +250,10 @@ def constant(case: Case, symptoms: Symptoms) -> Finding | None:
     suspicion = constant_feature(case, symptoms)
     if suspicion is None:
         return None
-    level = float(np.average(case.y, weights=case.counts) - symptoms.mean @ np.where(symptoms.constant, 0.0, case.best[: case.X.shape[1]]))
+    level = float(
+        np.average(case.y, weights=case.counts)
+        - symptoms.mean @ np.where(symptoms.constant, 0.0, case.best[: case.X.shape[1]])
+    )
     if case.outcome.healthy:
         without = suspicion.remedies[0].tried(case)
         if without.after is not None and without.after.healthy:

@@ -29,7 +29,8 @@ from linreg.gram import Moments
 from linreg.regression import LinearRegression
 
 Array = Any
-Moved = Callable[[int, str], None]
+Moved = Callable[[int, int, str], None]
+PASSES = 3
 
 LARGE = 50_000
 """Rows from which a diagnosis goes this way."""
@@ -128,24 +129,29 @@ class Large:
     model : LinearRegression
         The model with its settings.
     moved : callable
-        Called with the rows done and what is being done.
+        Called with the rows done, those there are to do, both counted once for each pass, and what is being done.
     validation : tuple (X, y) or None
         Validation rows.
     """
 
     source: Source
     model: LinearRegression
-    moved: Moved = lambda rows, text: None  # noqa: E731
+    moved: Moved = lambda done, of, text: None  # noqa: E731
     validation: tuple[Array, Array] | None = None
     tally: Tally = field(init=False)
     case: Case = field(init=False)
     far: FarRows = field(init=False)
     exact: bool = field(default=False, init=False)
     tried: int = field(default=0, init=False)
+    _done: int = field(default=0, init=False)
+
+    def _move(self, rows: int, text: str) -> None:
+        self._done += rows
+        self.moved(self._done, PASSES * self.source.count, text)
 
     def surveyed(self) -> Large:
         """Make the first pass."""
-        self.tally = Tally(self.source).run(lambda rows: self.moved(rows, "Summing up all rows"))
+        self.tally = Tally(self.source).run(lambda rows: self._move(rows, "Summing up all rows"))
         return self
 
     def stand_in(self) -> Case:
@@ -162,7 +168,7 @@ class Large:
             for number in range(len(self.source)):
                 block = complete(self.source.read(number))
                 self.far.look(block)
-                self.moved(len(block.rows), "Looking for far rows")
+                self._move(len(block.rows), "Looking for far rows")
         rows, counts = standing_in(self.tally, self.far, self._others())
         self.case = self._case(rows, counts, Simulation(self.far.kept.numbers))
         if passes:
@@ -196,7 +202,7 @@ class Large:
         order = np.random.default_rng(0) if self.model.shuffle else None
         for window in windows(self.source, max(rows // size, 1) * size, order, seen):
             yield window
-            self.moved(len(window.rows), text)
+            self._move(len(window.rows), text)
 
     def proved(self, findings: Sequence[Finding]) -> list[Finding]:
         """Make the third pass: repeat the run on all rows with the first remedy of each finding.
@@ -264,7 +270,11 @@ class Large:
                 if reshuffles(self.model) and not self.case.full_batch
                 else ""
             )
-            also = f", and {self.tried} remed{'ies' if self.tried > 1 else 'y'} that {'were' if self.tried > 1 else 'was'} found" if self.tried else ""
+            also = (
+                f", and {self.tried} remed{'ies' if self.tried > 1 else 'y'} that {'were' if self.tried > 1 else 'was'} found"
+                if self.tried
+                else ""
+            )
             yield f"The run{also} was computed on all rows, exactly, in float64: {steps} steps{order}."
         elif self.exact:
             yield f"The run itself was made on all rows, its remedies on the sample: at most {MOST_STEPS} of {steps} steps."

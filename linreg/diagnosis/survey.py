@@ -43,6 +43,7 @@ class Tally:
     infinite: Array = field(init=False)
     first: list[list[int]] = field(init=False)
     _sample: list[Block] = field(default_factory=list, init=False)
+    _gaps: list[Array] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         """Start with nothing."""
@@ -60,7 +61,7 @@ class Tally:
         for number in range(len(self.source)):
             block = self.source.read(number)
             inside = drawn[np.searchsorted(drawn, at) : np.searchsorted(drawn, at + len(block.rows))] - at
-            self._sample.append(complete(Block(block.rows[inside], block.numbers[inside])))
+            self._sample.append(Block(block.rows[inside], block.numbers[inside]))
             at += len(block.rows)
             whole = complete(block)
             if len(whole.rows) < len(block.rows):
@@ -75,8 +76,19 @@ class Tally:
         self.infinite += infinite.sum(axis=0)
         for column in np.flatnonzero((missing | infinite).any(axis=0)).tolist():
             if len(self.first[column]) < EXAMPLES:
-                bad = block.numbers[missing[:, column] | infinite[:, column]]
-                self.first[column] = [*self.first[column], *bad[:EXAMPLES].tolist()][:EXAMPLES]
+                bad = np.flatnonzero(missing[:, column] | infinite[:, column])[:EXAMPLES]
+                self.first[column] = [*self.first[column], *block.numbers[bad].tolist()][:EXAMPLES]
+                self._gaps.append(block.rows[bad])
+
+    def with_gaps(self) -> Array:
+        """Return the sample as it is, incomplete rows and the first incomplete ones of each column included.
+
+        Returns
+        -------
+        array of shape (rows, features + 1)
+            Nan and infinite where there is no number.
+        """
+        return np.concatenate([*(part.rows for part in self._sample), *self._gaps])
 
     @property
     def count(self) -> int:
@@ -86,9 +98,9 @@ class Tally:
     @property
     def sample(self) -> Block:
         """The complete rows of the sample."""
-        return Block(
-            np.concatenate([part.rows for part in self._sample]), np.concatenate([part.numbers for part in self._sample])
-        )
+        parts = self._sample
+        rows = np.concatenate([part.rows for part in parts])
+        return complete(Block(rows, np.concatenate([part.numbers for part in parts])))
 
 
 class FarRows:
