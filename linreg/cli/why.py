@@ -84,7 +84,7 @@ def why(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep the linear algebra to one thread while the block runs: its matrices are small, and threads wait for others."""
+    """Keep the linear algebra to one thread while the block runs: its matrices are small, and threads would wait."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:  # it comes with scikit-learn

@@ -1,4 +1,4 @@
-"""Rows block by block: arrays, and tables in files that may be larger than memory, read by polars as they are needed."""
+"""Rows block by block: arrays, and tables in files that may be larger than memory, which polars reads bit by bit."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from linreg.data import datasets
 from linreg.hyperparameters import nearest
@@ -42,8 +42,8 @@ def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> 
     Parameters
     ----------
     file : str or path
-        The file (Parquet and Arrow are told by their names: .parquet, .arrow, .feather, .ipc); where there is none of that name, the bare name of a data set that ships with linreg ("longley",
-        "norris", "stackloss").
+        The file; Parquet and Arrow are told by their names (.parquet, .arrow, .feather, .ipc). Where there is none of
+        that name, the bare name of a data set that ships with linreg ("longley", "norris", "stackloss").
     any_separator : bool, default=False
         Take semicolons, tabs or bars between values too, whichever the header has most of. Then "1,5" is text.
 
@@ -62,13 +62,12 @@ def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> 
         If it is no text, is empty, has no rows, has rows of different lengths, or has columns without names of their
         own.
     """
-    polars = _polars()
+    _require_polars()
+    import polars
+
     file = os.fspath(file)
     if Path(file).suffix.lower() in FRAMES:
-        frame: polars.DataFrame = scan(file).collect()
-        if not frame.height:
-            raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
-        return frame
+        return _whole_table(file)
     text = _text(file)
     separator = _separator(text) if any_separator else ","
     names, below = _header(text, file, separator)
@@ -89,6 +88,14 @@ def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> 
     if frame.to_series(-1).null_count():
         _refuse_ragged(text, len(names), file, separator)
     return frame.with_columns([_numbers_if_any(column) for column in frame.get_columns()])
+
+
+def _whole_table(file: str) -> polars.DataFrame:
+    """Return a Parquet or Arrow file with all of its rows."""
+    frame: polars.DataFrame = scan(file).collect()
+    if not frame.height:
+        raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
+    return frame
 
 
 def scan(file: str) -> polars.LazyFrame:
@@ -113,7 +120,9 @@ def scan(file: str) -> polars.LazyFrame:
     ValueError
         If it is no such file.
     """
-    polars = _polars()
+    _require_polars()
+    import polars
+
     place = Path(file)
     if place.is_dir():
         raise IsADirectoryError(f"{file!r} is a directory: give the path of one file.")
@@ -121,6 +130,7 @@ def scan(file: str) -> polars.LazyFrame:
         raise FileNotFoundError(f"There is no file {file!r}: give the path of a Parquet, Arrow or CSV file.")
     how = FRAMES.get(place.suffix.lower())
     try:
+        table: polars.LazyFrame
         if how is None:
             table = polars.scan_csv(
                 place, separator=_separator(_first_lines(place)), null_values=list(_MISSING), try_parse_dates=True,
@@ -142,12 +152,11 @@ def _first_lines(place: Path) -> str:
         return lines.read(2**16)
 
 
-def _polars() -> Any:
+def _require_polars() -> None:
     try:
-        import polars
+        import polars  # noqa: F401 (only asks whether it is there)
     except ImportError:
         raise ImportError("Reading a table needs polars, which is not installed: pip install 'linreg[data]'.") from None
-    return polars
 
 
 def split_names(names: Sequence[str], target: str) -> list[str]:

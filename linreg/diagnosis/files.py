@@ -36,7 +36,7 @@ def diagnose_file(
     *,
     validation: str | os.PathLike[str] | None = None,
     scale: str = "none",
-    moved: Moved = lambda done, of, text: None,  # noqa: ARG005 (nobody looks)
+    moved: Moved = lambda *_: None,
     **settings: Any,
 ) -> Diagnosis:
     """Say why the loss of a run on a table in a file rises or does not come down; the table need not fit into memory.
@@ -145,8 +145,8 @@ def _of_some_rows(table: FileRows, settings: dict[str, Any], why: str) -> Diagno
     y = X.drop_in_place(table.target)
     found = diagnose(X, y, **settings)
     note = (
-        f"{why}, so {frame.height} of the {table.count} rows were diagnosed, taken from {PLACES} places: row numbers are "
-        "those among them."
+        f"{why}, so {frame.height} of the {table.count} rows were diagnosed, taken from {PLACES} places: rows are "
+        "numbered among them."
     )
     return dataclasses.replace(found, notes=(*found.notes, note) if frame.height < table.count else found.notes)
 
@@ -174,7 +174,8 @@ def _validation(file: str | os.PathLike[str] | None, table: FileRows) -> Iterato
         absent = [name for name in table.names if name not in other.names]
         if absent:
             raise ValueError(
-                f"{os.fspath(file)!r} has no column {absent[0]!r}: validation rows need the columns of the training rows."
+                f"{os.fspath(file)!r} has no column {absent[0]!r}: validation rows need the columns of the training "
+                "rows."
             )
         if not set(other.other_kinds()).isdisjoint((*table.names, table.target)):
             raise ValueError(f"{os.fspath(file)!r} holds no numbers in {other.other_kinds()[0]!r}: give numbers.")

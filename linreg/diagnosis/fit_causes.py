@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from linreg.diagnosis.cases import Case, variance
+from linreg.diagnosis.cases import Case
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, Remedy
 from linreg.diagnosis.robust import least_trimmed_squares
@@ -72,8 +72,8 @@ def _fitted(case: Case, loss: Any, rows: Array | None = None, penalised: bool = 
     rows = slice(None) if rows is None else rows
     weight = None if case.counts is None else case.counts[rows] / case.counts[rows].mean()
     problem = Quadratic.of(
-        case.X[rows], case.y[rows], loss=loss, sample_weight=weight, fit_intercept=case.model.fit_intercept, owner="diagnose", largest=2000,
-        instead="give fewer columns", kernel_regularizer=case.settings.regularizer if penalised else None,
+        case.X[rows], case.y[rows], loss=loss, sample_weight=weight, fit_intercept=case.model.fit_intercept,
+        owner="diagnose", largest=2000, instead="give fewer columns", kernel_regularizer=case.settings.regularizer if penalised else None,
     )  # fmt: skip
     return exact_optimum(problem)
 

@@ -1,7 +1,7 @@
 """Runs on many rows: what needs all of them is summed in passes, what a remedy does is tried on few and proved on all.
 
-1. The first pass sums the moments of all rows and draws a sample; the second keeps the rows that lie far. Sample and far
-   rows together stand for all (`linreg.diagnosis.survey`): causes are looked for, and remedies tried, on them.
+1. The first pass sums the moments of all rows and draws a sample; the second keeps the rows that lie far. Sample and
+   far rows together stand for all (`linreg.diagnosis.survey`): causes are looked for, and remedies tried, on them.
 2. SGD with a squared error is affine in its parameters, so the run itself is computed exactly on all rows, in float64,
    as the product of the maps of its batches (`linreg.dynamics.windows`), in the second pass; the first remedy of each
    cause in a third one.
@@ -136,7 +136,7 @@ class Large:
 
     source: Source
     model: LinearRegression
-    moved: Moved = lambda done, of, text: None  # noqa: E731
+    moved: Moved = lambda *_: None
     validation: tuple[Array, Array] | None = None
     tally: Tally = field(init=False)
     case: Case = field(init=False)
@@ -263,28 +263,25 @@ class Large:
         return f", and the {kept} rows that lie far from all others" + (f" ({count} do)" if count > kept else "")
 
     def _about_the_run(self) -> Iterator[str]:
-        steps = self.case.steps
-        if self.exact and linear(self.case.objective, self.model):
-            order = (
-                ", the rows shuffled once and taken in windows whose order is new in every epoch"
-                if reshuffles(self.model) and not self.case.full_batch
-                else ""
+        case, steps = self.case, self.case.steps
+        if self.exact and linear(case.objective, case.model):
+            found = ["The run", *([f"{self.tried} of the remedies that were found"] if self.tried else [])]
+            words = (
+                f"{' and '.join(found)} {'were' if self.tried else 'was'} computed on all rows, exactly, in float64: "
             )
-            also = (
-                f", and {self.tried} remed{'ies' if self.tried > 1 else 'y'} that {'were' if self.tried > 1 else 'was'} found"
-                if self.tried
-                else ""
-            )
-            yield f"The run{also} was computed on all rows, exactly, in float64: {steps} steps{order}."
+            words += f"{steps} steps"
+            if reshuffles(case.model) and not case.full_batch:
+                words += ", the rows shuffled once and taken in windows whose order is new in every epoch"
+            yield f"{words}."
         elif self.exact:
-            yield f"The run itself was made on all rows, its remedies on the sample: at most {MOST_STEPS} of {steps} steps."
-        elif not linear(self.case.objective, self.model):
-            yield (
-                f"With {self.case.settings.optimizer!r} and {self.case.settings.loss!r} no run on all rows can be "
-                f"computed: what is said of it is that of a run on the sample, of {min(steps, MOST_STEPS)} of its {steps} steps."
-            )
-        else:
+            yield f"The run was made on all rows; its remedies on the sample, up to {MOST_STEPS} of {steps} steps."
+        elif linear(case.objective, case.model):
             yield f"The run was simulated on the sample: {steps} steps on all rows would take too long."
+        else:
+            yield (
+                f"With {case.settings.optimizer!r} and {case.settings.loss!r} no run on all rows can be computed: what "
+                f"is said of it is that of a run on the sample, of {min(steps, MOST_STEPS)} of its {steps} steps."
+            )
 
 
 def _outcome(run: ExactRun) -> Outcome:

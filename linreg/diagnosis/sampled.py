@@ -12,7 +12,7 @@ from linreg.callbacks import Callback, Logs
 from linreg.dynamics.epoch_map import Epoch, require_linear
 from linreg.dynamics.quadratic import Quadratic
 from linreg.dynamics.windows import AT_ONCE, Windows, map_of, maps_of, product
-from linreg.optimizers import SGD
+from linreg.precision import FLOAT64
 from linreg.regression import LinearRegression
 from linreg.seeds import KerasSeed
 
@@ -67,7 +67,7 @@ def linear(problem: Quadratic, model: LinearRegression) -> bool:
         require_linear(problem, optimizer, OWNER)
     except (TypeError, ValueError):
         return False
-    width = problem.size * (1 + bool(optimizer.momentum)) + 1
+    width = problem.size * (1 + len(optimizer.rule(FLOAT64).state)) + 1
     return not callable(optimizer.learning_rate) and not tuple(model.callbacks) and width <= WIDEST
 
 
