@@ -92,12 +92,13 @@ class Moments:
         -------
         array of shape (columns, columns)
             By the eigenvalues of the products of columns brought to length 1, so that neither scale nor collinearity
-            matters; what is negative by rounding is zero.
+            matters; what is flat beside the others is flat.
         """
         length = np.sqrt(np.maximum(np.diag(self.products), 0.0))
         length[length == 0] = 1.0
         values, vectors = np.linalg.eigh(self.products / np.outer(length, length))
-        root = np.sqrt(np.maximum(values, 0.0))[:, np.newaxis] * vectors.T
+        values = np.where(values > FLAT * values.max(initial=0.0), values, 0.0)
+        root = np.sqrt(values)[:, np.newaxis] * vectors.T
         return _upright(np.linalg.qr(root, mode="r"))[0] * length
 
     def part(self, columns: slice) -> Moments:
@@ -115,7 +116,7 @@ class Moments:
         length = np.sqrt(np.maximum(np.diag(self.products), 0.0))
         length[length == 0] = 1.0
         values, vectors = np.linalg.eigh(self.products / np.outer(length, length))
-        kept = values > len(values) * FLAT * values.max(initial=0.0)
+        kept = values > FLAT * values.max(initial=0.0)
         return vectors[:, kept] / np.sqrt(values[kept]) / length[:, np.newaxis]
 
     def few_rows(self) -> Array:

@@ -73,7 +73,8 @@ def _fitted(case: Case, loss: Any, rows: Array | None = None, penalised: bool = 
     weight = None if case.counts is None else case.counts[rows] / case.counts[rows].mean()
     problem = Quadratic.of(
         case.X[rows], case.y[rows], loss=loss, sample_weight=weight, fit_intercept=case.model.fit_intercept,
-        owner="diagnose", largest=2000, instead="give fewer columns", kernel_regularizer=case.settings.regularizer if penalised else None,
+        owner="diagnose", largest=2000, instead="give fewer columns",
+        kernel_regularizer=case.settings.regularizer if penalised else None,
     )  # fmt: skip
     return exact_optimum(problem)
 

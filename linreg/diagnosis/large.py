@@ -158,10 +158,11 @@ class Large:
         """Make the second pass; return the case of the rows that stand for all, its own run exact where it can be."""
         rough = self._case(self.tally.sample, None)
         self.far = FarRows(self.tally, bool(self.model.fit_intercept))
-        run = ExactRun(rough, self.tally.count)
-        self.exact = linear(rough.objective, self.model) and run.work <= MOST_WORK
-        passes = self.exact and run.size < self.tally.count
-        if passes:
+        run = ExactRun(rough, self.tally.count) if linear(rough.objective, self.model) else None
+        self.exact = run is not None and run.work <= MOST_WORK
+        if run is not None and (not self.exact or run.size == self.tally.count):
+            run = None  # too long, or one step an epoch, for which the moments are enough
+        if run is not None:
             for window in self._windows("Running on all rows", run.size, self.far.look):
                 run.feed(window)
         else:
@@ -171,7 +172,7 @@ class Large:
                 self._move(len(block.rows), "Looking for far rows")
         rows, counts = standing_in(self.tally, self.far, self._others())
         self.case = self._case(rows, counts, Simulation(self.far.kept.numbers))
-        if passes:
+        if run is not None:
             self.case.kept["trained"] = run.trained()
         elif isinstance(self.source, ArrayRows) and not self.exact and self.case.steps <= WHOLE_RUN:
             self.exact = True

@@ -125,7 +125,8 @@ class Simulation:
             step = epoch.run(np.eye(epoch.width), [whole], [float(case.settings.optimizer.learning_rate)])
             pieces = [len(part) for part in np.array_split(np.arange(steps), min(steps, PIECES))]
             return Windows(np.stack([np.linalg.matrix_power(step, k) for k in pieces]), step if last else None)
-        near = near[generator.permutation(len(near))]
+        if case.model.shuffle:
+            near = near[generator.permutation(len(near))]
         batches = len(near) // size
         groups = [
             map_of(epoch, part.reshape(-1, near.shape[1]), size)
@@ -134,7 +135,8 @@ class Simulation:
             )
         ]  # fmt: skip
         with np.errstate(all="ignore"):
-            maps = _pieces(groups, _far_maps(epoch, near, far, size, generator), batches, steps, generator)
+            events = _far_maps(epoch, near, far, size, generator)
+            maps = (_pieces if case.model.shuffle else _in_order)(groups, events, batches, steps, generator)
         return Windows(maps, map_of(epoch, near[:last], size) if last else None)
 
     def _by_steps(self, case: Any) -> tuple[Array, Array]:
@@ -169,13 +171,23 @@ def _share_of_all(case: Any) -> float:
 
 
 def _far_maps(epoch: Epoch, near: Array, far: Array, size: int, generator: np.random.Generator) -> list[Array]:
-    """Return what the far rows do, each in a batch with rows of the sample, in a few groups."""
+    """Return what the far rows do, each in a batch with rows of the sample, in a few groups, in their order."""
     if not len(far):
         return []
     stack = near[generator.integers(len(near), size=(len(far), size))]
-    stack[:, 0] = far[generator.permutation(len(far))]
+    stack[:, 0] = far
     maps = np.concatenate([maps_of(epoch, stack[i : i + AT_ONCE]) for i in range(0, len(far), AT_ONCE)])
     return [product(part) for part in np.array_split(maps, min(len(maps), CLUSTERS))]
+
+
+def _in_order(groups: list[Array], far: list[Array], batches: int, steps: int, _: np.random.Generator) -> Array:
+    """Return the windows of an epoch that goes through the rows as they are: each group as often as it stands for."""
+    often = max(1, round(steps / batches))
+    maps = [np.linalg.matrix_power(group, often) for group in groups]
+    for j, event in enumerate(far):
+        place = j * len(maps) // len(far)
+        maps[place] = event @ maps[place]
+    return np.stack(maps)
 
 
 def _pieces(groups: list[Array], far: list[Array], batches: int, steps: int, generator: np.random.Generator) -> Array:
@@ -198,7 +210,7 @@ def _pieces(groups: list[Array], far: list[Array], batches: int, steps: int, gen
                 matrix = powers[digit] @ matrix
         return end @ matrix
 
-    where = generator.integers(many, size=len(far))
+    where, far = generator.integers(many, size=len(far)), [far[j] for j in generator.permutation(len(far))]
     maps = []
     for i, part in enumerate(np.array_split(np.arange(units), many)):
         length, matrix = len(part), np.eye(len(groups[0]))
