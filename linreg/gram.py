@@ -10,7 +10,7 @@ import numpy as np
 Array = Any
 
 FLAT = 1e-13
-"""Share of the largest eigenvalue of the products of columns of length 1 that is rounding."""
+"""Square of what is left of a column of length 1 beside others, up to which it counts as determined by them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,20 +86,31 @@ class Moments:
         return np.sqrt(np.maximum(np.diag(self.products), 0.0) / max(self.count, 1.0))
 
     def factor(self) -> Array:
-        """Return an upper triangular R with R^T R = products, its diagonal not negative.
+        """Return an upper triangular R with R^T R = products.
 
         Returns
         -------
         array of shape (columns, columns)
-            By the eigenvalues of the products of columns brought to length 1, so that neither scale nor collinearity
-            matters; what is flat beside the others is flat.
+            Its diagonal is not negative. Where a column is determined by those before it, up to rounding, its row of R
+            is zero.
+
+        Notes
+        -----
+        Cholesky's decomposition of the products of columns brought to length 1, so that their scale does not matter.
         """
+        length = self._length()
+        left = self.products / np.outer(length, length)
+        R = np.zeros_like(left)
+        for k in range(len(left)):
+            if left[k, k] > FLAT:
+                R[k, k:] = left[k, k:] / np.sqrt(left[k, k])
+                left = left - np.outer(R[k], R[k])
+        return R * length
+
+    def _length(self) -> Array:
         length = np.sqrt(np.maximum(np.diag(self.products), 0.0))
         length[length == 0] = 1.0
-        values, vectors = np.linalg.eigh(self.products / np.outer(length, length))
-        values = np.where(values > FLAT * values.max(initial=0.0), values, 0.0)
-        root = np.sqrt(values)[:, np.newaxis] * vectors.T
-        return _upright(np.linalg.qr(root, mode="r"))[0] * length
+        return length
 
     def part(self, columns: slice) -> Moments:
         """Return the moments of some of the columns."""
@@ -113,8 +124,7 @@ class Moments:
         array of shape (columns, rank)
             Directions in which the rows do not vary are left out.
         """
-        length = np.sqrt(np.maximum(np.diag(self.products), 0.0))
-        length[length == 0] = 1.0
+        length = self._length()
         values, vectors = np.linalg.eigh(self.products / np.outer(length, length))
         kept = values > FLAT * values.max(initial=0.0)
         return vectors[:, kept] / np.sqrt(values[kept]) / length[:, np.newaxis]
@@ -149,19 +159,13 @@ def calibrated(rows: Array, moments: Moments) -> Array:
     Notes
     -----
     With Q R the decomposition of the centred sample, Q sqrt(rows / count) R' + mean, where R' is the factor of the
-    moments. The idea, with weights of rows in place of a shear: J.-C. Deville and C.-E. Särndal, "Calibration
-    estimators in survey sampling", J. Am. Stat. Assoc. 87 (1992).
+    moments; of columns that others determine, the sample is not asked. The idea, with weights of rows in place of a
+    shear: J.-C. Deville and C.-E. Särndal, "Calibration estimators in survey sampling", J. Am. Stat. Assoc. 87 (1992).
     """
-    centred = rows - rows.mean(axis=0)
-    length = np.linalg.norm(centred, axis=0)
-    length[length == 0] = 1.0
-    Q, R = np.linalg.qr(centred / length)
-    signs = _upright(R)[1]
-    made: Array = (Q * signs) @ (moments.factor() * np.sqrt(len(rows) / moments.count))
+    wanted = moments.factor()
+    free = np.diag(wanted) > 0
+    centred = (rows - rows.mean(axis=0))[:, free]
+    Q, R = np.linalg.qr(centred)
+    Q = Q * np.where(np.diag(R) < 0, -1.0, 1.0)
+    made: Array = Q @ (wanted[free] * np.sqrt(len(rows) / moments.count))
     return made - made.mean(axis=0) + moments.mean
-
-
-def _upright(R: Array) -> tuple[Array, Array]:
-    """Return a triangular factor with a diagonal that is not negative, and the signs that made it so."""
-    signs = np.where(np.diag(R) < 0, -1.0, 1.0)
-    return R * signs[:, np.newaxis], signs
