@@ -105,7 +105,7 @@ def _of_all_rows(large: Large, table: FileRows, settings: dict[str, Any]) -> Dia
         broken = [_of_them_all(finding, table.count - tally.count, table.count) for finding in broken]
         whole = np.arange(table.count) < tally.count
         repair = usual(broken, whole)
-        given = Case(raw[:, :-1], raw[:, -1], large.source.names, large.model)
+        given = Case(reading.X, reading.y, large.source.names, large.model)
         if repair is None or not repair.complete:
             return _of_some_rows(table, settings, "Most rows are incomplete")
     case = large.stand_in()

@@ -144,6 +144,7 @@ class Large:
     exact: bool = field(default=False, init=False)
     tried: int = field(default=0, init=False)
     _done: int = field(default=0, init=False)
+    _far_numbers: Array = field(init=False)
 
     def _move(self, rows: int, text: str) -> None:
         self._done += rows
@@ -170,8 +171,8 @@ class Large:
                 block = complete(self.source.read(number))
                 self.far.look(block)
                 self._move(len(block.rows), "Looking for far rows")
-        rows, counts = standing_in(self.tally, self.far, self._others())
-        self.case = self._case(rows, counts, Simulation(self.far.kept.numbers))
+        rows, counts, self._far_numbers = standing_in(self.tally, self.far, self._without)
+        self.case = self._case(rows, counts, Simulation(self._far_numbers))
         if run is not None:
             self.case.kept["trained"] = run.trained()
         elif isinstance(self.source, ArrayRows) and not self.exact and self.case.steps <= WHOLE_RUN:
@@ -185,9 +186,8 @@ class Large:
             rows=block.numbers, train=train,
         )  # fmt: skip
 
-    def _others(self) -> Moments:
-        """Return the moments of all rows that are not kept as far."""
-        kept = self.far.kept
+    def _without(self, kept: Block) -> Moments:
+        """Return the moments of all rows but some."""
         alone = Moments.of(kept.rows)
         others = self.tally.moments - alone
         if not (np.diag(alone.products) > HIDDEN * np.maximum(np.diag(others.products), 0.0)).any():
@@ -237,7 +237,7 @@ class Large:
 
     def _run_with(self, remedy: Remedy) -> ExactRun | None:
         """Return the run on all rows with a remedy; None where it has to be left at the sample."""
-        kept = self.far.kept.numbers
+        kept = self._far_numbers
         if remedy.after is None or remedy.scale_target or (remedy.drop_rows and self.far.count > len(kept)):
             return None  # not tried, not of the data alone, or of rows of which only some are known
         case = remedy.applied(self.case)
@@ -248,20 +248,20 @@ class Large:
 
     def notes(self) -> Iterator[str]:
         """Yield how many rows there are, and what was computed on which of them."""
-        rows = len(self.case.y) - len(self.far.kept.numbers)
+        rows = len(self.case.y) - len(self._far_numbers)
         yield (
             f"There are {self.tally.count} complete rows. Means, spreads, correlations, leverage, residuals and the "
             f"optimum come from all of them. Causes were looked for, and remedies tried, on a random sample of {rows} "
-            "rows, brought to the means and covariances of all"
+            "rows, brought to the means and covariances of all that it stands for"
             f"{self._and_far()}."
         )
         yield from self._about_the_run()
 
     def _and_far(self) -> str:
-        kept, count = len(self.far.kept.numbers), self.far.count
+        kept, count = len(self._far_numbers), self.far.count
         if not kept:
             return ""
-        return f", and the {kept} rows that lie far from all others" + (f" ({count} do)" if count > kept else "")
+        return f", and on {f'{kept} of ' if count > kept else ''}the {count} rows that lie far from all others"
 
     def _about_the_run(self) -> Iterator[str]:
         case, steps = self.case, self.case.steps

@@ -25,6 +25,8 @@ WIDEST = 250
 """Width of a state up to which the map of a batch costs less than its steps."""
 PIECES, CLUSTERS = 32, 64
 """Windows of a simulated epoch, and groups in which the far rows come in it."""
+MOST_EVENTS = 1000
+"""Batches with a far row in an epoch that are made one by one."""
 IN_EACH_SAMPLE = 8
 """So many batches make up a sample, at least, if their noise is to be seen in it."""
 
@@ -118,6 +120,7 @@ class Simulation:
         rows = np.column_stack([case.objective.matrix, case.y])
         is_far = np.isin(case.row_numbers, self.far)
         near, far = rows[~is_far], rows[is_far]
+        times = np.round(case.sample_weight[is_far]).astype(int)
         last = case.count % size
         if size * IN_EACH_SAMPLE > len(near):
             # Batches so large hardly differ: each is taken as all rows.
@@ -128,6 +131,14 @@ class Simulation:
         if case.model.shuffle:
             near = near[generator.permutation(len(near))]
         batches = len(near) // size
+        if times.sum() > MOST_EVENTS:
+            # So many far rows that the sample would have its share of them: one here and there in a batch.
+            share = times / times.sum()
+            drawn = generator.choice(len(far), min(round(times.sum() * batches / steps), batches), p=share)
+            near = near.copy()
+            near[generator.choice(batches, len(drawn), replace=False) * size] = far[drawn]
+            far, times = far[times == 1], times[times == 1]
+        far = np.repeat(far, times, axis=0)
         groups = [
             map_of(epoch, part.reshape(-1, near.shape[1]), size)
             for part in np.array_split(

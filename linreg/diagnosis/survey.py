@@ -17,8 +17,10 @@ Array = Any
 
 SAMPLE = 20_000
 """Rows of the sample; at least ten for each column."""
-FAR_ROWS = 500
-"""So many far rows are kept; of more, those that lie farthest, and the sample has its share of the others."""
+FARTHEST, DRAWN = 100, 400
+"""So many far rows are kept as they are, the farthest, and so many drawn at random, which stand for the others."""
+MANY_FAR = 0.01
+"""Share of the rows from which far rows are left to the sample, which has enough of them."""
 FAR_OFF = 6.0
 """Robust residual, in standard deviations, from which a row is kept: ten million rows of normal noise have none."""
 EXAMPLES = 3
@@ -129,12 +131,13 @@ class FarRows:
         most = min(0.95, max(FAR_LEVERAGE, 4 * (self._least * (1 + self._whitener.shape[1]))))
         self._whitener = self._whitener / np.sqrt(most - self._least)
         self.count = 0
-        self._kept = Block(rows[:0], np.empty(0, np.int64))
-        self._scores = np.empty(0)
+        self.others = Moments.of(rows[:0])
+        self._generator = np.random.default_rng(tally.seed + 1)
+        self._farthest, self._drawn = _Kept(FARTHEST, rows[:0]), _Kept(DRAWN, rows[:0])
 
-    def look(self, block: Block) -> None:
-        """Keep what lies far in a block."""
-        X, y = block.rows[:, :-1], block.rows[:, -1]
+    def scores(self, rows: Array) -> Array:
+        """Return how far rows lie: above 1 they are far."""
+        X, y = rows[:, :-1], rows[:, -1]
         with np.errstate(over="ignore", invalid="ignore"):
             score = np.abs(X @ self._line[:-1] + self._line[-1] - y) * self._off
             white = (X - self._mean) @ self._whitener
@@ -143,23 +146,64 @@ class FarRows:
             out = np.maximum(np.abs(high - self._centre), np.abs(low - self._centre)) * self._scale > 1
             for j in np.flatnonzero(out):
                 np.maximum(score, np.abs(X[:, j] - self._centre[j]) * self._scale[j], out=score)
-        far = np.flatnonzero(~(score <= 1))
+        return np.where(np.isfinite(score), score, np.inf)
+
+    def look(self, block: Block) -> None:
+        """Keep what lies far in a block, and sum up the others."""
+        score = self.scores(block.rows)
+        far = np.flatnonzero(score > 1)
         self.count += len(far)
+        rows = np.delete(block.rows, far, axis=0) if len(far) else block.rows
+        self.others = self.others + Moments.of(rows)
         if len(far):
-            scores = np.append(self._scores, score[far])
-            farthest = np.argsort(-scores, kind="stable")[:FAR_ROWS]
-            rows = np.concatenate([self._kept.rows, block.rows[far]])
-            numbers = np.concatenate([self._kept.numbers, block.numbers[far]])
-            self._kept, self._scores = Block(rows[farthest], numbers[farthest]), scores[farthest]
+            found = Block(block.rows[far], block.numbers[far])
+            self._farthest.add(found, -score[far])
+            self._drawn.add(found, self._generator.random(len(far)))
 
-    @property
-    def kept(self) -> Block:
-        """The far rows, in their order."""
-        order = np.argsort(self._kept.numbers, kind="stable")
-        return Block(self._kept.rows[order], self._kept.numbers[order])
+    def rows(self, count: int) -> tuple[Block, Array, bool]:
+        """Return the far rows that stand for all of them.
+
+        Parameters
+        ----------
+        count : int
+            Rows in all.
+
+        Returns
+        -------
+        rows : Block
+            The rows as they are, in their order.
+        counts : array of shape (rows,)
+            How many each stands for.
+        alone : bool
+            Whether they stand for all far rows: not where these are so many that the sample has its share of them.
+        """
+        farthest, drawn = self._farthest.block, self._drawn.block
+        new = ~np.isin(drawn.numbers, farthest.numbers)
+        rest, alone = self.count - len(farthest.rows), self.count <= MANY_FAR * count + FARTHEST + DRAWN
+        new &= alone
+        rows = Block(
+            np.concatenate([farthest.rows, drawn.rows[new]]), np.concatenate([farthest.numbers, drawn.numbers[new]])
+        )
+        counts = np.append(np.ones(len(farthest.rows)), np.full(int(new.sum()), rest / max(int(new.sum()), 1)))
+        order = np.argsort(rows.numbers, kind="stable")
+        return Block(rows.rows[order], rows.numbers[order]), counts[order], alone
 
 
-def standing_in(tally: Tally, far: FarRows, others: Moments) -> tuple[Block, Array]:
+class _Kept:
+    """The rows with the lowest keys."""
+
+    def __init__(self, most: int, none: Array) -> None:
+        self._most, self.block, self._keys = most, Block(none, np.empty(0, np.int64)), np.empty(0)
+
+    def add(self, block: Block, keys: Array) -> None:
+        """Look at more rows."""
+        rows = np.concatenate([self.block.rows, block.rows])
+        numbers, keys = np.concatenate([self.block.numbers, block.numbers]), np.concatenate([self._keys, keys])
+        kept = np.argsort(keys, kind="stable")[: self._most]
+        self.block, self._keys = Block(rows[kept], numbers[kept]), keys[kept]
+
+
+def standing_in(tally: Tally, far: FarRows, all_others: Callable[[Block], Moments]) -> tuple[Block, Array, Array]:
     """Return few rows that stand for all.
 
     Parameters
@@ -168,19 +212,23 @@ def standing_in(tally: Tally, far: FarRows, others: Moments) -> tuple[Block, Arr
         The first pass.
     far : FarRows
         The second pass.
-    others : Moments
-        Of all rows that it has not kept.
+    all_others : callable
+        Returns the moments of all rows but some.
 
     Returns
     -------
     rows : Block
-        The sample, brought to means and covariances of all rows that are not far, then the far rows as they are.
+        The sample, brought to means and covariances of the rows that it stands for, then the far rows as they are.
     counts : array of shape (rows,)
         How many rows each of them stands for.
+    numbers : array of int
+        Numbers of the far rows.
     """
-    sample, kept = tally.sample, far.kept
-    near = ~np.isin(sample.numbers, kept.numbers)
+    sample = tally.sample
+    kept, counts, alone = far.rows(tally.count)
+    near = far.scores(sample.rows) <= 1 if alone else ~np.isin(sample.numbers, kept.numbers)
+    others = far.others if alone else all_others(kept)
     made = calibrated(sample.rows[near], others) if near.sum() > sample.rows.shape[1] else sample.rows[near]
-    counts = np.append(np.full(len(made), others.count / max(len(made), 1)), np.ones(len(kept.rows)))
+    counts = np.append(np.full(len(made), others.count / max(len(made), 1)), counts)
     rows = Block(np.concatenate([made, kept.rows]), np.concatenate([sample.numbers[near], kept.numbers]))
-    return rows, counts
+    return rows, counts, kept.numbers
