@@ -138,6 +138,34 @@ def working(what: str, *, show: bool = True) -> Iterator[None]:
 
 
 @contextmanager
+def passing(what: str, *, show: bool = True) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar for work whose length turns out on the way, on stderr and on a terminal only.
+
+    Parameters
+    ----------
+    what : str
+        What is going on.
+    show : bool, default=True
+        Whether it is wanted at all.
+
+    Yields
+    ------
+    callable
+        Given how much of how much is done and what is being done, moves the bar there.
+    """
+    errors = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors, disable=not (show and errors.is_terminal), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of, text: bar.update(task, completed=done, total=of, description=text)
+
+
+@contextmanager
 def progress(total: int, what: str, *, show: bool = True) -> Iterator[Callable[[str], None]]:
     """Show a progress bar on stderr while the block runs, on a terminal only.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +13,11 @@ import typer
 from linreg.cli import FOUND, output
 from linreg.cli.options import FILE, with_settings
 from linreg.data.arrays import feature_matrix
+from linreg.data.blocks import streams
 from linreg.data.reading import read
 from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
-from linreg.diagnosis import Diagnosis, diagnose, history, page, terminal, values, words
+from linreg.diagnosis import Diagnosis, diagnose, diagnose_file, history, page, terminal, values, words
 from linreg.diagnosis.code import scripts
 from linreg.hyperparameters import nearest
 
@@ -57,11 +60,19 @@ def why(
         raise ValueError(f"Unknown kind of code {code!r}{nearest(code, ('python', 'keras'))}.")
     if html is not None:
         page.page_path(html)
-    with output.working("Looking for the cause ...", show=not as_json):
-        if past is not None:
-            title, found = str(past), _of_history(past, file, target)
-        else:
-            title, found = f"{file}, target {target}", _of_run(str(file), str(target), settings, scale, validation)
+    if past is None and streams(str(file)):
+        with output.passing("Reading the file", show=not as_json) as moved, one_thread():
+            found = diagnose_file(
+                str(file), str(target), validation=validation, scale=scale, moved=moved, **settings
+            )  # fmt: skip
+    else:
+        with output.working("Looking for the cause ...", show=not as_json), one_thread():
+            if past is not None:
+                found = _of_history(past, file, target)
+            else:
+                found = _of_run(str(file), str(target), settings, scale, validation)
+    title = f"{file}, target {target}" if past is None else str(past)
+    with output.working("Drawing the page ...", show=html is not None and not as_json):
         if html is not None:
             page.write(found, html, title)
     if as_json:
@@ -69,6 +80,18 @@ def why(
     else:
         _show(found, html, code)
     return 0 if words.healthy(found) else FOUND
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep the linear algebra to one thread while the block runs: its matrices are small, and threads would wait."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:  # it comes with scikit-learn
+        yield
+        return
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def _of_history(past: Path, file: str | None, target: str | None) -> Diagnosis:

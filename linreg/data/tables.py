@@ -1,4 +1,4 @@
-"""A CSV file as a polars table, and a table as features and target; what is wrong with a file is said in one line.
+"""A file as a polars table, and a table as features and target; what is wrong with a file is said in one line.
 
 polars reads the values. The header is read here, by the csv module: polars renames a column that occurs twice and
 keeps the doubled quotation marks of a quoted name, both without a word.
@@ -10,7 +10,7 @@ import csv
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,14 @@ _MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
 _SKIPPED = r"(?:#(?!N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!)[^\n]*)?"
 
 
+FRAMES = {".parquet": "scan_parquet", ".feather": "scan_ipc", ".arrow": "scan_ipc", ".ipc": "scan_ipc"}
+"""Names of files that hold a table with types, and what reads them."""
+GUESSED_FROM = 10_000
+"""Rows of a CSV file too large for memory from which the types of its columns are told."""
+
+
 def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> polars.DataFrame:
-    """Read a CSV file with a header line: values between commas, text in UTF-8.
+    """Read a Parquet or Arrow file, or a CSV file with a header line: values between commas, text in UTF-8.
 
     Blank lines and lines that start with `#` are skipped, and spaces around names and numbers do not count. Empty
     cells (also NA, N/A, NaN and null) become nulls, which training refuses with their place. A column's type comes
@@ -36,8 +42,8 @@ def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> 
     Parameters
     ----------
     file : str or path
-        The file; where there is none of that name, the bare name of a data set that ships with linreg ("longley",
-        "norris", "stackloss").
+        The file; Parquet and Arrow are told by their names (.parquet, .arrow, .feather, .ipc). Where there is none of
+        that name, the bare name of a data set that ships with linreg ("longley", "norris", "stackloss").
     any_separator : bool, default=False
         Take semicolons, tabs or bars between values too, whichever the header has most of. Then "1,5" is text.
 
@@ -56,11 +62,12 @@ def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> 
         If it is no text, is empty, has no rows, has rows of different lengths, or has columns without names of their
         own.
     """
-    try:
-        import polars
-    except ImportError:
-        raise ImportError("Reading a table needs polars, which is not installed: pip install 'linreg[data]'.") from None
+    _require_polars()
+    import polars
+
     file = os.fspath(file)
+    if Path(file).suffix.lower() in FRAMES:
+        return _whole_table(file)
     text = _text(file)
     separator = _separator(text) if any_separator else ","
     names, below = _header(text, file, separator)
@@ -81,6 +88,104 @@ def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> 
     if frame.to_series(-1).null_count():
         _refuse_ragged(text, len(names), file, separator)
     return frame.with_columns([_numbers_if_any(column) for column in frame.get_columns()])
+
+
+def _whole_table(file: str) -> polars.DataFrame:
+    """Return a Parquet or Arrow file with all of its rows."""
+    frame: polars.DataFrame = scan(file).collect()
+    if not frame.height:
+        raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
+    return frame
+
+
+def scan(file: str) -> polars.LazyFrame:
+    """Return the table in a file as a query: nothing but its columns is read.
+
+    Parameters
+    ----------
+    file : str
+        Parquet, Arrow, or CSV with a header line.
+
+    Returns
+    -------
+    polars.LazyFrame
+        The query.
+
+    Raises
+    ------
+    ImportError
+        If polars is not installed.
+    OSError
+        If the file is missing (FileNotFoundError), is a directory (IsADirectoryError) or may not be read.
+    ValueError
+        If it is no such file.
+    """
+    _require_polars()
+    import polars
+
+    place = Path(file)
+    if place.is_dir():
+        raise IsADirectoryError(f"{file!r} is a directory: give the path of one file.")
+    if not place.exists():
+        raise FileNotFoundError(f"There is no file {file!r}: give the path of a Parquet, Arrow or CSV file.")
+    how = FRAMES.get(place.suffix.lower())
+    try:
+        table: polars.LazyFrame
+        if how is None:
+            table = polars.scan_csv(
+                place, separator=_separator(_first_lines(place)), null_values=list(_MISSING), try_parse_dates=True,
+                infer_schema_length=GUESSED_FROM, comment_prefix="#",
+            )  # fmt: skip
+        else:
+            table = getattr(polars, how)(place, glob=False) if how == "scan_parquet" else getattr(polars, how)(place)
+        names = list(table.collect_schema())
+    except (polars.exceptions.PolarsError, OSError) as error:
+        reason = (str(error).splitlines() or ["it is no such file"])[0]
+        raise ValueError(f"{file!r} cannot be read ({reason}): give a Parquet, Arrow or CSV file.") from None
+    if not names:
+        raise ValueError(f"{file!r} has no columns: expected features and a target.")
+    return table
+
+
+def _first_lines(place: Path) -> str:
+    with place.open(encoding="utf-8-sig", errors="replace") as lines:
+        return lines.read(2**16)
+
+
+def _require_polars() -> None:
+    try:
+        import polars  # noqa: F401 (only asks whether it is there)
+    except ImportError:
+        raise ImportError("Reading a table needs polars, which is not installed: pip install 'linreg[data]'.") from None
+
+
+def split_names(names: Sequence[str], target: str) -> list[str]:
+    """Return the names of the features: all but the target.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Columns of a table.
+    target : str
+        Name of the column to predict.
+
+    Returns
+    -------
+    list of str
+        The others, in their order.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or no other.
+    """
+    if target not in names:
+        raise ValueError(f"The table has no column {target!r}{nearest(target, map(_shown, names))}.")
+    if len(names) == 1:
+        raise ValueError(
+            f"The target {target!r} is the only column of the table: add at least one feature to predict it from."
+        )
+    return [name for name in names if name != target]
 
 
 def split_target(frame: polars.DataFrame, target: str) -> tuple[polars.DataFrame, polars.Series]:
@@ -105,12 +210,7 @@ def split_target(frame: polars.DataFrame, target: str) -> tuple[polars.DataFrame
     ValueError
         If there is no such column, or no other.
     """
-    if target not in frame.columns:
-        raise ValueError(f"The table has no column {target!r}{nearest(target, map(_shown, frame.columns))}.")
-    if frame.width == 1:
-        raise ValueError(
-            f"The target {target!r} is the only column of the table: add at least one feature to predict it from."
-        )
+    split_names(frame.columns, target)
     # In a selection, polars would read a name like "^x.*$" as a pattern; here it is taken as it stands.
     features = frame.clone()
     return features, features.drop_in_place(target)

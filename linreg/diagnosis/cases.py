@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -103,6 +104,70 @@ class _Recorder(Callback):
             self.run.stop_training = True
 
 
+def variance(values: Array, counts: Array | None) -> float:
+    """Return the variance of values, each of which stands for so many."""
+    if counts is None:
+        return float(np.var(values))
+    return float(np.average((values - np.average(values, weights=counts)) ** 2, weights=counts))
+
+
+def trained(
+    model: LinearRegression,
+    X: Array,
+    y: Array,
+    sample_weight: Array | None,
+    validation: tuple[Array, Array] | None = None,
+) -> tuple[Array, Array]:
+    """Train a copy of a model, and leave a random generator that the user gave where it is.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The model.
+    X : array of shape (rows, features)
+        Features.
+    y : array of shape (rows,)
+        Target.
+    sample_weight : array of shape (rows,) or None
+        Weights.
+    validation : tuple (X, y) or None
+        Validation rows, whose losses callbacks may watch.
+
+    Returns
+    -------
+    path : array of shape (parameters, epochs + 1)
+        Parameters before the first and after each epoch, up to where they are no longer finite.
+    fitted : array of shape (parameters,)
+        Those of the fitted model.
+
+    Raises
+    ------
+    ValueError
+        If no step can be taken.
+    """
+
+    def run(**changes: Any) -> LinearRegression:
+        fresh = LinearRegression(**model.get_params(deep=False))
+        fresh.set_params(verbose=0, warm_start=False, random_state=copy.deepcopy(model.random_state), **changes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # that the loss is not finite is what the verdict says
+            held = validation if model.callbacks else None
+            return fresh.fit(X, y, sample_weight=sample_weight, validation_data=held)
+
+    if model.engine == "exact":
+        # It is the same run but has no moment between two epochs; one epoch of it tells whether it is refused.
+        try:
+            run(epochs=1)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+    recorder = _Recorder()
+    fit = run(engine="numpy", callbacks=(*model.callbacks, recorder))
+    fitted = np.append(fit.coef_, fit.intercept_)[: len(recorder.models[0])].astype(fit.coef_.dtype)
+    if np.isfinite(recorder.models[-1]).all():
+        recorder.models[-1] = fitted  # a callback may have restored an earlier epoch
+    return np.array(recorder.models).T, fitted
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """Clean data, the model that is to be trained on them, and what has been done to the data before.
@@ -125,6 +190,11 @@ class Case:
         Units of y as given in one unit of this y: errors are multiplied by it before they are compared.
     rows : array of shape (rows,) or None
         Which rows of the data as given these are, counted from 0; None for all.
+    train : callable or None
+        Makes the run, where these rows stand for many others (see `linreg.diagnosis.sampled`): `sample_weight` then
+        tells how many each of them stands for.
+    prepared : tuple of object
+        The fitted transformers that have made these features of those given.
     """
 
     X: Array
@@ -135,6 +205,8 @@ class Case:
     validation: tuple[Array, Array] | None = None
     unit: float = 1.0
     rows: Array | None = None
+    train: Callable[[Any], tuple[Array, Array]] | None = None
+    prepared: tuple[Any, ...] = ()
     kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def replaced(self, **changes: Any) -> Self:
@@ -157,19 +229,29 @@ class Case:
         return self.model.settings()
 
     @property
+    def counts(self) -> Array | None:
+        """How many rows of the data each row stands for; None where each stands for itself."""
+        return None if self.train is None else self.sample_weight
+
+    @property
+    def count(self) -> int:
+        """Rows of the data."""
+        return len(self.y) if self.counts is None else round(float(self.counts.sum()))
+
+    @property
     def batch_size(self) -> int:
         """Rows in a batch."""
-        return min(int(self.model.batch_size), len(self.y))
+        return min(int(self.model.batch_size), self.count)
 
     @property
     def full_batch(self) -> bool:
         """Whether one step sees all rows."""
-        return self.batch_size == len(self.y)
+        return self.batch_size == self.count
 
     @property
     def steps(self) -> int:
         """Steps in all epochs."""
-        return int(self.model.epochs) * -(-len(self.y) // self.batch_size)
+        return int(self.model.epochs) * -(-self.count // self.batch_size)
 
     @property
     def learning_rate(self) -> float:
@@ -186,6 +268,8 @@ class Case:
     def quadratic(self, X: Array, y: Array, sample_weight: Array | None = None) -> Quadratic:
         """Return the objective on some rows."""
         settings = self.settings
+        if self.counts is not None and sample_weight is not None and settings.loss.reduction != "sum":
+            sample_weight = sample_weight * (len(y) / sample_weight.sum())
         return Quadratic.of(
             X, y, loss=settings.loss, fit_intercept=self.model.fit_intercept,
             sample_weight=sample_weight, kernel_regularizer=settings.regularizer,
@@ -209,33 +293,14 @@ class Case:
         value = (self.objective.factor().astype(dtype) * self.settings.loss.value(errors, *constants)).sum()
         return bool(np.isfinite(value.astype(dtype)))
 
-    def _fresh(self, **changes: Any) -> LinearRegression:
-        """Return the model for one run, which leaves a random generator that the user gave where it is."""
-        model = LinearRegression(**self.model.get_params(deep=False))
-        alone = copy.deepcopy(self.model.random_state)
-        return model.set_params(verbose=0, warm_start=False, random_state=alone, **changes)
-
-    def _fit(self, model: LinearRegression) -> LinearRegression:
-        # The losses of the validation rows are for callbacks.
-        validation = self.validation if self.model.callbacks else None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # that the loss is not finite is what the verdict says
-            return model.fit(self.X, self.y, sample_weight=self.sample_weight, validation_data=validation)
-
     def _trained(self) -> tuple[Array, Array]:
         """Return the parameters before the first and after each epoch, and those of the fitted model."""
-        recorder = _Recorder()
-        if self.model.engine == "exact":
-            # It is the same run but has no moment between two epochs; one epoch of it tells whether it is refused.
-            try:
-                self._fit(self._fresh(epochs=1))
-            except TypeError as error:
-                raise ValueError(str(error)) from None
-        model = self._fit(self._fresh(engine="numpy", callbacks=(*self.model.callbacks, recorder)))
-        fitted = np.append(model.coef_, model.intercept_)[: self.objective.size].astype(model.coef_.dtype)
-        if np.isfinite(recorder.models[-1]).all():
-            recorder.models[-1] = fitted  # a callback may have restored an earlier epoch
-        return np.array(recorder.models).T, fitted
+        if "trained" in self.kept:
+            path: tuple[Array, Array] = self.kept["trained"]
+            return path
+        if self.train is not None:
+            return self.train(self)
+        return trained(self.model, self.X, self.y, self.sample_weight, self.validation)
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -251,7 +316,7 @@ class Case:
                 curve[0] = np.nan
             scale = self.unit**2
             least = float(self.objective.objective(self.best))
-            judged = verdict(curve, least, float(np.var(self.y)))
+            judged = verdict(curve, least, variance(self.y, self.counts))
             validation = None
             if self.validation is not None:
                 alone = dataclasses.replace(self.quadratic(*self.validation), regularizer=None)

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from linreg.data.arrays import column_names, numbers, weight_vector
+from linreg.data.blocks import ArrayRows
 from linreg.data.reading import Reading, read
 from linreg.diagnosis import judge
 from linreg.diagnosis.cases import Case, Outcome
 from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
+from linreg.diagnosis.large import Large, is_large, thinned
 from linreg.diagnosis.ranking import cures
 from linreg.diagnosis.remedies import Remedy, complete_rows
 from linreg.diagnosis.repairs import REPAIRED, integers_that_overflow, repairs, unreadable_target, usual
@@ -184,18 +186,51 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
     case = given if repair is None else repair.applied(given)
     if len(case.y) < 2 or not case.names or not complete_rows(case.X, case.y).all():
         return Diagnosis("cannot_run", tuple(broken), () if broken else (TOO_FEW,), None, None)
+    large = None
+    if is_large(case):
+        large = Large(ArrayRows(case.X, case.y, case.names, case.row_numbers), case.model, validation=case.validation)
+        case = large.surveyed().stand_in()
+    found = judged(case, given, broken, repair, large)
+    return dataclasses.replace(found, notes=(*found.notes, *filter(None, [integers_that_overflow(X)])))
+
+
+def judged(
+    case: Case, given: Case, broken: list[Finding], repair: Remedy | None = None, large: Large | None = None
+) -> Diagnosis:
+    """Return the diagnosis of a case.
+
+    Parameters
+    ----------
+    case : Case
+        The case, repaired where that was needed.
+    given : Case
+        The case as it was given.
+    broken : list of Finding
+        What was repaired.
+    repair : Remedy or None
+        How.
+    large : Large or None
+        The run on all rows, where the rows of the case stand for many.
+
+    Returns
+    -------
+    Diagnosis
+        Verdict and findings.
+    """
     symptoms = Symptoms(case)
     # Values near the end of float64 overflow here; what comes of it is not finite, and judged as that.
     with np.errstate(all="ignore"):
         found = judge.findings(case, symptoms)
+        found = found if large is None else large.proved(found)
         if repair is not None:
-            tried = [one for remedy in broken[0].remedies for one in _proved(remedy, given, found)]
+            few = given if large is None else thinned(given)
+            tried = [one for remedy in broken[0].remedies for one in _proved(remedy, few, found)]
             ordered = tuple(sorted(tried, key=lambda remedy: not cures(remedy)))
             broken = [dataclasses.replace(finding, remedies=ordered) for finding in broken]
     findings = [*broken, *found]
-    judged = "cannot_run" if broken else case.outcome.verdict
-    notes = (*_notes(case, symptoms, findings), *filter(None, [integers_that_overflow(X)]))
-    return Diagnosis(judged, tuple(findings), notes, case.outcome, case, given, repair)
+    told = "cannot_run" if broken else case.outcome.verdict
+    notes = (*_notes(case, symptoms, findings), *(() if large is None else large.notes()))
+    return Diagnosis(told, tuple(findings), notes, case.outcome, case, given, repair)
 
 
 def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[str]:

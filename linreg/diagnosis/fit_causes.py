@@ -69,10 +69,12 @@ SURE = 5.0
 
 def _fitted(case: Case, loss: Any, rows: Array | None = None, penalised: bool = False) -> Array:
     """Return the exact optimum of another loss on some rows, without penalty unless asked."""
-    X, y = (case.X, case.y) if rows is None else (case.X[rows], case.y[rows])
+    rows = slice(None) if rows is None else rows
+    weight = None if case.counts is None else case.counts[rows] / case.counts[rows].mean()
     problem = Quadratic.of(
-        X, y, loss=loss, fit_intercept=case.model.fit_intercept, owner="diagnose", largest=2000,
-        instead="give fewer columns", kernel_regularizer=case.settings.regularizer if penalised else None,
+        case.X[rows], case.y[rows], loss=loss, sample_weight=weight, fit_intercept=case.model.fit_intercept,
+        owner="diagnose", largest=2000, instead="give fewer columns",
+        kernel_regularizer=case.settings.regularizer if penalised else None,
     )  # fmt: skip
     return exact_optimum(problem)
 
@@ -103,7 +105,7 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
     clean, scale, near = clean_fit(case)
     if near.all():
         return None
-    A, rows = case.objective.matrix, len(case.y)
+    A, rows = case.objective.matrix, case.count
     residual = A @ clean - case.y
     # What the far rows do to the prediction of the others, beside the error that is left without them.
     error = float(np.mean(residual[near] ** 2))
@@ -112,11 +114,12 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
     if error + pulled < HARMFUL * max(error, (1e-6 * float(case.y[near].std())) ** 2):
         return None
     places = np.flatnonzero(~near)
+    count = len(places) if case.counts is None else round(float(case.counts[places].sum()))
     worst = int(places[np.argmax(np.abs(residual[~near]))])
     numbers = case.row_numbers.tolist()
     delta = rounded(HUBER * scale)
     lie, pull, them, those = "lie", "They pull", "them", "the far rows out if they are errors"
-    if len(places) == 1:
+    if count == 1:
         lie, pull, them, those = "lies", "It pulls", "it", "it out if it is an error"
     drop = Remedy(
         "drop outliers", f"Look at row {numbers[worst]}; leave {those}.",
@@ -127,12 +130,12 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
         "outliers",
         {
             "rows": [numbers[row] for row in places[:20]],
-            "count": len(places),
+            "count": count,
             "largest_residual": float(np.abs(residual[worst])),
             "scatter_of_the_others": math.sqrt(error),
             "error_on_the_others_as_fitted": math.sqrt(error + pulled),
         },
-        f"{len(places)} of {rows} rows {lie} far off the line: row {numbers[worst]} (counted from 0) by "
+        f"{count} of {rows} rows {lie} far off the line: row {numbers[worst]} (counted from 0) by "
         f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. {pull} "
         f"the fit: the error on all other rows is {number(math.sqrt(error + pulled))} with {them}.",
         (drop,) if isinstance(case.settings.loss, Huber) else (huber, drop),
@@ -150,8 +153,10 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
     factor, loss = case.objective.factor(), case.settings.loss
     values = [float(loss.value(A @ p - case.y, *loss.constants(np.float64)) @ factor) for p in (case.best, free)]
     penalty = float(case.objective.objective(case.best)) - values[0]
-    noise = values[1] * case.objective.size / max(len(case.y) - case.objective.size, 1)
-    level = np.append(np.zeros(case.X.shape[1]), [case.y.mean()] * case.objective.has_intercept)
+    noise = values[1] * case.objective.size / max(case.count - case.objective.size, 1)
+    level = np.append(
+        np.zeros(case.X.shape[1]), [np.average(case.y, weights=case.counts)] * case.objective.has_intercept
+    )
     nothing = float(loss.value(A @ level - case.y, *loss.constants(np.float64)) @ factor)
     lost = (values[0] - values[1]) / (nothing - values[1]) if nothing > values[1] else 0.0
     if values[0] < HARMFUL * values[1] + noise or lost < 1e-6:
@@ -188,11 +193,12 @@ def _left_open(case: Case, symptoms: Symptoms) -> tuple[float, float]:
 
     By the data: their standard errors. By the run: their distance from the optimum, where the loss has converged.
     """
-    rows, width = len(case.y), case.X.shape[1]
+    rows, width = case.count, case.X.shape[1]
     free, size = rows - case.objective.size, float(np.sum((symptoms.spread * case.best[:width]) ** 2))
     if free < 1 or size == 0 or not symptoms.standardised.shape[1]:
         return 0.0, 0.0
-    noise = float(np.sum((case.objective.matrix @ case.best - case.y) ** 2)) / free
+    squares = (case.objective.matrix @ case.best - case.y) ** 2
+    noise = float(np.average(squares, weights=case.counts)) * rows / free
     by_data = noise * float(np.minimum(symptoms.inflation, 1e15).sum()) / rows
     # The fitted coefficients hold the noise too: what is left of their size is theirs.
     size = max(size - by_data, 1e-3 * size)
@@ -248,7 +254,10 @@ def constant(case: Case, symptoms: Symptoms) -> Finding | None:
     suspicion = constant_feature(case, symptoms)
     if suspicion is None:
         return None
-    level = float(case.y.mean() - symptoms.mean @ np.where(symptoms.constant, 0.0, case.best[: case.X.shape[1]]))
+    level = float(
+        np.average(case.y, weights=case.counts)
+        - symptoms.mean @ np.where(symptoms.constant, 0.0, case.best[: case.X.shape[1]])
+    )
     if case.outcome.healthy:
         without = suspicion.remedies[0].tried(case)
         if without.after is not None and without.after.healthy:
@@ -290,14 +299,14 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     unlucky = least_scatter(free)
     spread = np.where(symptoms.constant, np.inf, symptoms.spread)
     moved = np.abs(X.mean(axis=0) - symptoms.mean) / spread
-    sure = moved / math.sqrt(1 / len(y) + 1 / len(case.y))
+    sure = moved / math.sqrt(1 / len(y) + 1 / case.count)
     # A shift that the line carries along does no harm; one of the errors does.
     noise = math.sqrt(float(residual @ residual) / max(free, 1) / unlucky)
-    bias = abs(float(held.mean())) / (noise * math.sqrt(1 / len(y) + 1 / len(case.y))) if noise else math.inf
+    bias = abs(float(held.mean())) / (noise * math.sqrt(1 / len(y) + 1 / case.count)) if noise else math.inf
     evidence: dict[str, Any] = {
         "training_loss": train,
         "validation_loss": ideal,
-        "rows": len(case.y),
+        "rows": case.count,
         "parameters": case.objective.size,
     }
     words = (
@@ -342,7 +351,7 @@ def _without_far(errors: Array, share: float) -> Array:
 def _overfitting(case: Case, evidence: dict[str, Any], words: str, harm: float) -> Finding:
     return Finding(
         "overfitting", evidence,
-        f"There are {len(case.y)} rows for {case.objective.size} parameters, so the model learns the noise: {words}.",
+        f"There are {case.count} rows for {case.objective.size} parameters, so the model learns the noise: {words}.",
         (
             Remedy("penalty", "Add a penalty on the standardised features: kernel_regularizer=L2(0.1).", (STANDARDISE,),
                    {"kernel_regularizer": L2(0.1)}),
@@ -365,15 +374,17 @@ def least_scatter(free: int) -> float:
 
 def few_rows(case: Case, symptoms: Symptoms) -> Finding | None:
     """So few rows that each decides its own prediction: told by leaving them out one at a time."""
-    size, rows = case.objective.size, len(case.y)
+    size, rows = case.objective.size, case.count
     free = rows - size
     if case.validation is not None or case.settings.regularizer is not None or free < 1:
+        return None
+    expected = 1 + size / max(free - 1, 0.5)
+    if expected < TWICE or not case.model.fit_intercept:
         return None
     residual = case.objective.matrix @ _fitted(case, MeanSquaredError()) - case.y
     left_out = residual / np.maximum(1 - symptoms.leverage, 1e-9)
     train, alone = float(np.mean(residual**2)), float(np.mean(left_out**2))
-    expected = 1 + size / max(free - 1, 0.5)
-    if expected < TWICE or train <= 1e-12 * float(np.var(case.y)) or not case.model.fit_intercept:
+    if train <= 1e-12 * float(np.var(case.y)):
         return None
     evidence = {"training_loss": train, "left_out_loss": alone, "rows": rows, "parameters": size}
     words = f"its mean squared error is {number(train)} on these rows, and {number(alone)} on a row that is left out"

@@ -78,6 +78,11 @@ class Step:
             return type(values)(values[j] for j in self.kept)
         return values if self.columnwise else new
 
+    def fitted(self, X: Array, counts: Array | None) -> Any:
+        """Return the transformer, fitted to rows of which each stands for so many."""
+        weight = {"sample_weight": counts} if counts is not None and self.kind == "StandardScaler" else {}
+        return self.make().fit(X, **weight)
+
     def __str__(self) -> str:
         """Show the constructor call."""
         return f"{self.kind}({', '.join(f'{name}={value!r}' for name, value in self.arguments)})"
@@ -201,11 +206,12 @@ class Remedy:
     def applied(self, case: Case) -> Case:
         """Return the case with the remedy applied."""
         X, y, names, unit, weight = case.X, case.y, case.names, case.unit, case.sample_weight
-        validation = case.validation
+        validation, prepared = case.validation, case.prepared
         kept = self.rows(X, y, case.row_numbers)
         X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
         for step in self.steps:
-            transformer = step.make().fit(X)
+            transformer = step.fitted(X, None if case.counts is None else weight)
+            prepared = (*prepared, transformer)
             X = np.asarray(transformer.transform(X), np.float64)
             names = step.columns(names, tuple(f"component {j}" for j in range(X.shape[1])))
             if validation is not None:
@@ -217,7 +223,7 @@ class Remedy:
                 validation = validation[0], (validation[1] - centre) / spread
         return dataclasses.replace(
             case, X=X, y=y, names=names, unit=unit, sample_weight=weight, validation=validation,
-            model=self.model_for(case.model), rows=case.row_numbers[kept],
+            model=self.model_for(case.model), rows=case.row_numbers[kept], prepared=prepared,
         )  # fmt: skip
 
     @property

@@ -17,6 +17,8 @@ NEAR, ALL_BUT_FEW = 2.5, 1.0475
 """Rows within 2.5 standard deviations are fitted again; the factor undoes what their cut takes from the deviation."""
 STARTS, STEPS, FINALISTS = 60, 2, 5
 MOST_ROWS = 5000
+FEW = 20
+"""Rows for each parameter from which the fit is that of the normal equations."""
 
 
 def least_trimmed_squares(A: Array, y: Array) -> tuple[Array, float]:
@@ -47,11 +49,17 @@ def least_trimmed_squares(A: Array, y: Array) -> tuple[Array, float]:
     length[length == 0] = 1.0
     rows, size = A.shape
     some = np.arange(rows) if rows <= MOST_ROWS else generator.choice(rows, MOST_ROWS, replace=False)
-    B, target = A[some] / length, y[some]
+    # In orthonormal columns, so that the normal equations of most of the rows lose no digits.
+    B, singular, turned = np.linalg.svd(A[some] / length, full_matrices=False)
+    there = singular > max(B.shape) * np.finfo(np.float64).eps * singular.max(initial=0)
+    B, back, target = B[:, there], turned[there].T / singular[there], y[some]
     kept = min(len(some), max(int(KEPT * len(some)), size + 1))
 
     def fitted(chosen: Array) -> Array:
-        return np.linalg.lstsq(B[chosen], target[chosen], rcond=None)[0]
+        part = B[chosen]
+        if len(part) < FEW * size:
+            return np.linalg.lstsq(part, target[chosen], rcond=None)[0]
+        return np.linalg.lstsq(part.T @ part, part.T @ target[chosen], rcond=None)[0]
 
     def best(p: Array) -> tuple[float, Array]:
         squares = (B @ p - target) ** 2
@@ -77,4 +85,4 @@ def least_trimmed_squares(A: Array, y: Array) -> tuple[Array, float]:
         p = fitted(near)
         squares = (B[near] @ p - target[near]) ** 2
         scale = ALL_BUT_FEW * math.sqrt(float(squares.sum()) / max(int(near.sum()) - size, 1))
-    return p / length, scale
+    return back @ p / length, scale

@@ -205,7 +205,7 @@ def constant_feature(case: Case, symptoms: Symptoms) -> Suspicion | None:
 
 def feature_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
     """Columns of different size, or far from zero: one learning rate cannot suit all."""
-    sizes = np.sqrt(np.mean(case.X**2, axis=0))
+    sizes = np.sqrt(np.average(case.X**2, axis=0, weights=case.counts))
     varying = sizes[~symptoms.constant]
     if not len(varying):
         return None
@@ -377,7 +377,7 @@ def learning_rate_too_low(case: Case, symptoms: Symptoms) -> Suspicion | None:
 
 def batch_noise(case: Case, symptoms: Symptoms) -> Suspicion | None:
     """Batches so small that their noise keeps the run from settling."""
-    rows = len(case.y)
+    rows = case.count
     if case.full_batch or callable(case.settings.optimizer.learning_rate):
         return None  # other batches change how many steps an epoch has, and so the rates of a schedule
     sizes = [size for size in (8 * case.batch_size, 32 * case.batch_size) if size < rows] + [rows]

@@ -64,12 +64,20 @@ class Symptoms:
     @cached_property
     def mean(self) -> Array:
         """Mean of each feature."""
-        return self.case.X.mean(axis=0)
+        return np.average(self.case.X, axis=0, weights=self.case.counts)
 
     @cached_property
     def spread(self) -> Array:
         """Standard deviation of each feature."""
-        return self.case.X.std(axis=0)
+        if self.case.counts is None:
+            return self.case.X.std(axis=0)
+        return np.sqrt(self._share @ np.square(self.case.X - self.mean))
+
+    @cached_property
+    def _share(self) -> Array:
+        """The share of the data that each row stands for."""
+        counts, rows = self.case.counts, len(self.case.X)
+        return np.full(rows, 1 / rows) if counts is None else counts / counts.sum()
 
     @cached_property
     def constant(self) -> Array:
@@ -130,7 +138,7 @@ class Symptoms:
     def correlation_condition(self) -> float:
         """Condition number of the correlations of the varying features."""
         Z = self.standardised
-        values = np.linalg.eigvalsh(Z.T @ Z / len(Z)) if Z.shape[1] else np.ones(1)
+        values = np.linalg.eigvalsh((Z.T * self._share) @ Z) if Z.shape[1] else np.ones(1)
         return float(values[-1] / max(values[0], 1e-15 * values[-1]))
 
     @property
@@ -144,7 +152,7 @@ class Symptoms:
         Z = self.standardised
         if Z.shape[1] < 2:
             return np.ones(Z.shape[1])
-        correlation = Z.T @ Z / len(Z)
+        correlation = (Z.T * self._share) @ Z
         values, vectors = np.linalg.eigh(correlation)
         with np.errstate(divide="ignore"):
             inverse = np.where(values > 1e-13 * values[-1], 1 / np.where(values > 0, values, 1), np.inf)
@@ -156,14 +164,15 @@ class Symptoms:
     def leverage(self) -> Array:
         """Leverage of each row, 0 to 1: its share in its own prediction."""
         Z = self.standardised
-        basis = np.linalg.svd(Z, full_matrices=False)
+        basis = np.linalg.svd(Z * np.sqrt(self._share)[:, np.newaxis], full_matrices=False)
         kept = basis[1] > 1e-10 * basis[1].max(initial=0)
-        return np.square(basis[0][:, kept]).sum(axis=1) + 1 / len(Z)
+        stands_for = self._share * self.case.count
+        return np.square(basis[0][:, kept]).sum(axis=1) / stands_for + 1 / self.case.count
 
     @cached_property
     def abnormality(self) -> dict[str, float]:
         """By how many powers of ten features and target are off from the size 1."""
-        sizes = np.sqrt(np.mean(self.case.X**2, axis=0))[~self.constant]
+        sizes = np.sqrt(self._share @ self.case.X**2)[~self.constant]
         target = math.hypot(*median_and_deviation(self.case.y))
 
         def off(size: float) -> float:

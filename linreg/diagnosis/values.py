@@ -31,7 +31,7 @@ def to_dict(diagnosis: Diagnosis) -> dict[str, Any]:
     run = None
     if case is not None:
         run = {
-            "rows": len(case.y),
+            "rows": case.count,
             "features": list(case.names),
             **{name: case.model.get_params(deep=False)[name] for name in ("epochs", "batch_size", "shuffle", "dtype")},
             **{name: str(getattr(case.settings, name)) for name in ("optimizer", "loss", "regularizer")},

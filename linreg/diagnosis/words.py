@@ -116,7 +116,7 @@ def run_sentence(case: Case) -> str:
     settings, model = case.settings, case.model
     trained = [settings.optimizer, settings.loss, *([settings.regularizer] if settings.regularizer else [])]
     return (
-        f"{len(case.y)} rows, {len(case.names)} feature{'s'[: len(case.names) > 1]}; {', '.join(map(repr, trained))}, "
+        f"{case.count} rows, {len(case.names)} feature{'s'[: len(case.names) > 1]}; {', '.join(map(repr, trained))}, "
         f"{model.epochs} epoch{'s'[: model.epochs > 1]}, batches of {case.batch_size}, {model.dtype}."
     )
 

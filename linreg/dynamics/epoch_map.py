@@ -38,6 +38,8 @@ class Epoch:
         Rows in a batch; the last one holds what is left.
     owner : str
         Who asks, for errors.
+    all_directions : bool, default=False
+        Keep the parameters as they are, in coordinates of their own, also where data leave some directions flat.
 
     Raises
     ------
@@ -53,12 +55,14 @@ class Epoch:
     all others no step ever moves them, except by a decay, and then all directions are kept.
     """
 
-    def __init__(self, problem: Quadratic, optimizer: Any, batch_size: int, owner: str) -> None:
+    def __init__(
+        self, problem: Quadratic, optimizer: Any, batch_size: int, owner: str, *, all_directions: bool = False
+    ) -> None:
         require_linear(problem, optimizer, owner)
         check_count(owner, "batch_size", batch_size)
         self.problem, self.optimizer = problem, optimizer
-        decays = bool(problem.penalty_curvature().any()) or bool(optimizer.weight_decay)
-        self.basis = np.eye(problem.size) if decays else excited_basis(problem.pulling_rows())
+        whole = all_directions or bool(problem.penalty_curvature().any()) or bool(optimizer.weight_decay)
+        self.basis = np.eye(problem.size) if whole else excited_basis(problem.pulling_rows())
         self.batch_size = min(int(batch_size), len(problem.target))
         self.letters = optimizer.rule(FLOAT64).state
         self.rank = self.basis.shape[1]
@@ -82,22 +86,27 @@ class Epoch:
         return [np.column_stack([batch[:, :-1] @ self.basis, batch[:, -1]]) for batch in weighted]
 
     def run(self, states: Array, batches: Sequence[Array], rates: Any, book: Any = None) -> Array:
-        """Return K states (columns) after one epoch; `book(errors, parameters)` is called before each step."""
+        """Return K states (columns) after some batches; `book(errors, parameters)` is called before each step.
+
+        A batch may be a stack of shape (B, rows, parameters + 1): then each of its B batches is taken by itself, from
+        the same states, and stacks of states come out.
+        """
         loss, blocks = self.problem.loss, np.split(states[:-1], 1 + len(self.letters))
         constant = states[-1:]
         state = State(blocks[0], blocks[1:], self.letters, None, np.random.default_rng(0))
         pull = self.problem.penalty_curvature()[:, np.newaxis]
         for batch, rate in zip(batches, rates, strict=True):
-            matrix = batch[:, :-1]
-            errors = matrix @ state.parameters - batch[:, -1:] * constant
+            matrix = batch[..., :-1]
+            errors = matrix @ state.parameters - batch[..., -1:] * constant
             if book is not None:
                 book(errors, state.parameters)
-            gradient = matrix.T @ loss.slope(errors, np.float64(loss.slope_factor))
+            gradient = matrix.mT @ loss.slope(errors, np.float64(loss.slope_factor))
             if self.problem.regularizer is not None:
                 gradient = gradient + pull * state.parameters
             self._step(state, gradient, rate, rate)
             state.iterations += 1
-        return np.concatenate([state.parameters, *state.slots, constant])
+        constant = np.broadcast_to(constant, (*state.parameters.shape[:-2], *constant.shape))
+        return np.concatenate([state.parameters, *state.slots, constant], axis=-2)
 
     def rates(self, learning_rate: Any, first_step: int) -> Array:
         """Return the learning rates of the epoch that begins with a step."""
