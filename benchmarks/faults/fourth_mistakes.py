@@ -178,7 +178,7 @@ def collinearity(rng: Generator, study: Study, mild: bool) -> Slip | None:
     other = int(rng.choice(varied))
     share = rng.uniform(0.4, 0.8) if mild else 10 ** rng.uniform(-3.5, -1.7)
     factor, offset = ((1.8, 32.0), (2.54, 0.0), (0.4536, 0.0))[int(rng.integers(3))]
-    if kind == "other" and set(study.X[:, j]) != {0.0, 1.0} or other == j:
+    if (kind == "other" and set(study.X[:, j]) != {0.0, 1.0}) or other == j:
         kind = "twin"
 
     def slip(s: Study) -> Study:
@@ -303,7 +303,7 @@ def validation_shift(rng: Generator, study: Study, mild: bool) -> Slip | None:
 # Training.
 
 
-def learning_rate_too_high(rng: Generator, study: Study, mild: bool) -> Slip | None:
+def learning_rate_too_high(rng: Generator, _study: Study, mild: bool) -> Slip | None:
     """A rate from another problem, a decimal point, a warm-up that ends too high."""
     factor = rng.uniform(1.3, 2) if mild else float(rng.choice([10, 20, 50, 100, 1000]))
     if not mild and rng.random() < 0.2:
@@ -353,10 +353,10 @@ def loss_reduction(rng: Generator, study: Study, mild: bool) -> Slip | None:
         loss = replace(s.settings["loss"], reduction="sum_over_batch_size")
         return train(replace(s, weight=np.resize(counts, len(s.y))), loss=loss)
 
-    return lambda s: slip(s)
+    return slip
 
 
-def batch_noise(rng: Generator, study: Study, mild: bool) -> Slip | None:
+def batch_noise(rng: Generator, _study: Study, mild: bool) -> Slip | None:
     """Tiny batches at a rate that full batches bear."""
     rows = int(rng.choice([16, 32]) if mild else rng.choice([1, 1, 2, 4]))
     return lambda s: replace(s, batch=rows)
