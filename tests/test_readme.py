@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from linreg import cli
+from linreg import cli, diagnose
+from linreg.experiments import known_experiments
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,12 +42,32 @@ def test_the_python_examples_print_what_they_say(example):
     assert len(said) >= 2
 
 
-@pytest.mark.parametrize(("command", "shown"), [*zip(["fit", "why"], blocks("text"), strict=True)], ids=["fit", "why"])
-def test_the_shown_output_is_what_is_printed(command, shown, capsys):
-    assert cli.run([command, "longley", "--target", "total_employment"]) == cli.FOUND
-    out = capsys.readouterr().out
+def assert_shown(shown, printed):
     for line in filter(None, map(str.strip, shown.splitlines())):
-        assert line in out
+        assert line in printed
+
+
+COMMANDS = ("fit longley --target total_employment", "why longley --target total_employment")
+SHOWN = blocks("text")
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"), [*zip((*COMMANDS, "why stackloss --target stack_loss"), SHOWN[:3], strict=True)]
+)
+def test_the_shown_output_is_what_is_printed(command, shown, capsys):
+    assert cli.run(command.split()) == cli.FOUND
+    assert_shown(shown, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "run", "shown"),
+    [*zip((0, 1, 1, 2), (0, 0, 1, 0), SHOWN[3:], strict=True)],
+    ids=["unscaled", "rate 10", "rate 0.0001", "far point"],
+)
+def test_the_known_experiments_are_explained_as_shown(experiment, run, shown):
+    trial = known_experiments()[experiment].trials[run]
+    settings = {**trial.model.get_params(deep=False), "callbacks": ()}
+    assert_shown(shown, str(diagnose(trial.X, trial.y, **settings)))
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)#]+)", README))))

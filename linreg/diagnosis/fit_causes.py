@@ -58,6 +58,8 @@ BEYOND = 2.5
 """Validation loss, over what learning the noise explains, that only other data explain."""
 RARE = 2.576
 """Standard deviations of a normal distribution that one value in 200 lies below."""
+MANY_FEATURES = 3
+"""Fewer features are looked at one by one: of one or two nobody would say that they learn the noise."""
 TWICE, HARDLY_ANY, MOST_LEARNED = 2.0, 4.0, 10.0
 """Validation loss over training loss, as few rows explain it: from which the two curves lie apart, and from which it
 may be any number; and the largest that can be told of a sample."""
@@ -376,7 +378,8 @@ def few_rows(case: Case, symptoms: Symptoms) -> Finding | None:
     """So few rows that each decides its own prediction: told by leaving them out one at a time."""
     size, rows = case.objective.size, case.count
     free = rows - size
-    if case.validation is not None or case.settings.regularizer is not None or free < 1:
+    told = case.validation is not None or case.settings.regularizer is not None
+    if told or free < 1 or case.X.shape[1] < MANY_FEATURES:
         return None
     expected = 1 + size / max(free - 1, 0.5)
     if expected < TWICE or not case.model.fit_intercept:
