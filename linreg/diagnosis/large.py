@@ -21,10 +21,10 @@ from linreg.diagnosis.cases import Case, Outcome, trained
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.ranking import cures
 from linreg.diagnosis.remedies import Remedy
-from linreg.diagnosis.sampled import MOST_STEPS, OWNER, Simulation, as_trained, linear, reshuffles, start
+from linreg.diagnosis.sampled import LAST_BATCHES, MOST_STEPS, OWNER, Simulation, as_trained, linear, reshuffles, start
 from linreg.diagnosis.survey import SAMPLE, FarRows, Tally, standing_in
 from linreg.dynamics.epoch_map import Epoch
-from linreg.dynamics.windows import Windows, map_of
+from linreg.dynamics.windows import Windows, map_of, maps_of
 from linreg.gram import Moments
 from linreg.regression import LinearRegression
 
@@ -79,10 +79,13 @@ class ExactRun:
     dropped: Array = field(default_factory=lambda: np.empty(0, np.int64))
     _maps: list[Array] = field(default_factory=list, init=False)
     _left: list[Array] = field(default_factory=list, init=False)
+    _ends: list[Array] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         """Bind the steps."""
-        self.size = min(int(self.case.model.batch_size), self.count - len(self.dropped))
+        rows = self.count - len(self.dropped)
+        self.size = min(int(self.case.model.batch_size), rows)
+        self._last = rows % self.size
         optimizer = self.case.settings.optimizer
         self._epoch = Epoch(self.case.objective, optimizer, self.size, OWNER, all_directions=True)
 
@@ -105,13 +108,16 @@ class ExactRun:
             rows = self._left[0] if len(self._left) == 1 else np.concatenate(self._left)
             whole = held // self.size * self.size
             self._left = [rows[whole:].copy()] if whole < held else []
+            if self._last and reshuffles(self.case.model) and len(self._ends) < LAST_BATCHES:
+                self._ends.append(rows[: self._last].copy())
             with np.errstate(all="ignore"):
                 self._maps.append(map_of(self._epoch, rows[:whole], self.size))
 
     def trained(self) -> tuple[Array, Array]:
         """Return the parameters before the first and after each epoch, and the last of them."""
         with np.errstate(all="ignore"):
-            last = map_of(self._epoch, np.concatenate(self._left), self.size) if self._left else None
+            ends = [*([np.concatenate(self._left)] if self._left else []), *self._ends]
+            last = maps_of(self._epoch, np.stack(ends)) if self._left else None
         begin, model = start(self.case.model, self.case.X.shape[1]), self.case.model
         order = np.random.default_rng(1) if reshuffles(model) else None
         path = Windows(np.stack(self._maps), last).path(begin.astype(np.float64), int(model.epochs), order)
@@ -273,6 +279,7 @@ class Large:
             words += f"{steps} steps"
             if reshuffles(case.model) and not case.full_batch:
                 words += ", the rows shuffled once and taken in windows whose order is new in every epoch"
+                words += ", and the smaller last batch as well" if case.count % case.batch_size else ""
             yield f"{words}."
         elif self.exact:
             yield f"The run was made on all rows; its remedies on the sample, up to {MOST_STEPS} of {steps} steps."

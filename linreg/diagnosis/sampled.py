@@ -25,6 +25,8 @@ WIDEST = 250
 """Width of a state up to which the map of a batch costs less than its steps."""
 PIECES, CLUSTERS = 32, 64
 """Windows of a simulated epoch, and groups in which the far rows come in it."""
+LAST_BATCHES = 32
+"""Batches of which each epoch takes one as its last, where that is smaller than the others."""
 MOST_EVENTS = 1000
 """Batches with a far row in an epoch that are made one by one."""
 IN_EACH_SAMPLE = 8
@@ -127,7 +129,9 @@ class Simulation:
             whole = math.sqrt(_share_of_all(case)) * case.objective.weighted_rows()
             step = epoch.run(np.eye(epoch.width), [whole], [float(case.settings.optimizer.learning_rate)])
             pieces = [len(part) for part in np.array_split(np.arange(steps), min(steps, PIECES))]
-            return Windows(np.stack([np.linalg.matrix_power(step, k) for k in pieces]), step if last else None)
+            return Windows(
+                np.stack([np.linalg.matrix_power(step, k) for k in pieces]), step[np.newaxis] if last else None
+            )
         if case.model.shuffle:
             near = near[generator.permutation(len(near))]
         batches = len(near) // size
@@ -148,7 +152,12 @@ class Simulation:
         with np.errstate(all="ignore"):
             events = _far_maps(epoch, near, far, size, generator)
             maps = (_pieces if case.model.shuffle else _in_order)(groups, events, batches, steps, generator)
-        return Windows(maps, map_of(epoch, near[:last], size) if last else None)
+        ends = (
+            generator.integers(len(near), size=(LAST_BATCHES, last))
+            if case.model.shuffle
+            else np.arange(last)[None] - last
+        )
+        return Windows(maps, maps_of(epoch, near[ends]) if last else None)
 
     def _by_steps(self, case: Any) -> tuple[Array, Array]:
         """Run on the sample, as many steps as the data would take, up to a bound."""

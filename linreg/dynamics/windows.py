@@ -83,8 +83,9 @@ class Windows:
     ----------
     maps : array of shape (windows, width, width)
         What each window does to (parameters, velocity, 1).
-    last : array of shape (width, width) or None
-        The last batch, where it is smaller than the others: it stays the last one.
+    last : array of shape (batches, width, width) or None
+        What the last batch does, where it is smaller than the others and so stays the last one; where the order is
+        new in every epoch, what some others of that size would do, of which each epoch draws one.
     """
 
     maps: Array
@@ -117,7 +118,7 @@ class Windows:
                 for window in range(len(maps)) if generator is None else generator.permutation(len(maps)).tolist():
                     state = maps[window].dot(state)
                 if self.last is not None:
-                    state = self.last @ state
+                    state = self.last[0 if generator is None else generator.integers(len(self.last))] @ state
                 if not np.isfinite(state).all():
                     break
                 path[:, epoch] = state[:size]
