@@ -11,9 +11,11 @@ import pytest
 
 from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, diagnose
 from linreg.cli import run
-from linreg.data import blocks
-from linreg.data.blocks import ArrayRows, FileRows, opened, windows
-from linreg.diagnosis import diagnose_file, large, survey
+from linreg.data import blocks, row_files
+from linreg.data.blocks import ArrayRows, windows
+from linreg.data.row_files import FileRows, opened
+from linreg.diagnosis import large, survey
+from linreg.diagnosis.files import diagnose_file
 from linreg.dynamics.epoch_map import Epoch
 from linreg.dynamics.quadratic import Quadratic
 from linreg.dynamics.windows import Windows, map_of, product
@@ -394,7 +396,7 @@ def no_file(place: Path) -> None:
 @pytest.mark.parametrize("make", [no_rows, no_parquet, nothing, one_column, no_target, no_file])
 @pytest.mark.parametrize("streams", [True, False])
 def test_a_file_that_cannot_be_diagnosed_is_refused_in_one_line(make, streams, tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(blocks, "IN_MEMORY", -1 if streams else 2**30)
+    monkeypatch.setattr(row_files, "IN_MEMORY", -1 if streams else 2**30)
     place = tmp_path / "rows.parquet"
     make(place)
     assert run(["why", str(place), "--target", "y"]) == 2
@@ -406,7 +408,7 @@ def test_a_file_that_cannot_be_diagnosed_is_refused_in_one_line(make, streams, t
 
 @pytest.mark.parametrize("streams", [True, False])
 def test_the_command_tells_what_was_computed_on_all_rows(streams, tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(blocks, "IN_MEMORY", -1 if streams else 2**30)
+    monkeypatch.setattr(row_files, "IN_MEMORY", -1 if streams else 2**30)
     monkeypatch.setattr(large, "LARGE", 100)
     place = written(tmp_path, *scaled(1000))
     page = tmp_path / "page.html"
@@ -419,7 +421,7 @@ def test_the_command_tells_what_was_computed_on_all_rows(streams, tmp_path, caps
 
 
 def test_a_column_of_text_behind_many_numbers_is_refused_in_one_line(tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(blocks, "IN_MEMORY", -1)
+    monkeypatch.setattr(row_files, "IN_MEMORY", -1)
     lines = ["x,y", *(f"{i},{i}" for i in range(20_000)), "oh,3"]
     place = tmp_path / "rows.csv"
     place.write_text("\n".join(lines), encoding="utf-8")

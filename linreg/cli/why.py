@@ -13,12 +13,13 @@ import typer
 from linreg.cli import FOUND, output
 from linreg.cli.options import FILE, with_settings
 from linreg.data.arrays import feature_matrix
-from linreg.data.blocks import streams
 from linreg.data.reading import read
+from linreg.data.row_files import streams
 from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
-from linreg.diagnosis import Diagnosis, diagnose, diagnose_file, history, page, terminal, values, words
+from linreg.diagnosis import Diagnosis, diagnose, history, page, terminal, values, words
 from linreg.diagnosis.code import scripts
+from linreg.diagnosis.files import diagnose_file
 from linreg.hyperparameters import nearest
 
 STYLES = {"good": "bold green", "bad": "bold red", "heading": "bold", "advice": "bold", "quiet": "dim"}

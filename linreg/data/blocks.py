@@ -1,20 +1,11 @@
-"""Rows block by block: arrays, and tables in files that may be larger than memory, which polars reads bit by bit."""
+"""Rows block by block: so many at a time as memory holds, in an order that is drawn as far as memory goes."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-
-from linreg.data.tables import FRAMES, scan, split_names
-
-if TYPE_CHECKING:
-    import polars
 
 Array = Any
 
@@ -23,8 +14,6 @@ BLOCK_BYTES = 2**26
 """A block holds at most so many rows, and so many bytes."""
 AT_ONCE = 2**28
 """Bytes of blocks that are shuffled together."""
-IN_MEMORY = 2**28
-"""Bytes of numbers, or of text, up to which a file is read at once."""
 
 
 class Block(NamedTuple):
@@ -43,15 +32,7 @@ class Block(NamedTuple):
 
 
 class Source(Protocol):
-    """Rows that can be read block by block, any number of times.
-
-    Parameters
-    ----------
-    names : tuple of str
-        Names of the features.
-    count : int
-        Rows in all.
-    """
+    """Rows that can be read block by block, any number of times: `names` of the features, `count` of all rows."""
 
     names: tuple[str, ...]
     count: int
@@ -97,154 +78,6 @@ class ArrayRows:
         """Return a block."""
         rows = slice(block * self._size, (block + 1) * self._size)
         return Block(np.column_stack([self.X[rows], self.y[rows]]), self.numbers[rows])
-
-
-class FileRows:
-    """The number columns of a table in a file as a source; nothing stays in memory.
-
-    Parameters
-    ----------
-    table : polars.LazyFrame
-        The table.
-    target : str
-        Column to predict.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or no other, or no rows.
-    """
-
-    def __init__(self, table: polars.LazyFrame, target: str) -> None:
-        import polars
-
-        self.schema = dict(table.collect_schema())
-        self.names, self.target = tuple(split_names(list(self.schema), target)), target
-        self.table = table
-        self.count = int(table.select(polars.len()).collect().item())
-        self._columns = [polars.col(name) for name in (*self.names, target)]
-        self._size = rows_in_a_block(len(self._columns))
-
-    def other_kinds(self) -> tuple[str, ...]:
-        """Return the columns that hold no numbers."""
-        kinds = self.schema.items()
-        return tuple(name for name, kind in kinds if not (kind.is_numeric() or str(kind) in ("Boolean", "Null")))
-
-    def __len__(self) -> int:
-        """Return how many blocks there are."""
-        return -(-self.count // self._size)
-
-    def frame(self, first: int, rows: int) -> polars.DataFrame:
-        """Return consecutive rows as they are."""
-        return self.table.slice(first, rows).select(self._columns).collect()
-
-    def read(self, block: int) -> Block:
-        """Return a block, nan where a value is missing."""
-        import polars
-
-        first = block * self._size
-        frame = self.frame(first, self._size)
-        rows = frame.cast(polars.Float64).to_numpy(order="c")
-        return Block(rows, np.arange(first, first + len(rows)))
-
-
-class ScaledRows:
-    """A source whose features go through a transformer.
-
-    Parameters
-    ----------
-    source : Source
-        The rows as they are.
-    transformer : object
-        A fitted transformer of scikit-learn that keeps the columns.
-    """
-
-    def __init__(self, source: Source, transformer: Any) -> None:
-        self.source, self.transformer, self.names, self.count = source, transformer, source.names, source.count
-
-    def __len__(self) -> int:
-        """Return how many blocks there are."""
-        return len(self.source)
-
-    def read(self, block: int) -> Block:
-        """Return a block; infinite values are missing ones in it."""
-        rows, numbers = self.source.read(block)
-        X = np.where(np.isfinite(rows[:, :-1]), rows[:, :-1], np.nan)
-        return Block(np.column_stack([self.transformer.transform(X), rows[:, -1]]), numbers)
-
-
-def streams(file: str | os.PathLike[str]) -> bool:
-    """Return whether a file is so large that it is read block by block.
-
-    Parameters
-    ----------
-    file : str or path
-        A Parquet, Arrow or CSV file; one that is missing is not large.
-
-    Returns
-    -------
-    bool
-        Whether its numbers, or the text of a CSV file, take more than 256 MiB.
-    """
-    place = Path(file)
-    if not place.is_file():
-        return False
-    if place.suffix.lower() not in FRAMES:
-        return place.stat().st_size > IN_MEMORY
-    import polars
-
-    table = scan(os.fspath(file))
-    columns = len(table.collect_schema())
-    return int(table.select(polars.len()).collect().item()) * columns * 8 > IN_MEMORY
-
-
-@contextmanager
-def opened(file: str | os.PathLike[str], target: str) -> Iterator[FileRows]:
-    """Open a table in a file, to be read block by block.
-
-    Parameters
-    ----------
-    file : str or path
-        Parquet or Arrow (Feather); or text with values between commas, which is turned into a Parquet file in the
-        folder for temporary files first.
-    target : str
-        Column to predict.
-
-    Yields
-    ------
-    FileRows
-        The table; files that were made for it are gone at the end.
-
-    Raises
-    ------
-    ImportError
-        If polars is not installed.
-    OSError
-        If the file is missing or may not be read, or the disk is full.
-    ValueError
-        If it cannot be read, or has no rows or no such column.
-    """
-    file = os.fspath(file)
-    with ExitStack() as stack:
-        table = scan(file)
-        if Path(file).suffix.lower() not in FRAMES:
-            import polars
-
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-            made = Path(folder) / "rows.parquet"
-            try:
-                table.sink_parquet(made, compression="lz4")
-            except polars.exceptions.PolarsError as error:
-                reason = str(error).splitlines()[0]
-                raise ValueError(
-                    f"{file!r} cannot be read as CSV: {reason}. A column's type comes from its first rows: make it "
-                    "the same in all, or save the table as Parquet."
-                ) from None
-            table = polars.scan_parquet(made)
-        source = FileRows(table, target)
-        if source.count == 0:
-            raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
-        yield source
 
 
 def complete(block: Block) -> Block:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linreg.data.blocks import FileRows, ScaledRows, Source, complete, opened
+from linreg.data.blocks import Source, complete
 from linreg.data.reading import Reading, read
+from linreg.data.row_files import FileRows, ScaledRows, opened
 from linreg.data.scaling import scaler
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.diagnosis import Diagnosis, diagnose, judged

@@ -46,6 +46,10 @@ HIDDEN = 1e8
 """By how much the squares of a few rows may exceed those of all others before they have to be summed apart."""
 
 
+def _nobody_looks(*_: object) -> None:
+    """Take no notice of the progress."""
+
+
 def is_large(case: Case) -> bool:
     """Whether a case has so many rows that a sample stands for them."""
     return len(case.y) > LARGE and case.sample_weight is None and case.X.shape[1] < len(case.y) // 100
@@ -142,7 +146,7 @@ class Large:
 
     source: Source
     model: LinearRegression
-    moved: Moved = lambda *_: None
+    moved: Moved = _nobody_looks
     validation: tuple[Array, Array] | None = None
     tally: Tally = field(init=False)
     case: Case = field(init=False)
@@ -253,7 +257,13 @@ class Large:
         return run if run.work <= MOST_WORK / MOST_PROVED else None
 
     def notes(self) -> Iterator[str]:
-        """Yield how many rows there are, and what was computed on which of them."""
+        """Yield how many rows there are, and what was computed on which of them.
+
+        Yields
+        ------
+        str
+            A sentence or a few.
+        """
         rows = len(self.case.y) - len(self._far_numbers)
         yield (
             f"There are {self.tally.count} complete rows. Means, spreads, correlations, leverage, residuals and the "

@@ -86,10 +86,24 @@ class Epoch:
         return [np.column_stack([batch[:, :-1] @ self.basis, batch[:, -1]]) for batch in weighted]
 
     def run(self, states: Array, batches: Sequence[Array], rates: Any, book: Any = None) -> Array:
-        """Return K states (columns) after some batches; `book(errors, parameters)` is called before each step.
+        """Return K states after some batches.
 
-        A batch may be a stack of shape (B, rows, parameters + 1): then each of its B batches is taken by itself, from
-        the same states, and stacks of states come out.
+        Parameters
+        ----------
+        states : array of shape (width, K)
+            States as columns.
+        batches : sequence of array of shape (rows, parameters + 1)
+            Batches as `batches` returns them. A stack of shape (B, rows, parameters + 1) is B batches, each taken by
+            itself from the same states: stacks of states come out.
+        rates : sequence of float
+            Learning rate of each step.
+        book : callable, optional
+            `book(errors, parameters)` is called before each step.
+
+        Returns
+        -------
+        array of shape (width, K) or (B, width, K)
+            The states.
         """
         loss, blocks = self.problem.loss, np.split(states[:-1], 1 + len(self.letters))
         constant = states[-1:]
