@@ -13,7 +13,7 @@ from linreg.regression import LinearRegression
 from linreg.regularizers import L1, L1L2, L2, Regularizer
 
 Command = Callable[..., int]
-FILE = "A CSV file, or the name of a shipped data set: longley, norris, stackloss."
+FILE = "A CSV, Parquet or Arrow file, or the name of a shipped data set: longley, norris, stackloss."
 
 
 def with_settings(command: Command) -> Command:

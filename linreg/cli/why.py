@@ -34,7 +34,7 @@ def why(
     scale: Annotated[
         str, typer.Option(help="How the features were scaled: none, standard, minmax or robust.")
     ] = "none",
-    validation: Annotated[str | None, typer.Option(help="A CSV file with validation rows, same columns.")] = None,
+    validation: Annotated[str | None, typer.Option(help="A file with validation rows, same columns.")] = None,
     past: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +55,7 @@ def why(
     """
     if (file is None) != (target is None) or (file is None and past is None):
         raise ValueError(
-            "Give a CSV file and its column to predict (FILE --target COLUMN), or a loss history (--history)."
+            "Give a file and its column to predict (FILE --target COLUMN), or a loss history (--history)."
         )
     if code not in (None, "python", "keras"):
         raise ValueError(f"Unknown kind of code {code!r}{nearest(code, ('python', 'keras'))}.")
