@@ -433,3 +433,13 @@ def test_a_table_knows_its_columns_without_being_read(tmp_path: Path) -> None:
     with opened(written(tmp_path, *line(100)), "y") as table:
         assert isinstance(table, FileRows)
         assert (table.count, table.names, table.other_kinds()) == (100, ("x0", "x1", "x2", "x3"), ())
+
+
+def test_rows_that_stand_for_many_are_no_weights_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = with_outliers(6000)
+    monkeypatch.setattr(large, "LARGE", 100)
+    monkeypatch.setattr(survey, "SAMPLE", 200)
+    found = diagnose(X, y, epochs=20, optimizer=SGD(1.5))
+    assert "loss_reduction" not in [finding.cause for finding in found.findings]
+    assert found.case.sample_weight is None
+    assert found.case.count == len(y)

@@ -54,9 +54,7 @@ def why(
     The options describe the run. Exits with 1 if something is wrong with it.
     """
     if (file is None) != (target is None) or (file is None and past is None):
-        raise ValueError(
-            "Give a file and its column to predict (FILE --target COLUMN), or a loss history (--history)."
-        )
+        raise ValueError("Give a file and its column to predict (FILE --target COLUMN), or a loss history (--history).")
     if code not in (None, "python", "keras"):
         raise ValueError(f"Unknown kind of code {code!r}{nearest(code, ('python', 'keras'))}.")
     if html is not None:

@@ -190,9 +190,11 @@ class Case:
         Units of y as given in one unit of this y: errors are multiplied by it before they are compared.
     rows : array of shape (rows,) or None
         Which rows of the data as given these are, counted from 0; None for all.
+    counts : array of shape (rows,) or None
+        How many rows of the data each row stands for (see `linreg.diagnosis.survey`); None where each stands for
+        itself. Not together with weights.
     train : callable or None
-        Makes the run, where these rows stand for many others (see `linreg.diagnosis.sampled`): `sample_weight` then
-        tells how many each of them stands for.
+        Makes the run where rows stand for many (see `linreg.diagnosis.sampled`).
     prepared : tuple of object
         The fitted transformers that have made these features of those given.
     """
@@ -205,6 +207,7 @@ class Case:
     validation: tuple[Array, Array] | None = None
     unit: float = 1.0
     rows: Array | None = None
+    counts: Array | None = None
     train: Callable[[Any], tuple[Array, Array]] | None = None
     prepared: tuple[Any, ...] = ()
     kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
@@ -227,11 +230,6 @@ class Case:
     def settings(self) -> Any:
         """The resolved settings: optimizer, loss and regulariser as objects."""
         return self.model.settings()
-
-    @property
-    def counts(self) -> Array | None:
-        """How many rows of the data each row stands for; None where each stands for itself."""
-        return None if self.train is None else self.sample_weight
 
     @property
     def count(self) -> int:
@@ -265,11 +263,19 @@ class Case:
         rates = rates_of(self.settings.optimizer.learning_rate, steps, self.settings.precision)
         return np.asarray(rates, np.float64)
 
+    def weight(self, rows: Any = ...) -> Array | None:
+        """Return what some rows weigh in the objective: the weights given, or how many rows each stands for."""
+        weight = self.sample_weight if self.counts is None else self.counts
+        if weight is None:
+            return None
+        weight = weight[rows]
+        # A mean over so many rows, each of which counts as 1 in the mean.
+        whole = self.counts is None or self.settings.loss.reduction == "sum"
+        return weight if whole else weight * (len(weight) / weight.sum())
+
     def quadratic(self, X: Array, y: Array, sample_weight: Array | None = None) -> Quadratic:
         """Return the objective on some rows."""
         settings = self.settings
-        if self.counts is not None and sample_weight is not None and settings.loss.reduction != "sum":
-            sample_weight = sample_weight * (len(y) / sample_weight.sum())
         return Quadratic.of(
             X, y, loss=settings.loss, fit_intercept=self.model.fit_intercept,
             sample_weight=sample_weight, kernel_regularizer=settings.regularizer,
@@ -279,7 +285,7 @@ class Case:
     @cached_property
     def objective(self) -> Quadratic:
         """The objective of the training rows."""
-        return self.quadratic(self.X, self.y, self.sample_weight)
+        return self.quadratic(self.X, self.y, self.weight())
 
     @cached_property
     def best(self) -> Array:

@@ -111,7 +111,7 @@ def _of_all_rows(large: Large, table: FileRows, settings: dict[str, Any]) -> Dia
             return _of_some_rows(table, settings, "Most rows are incomplete")
     case = large.stand_in()
     if given is None:
-        given = case.replaced(sample_weight=None, train=None)
+        given = case.replaced(counts=None, train=None)
     return judged(case, given, broken, repair, large)
 
 

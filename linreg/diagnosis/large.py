@@ -192,8 +192,8 @@ class Large:
 
     def _case(self, block: Block, counts: Array | None, train: Simulation | None = None) -> Case:
         return Case(
-            block.rows[:, :-1], block.rows[:, -1], self.source.names, self.model, counts, self.validation,
-            rows=block.numbers, train=train,
+            block.rows[:, :-1], block.rows[:, -1], self.source.names, self.model, None, self.validation,
+            rows=block.numbers, counts=counts, train=train,
         )  # fmt: skip
 
     def _without(self, kept: Block) -> Moments:

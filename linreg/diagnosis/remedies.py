@@ -205,12 +205,13 @@ class Remedy:
 
     def applied(self, case: Case) -> Case:
         """Return the case with the remedy applied."""
-        X, y, names, unit, weight = case.X, case.y, case.names, case.unit, case.sample_weight
+        X, y, names, unit, weight, counts = case.X, case.y, case.names, case.unit, case.sample_weight, case.counts
         validation, prepared = case.validation, case.prepared
         kept = self.rows(X, y, case.row_numbers)
         X, y, weight = X[kept], y[kept], None if weight is None else weight[kept]
+        counts = None if counts is None else counts[kept]
         for step in self.steps:
-            transformer = step.fitted(X, None if case.counts is None else weight)
+            transformer = step.fitted(X, counts)
             prepared = (*prepared, transformer)
             X = np.asarray(transformer.transform(X), np.float64)
             names = step.columns(names, tuple(f"component {j}" for j in range(X.shape[1])))
@@ -223,7 +224,7 @@ class Remedy:
                 validation = validation[0], (validation[1] - centre) / spread
         return dataclasses.replace(
             case, X=X, y=y, names=names, unit=unit, sample_weight=weight, validation=validation,
-            model=self.model_for(case.model), rows=case.row_numbers[kept], prepared=prepared,
+            model=self.model_for(case.model), rows=case.row_numbers[kept], prepared=prepared, counts=counts,
         )  # fmt: skip
 
     @property

@@ -98,7 +98,7 @@ class Simulation:
         Parameters
         ----------
         case : Case
-            The case; its `sample_weight` tells how many rows each row stands for.
+            The case; its `counts` tell how many rows each row stands for.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class Simulation:
         rows = np.column_stack([case.objective.matrix, case.y])
         is_far = np.isin(case.row_numbers, self.far)
         near, far = rows[~is_far], rows[is_far]
-        times = np.round(case.sample_weight[is_far]).astype(int)
+        times = np.round(case.counts[is_far]).astype(int)
         last = case.count % size
         if size * IN_EACH_SAMPLE > len(near):
             # Batches so large hardly differ: each is taken as all rows.
@@ -167,7 +167,7 @@ class Simulation:
         in_sample, in_all = -(-rows // size), -(-case.count // case.batch_size)
         epochs = int(case.model.epochs)
         made = max(1, min(epochs * in_all, MOST_STEPS) // in_sample)
-        weight = case.sample_weight * (rows / case.sample_weight.sum())
+        weight = case.counts * (rows / case.counts.sum())
         model = LinearRegression(**case.model.get_params(deep=False))
         model.set_params(epochs=made, batch_size=size)
         path, fitted = trained(model, case.X, case.y, weight if np.ptp(weight) else None)

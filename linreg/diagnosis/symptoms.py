@@ -101,8 +101,7 @@ class Symptoms:
 
     def curvature(self, X: Array, rows: Any = ...) -> Curvature:
         """Return the largest Hessian of the objective on other features or rows."""
-        weight = None if self.case.sample_weight is None else self.case.sample_weight[rows]
-        problem: Quadratic = self.case.quadratic(X, self.case.y[rows], weight)
+        problem: Quadratic = self.case.quadratic(X, self.case.y[rows], self.case.weight(rows))
         return curvature_of(problem.curvature_rows(), problem.names)
 
     @cached_property
