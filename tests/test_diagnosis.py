@@ -13,6 +13,7 @@ from linreg.diagnosis.robust import least_trimmed_squares
 from linreg.diagnosis.verdicts import verdict
 from linreg.experiments import known_experiments
 from linreg.regularizers import L2
+from linreg.schedules import ExponentialDecay
 
 ZEROS = {"kernel_initializer": "zeros", "random_state": 0}
 
@@ -112,6 +113,39 @@ def another_season():
     return (X, y), {"optimizer": SGD(0.1), "validation_data": (X[:50] + 4, y[:50] - 3)}
 
 
+def weights_that_are_counts():
+    X, y = line()
+    weights = np.random.default_rng(1).integers(50, 150, size=100).astype(float)
+    return (X, y), {"optimizer": SGD(0.1), "sample_weight": weights}
+
+
+def a_schedule_in_epochs_instead_of_steps():
+    X, y = line()
+    return (X, y), {"optimizer": SGD(ExponentialDecay(0.01, decay_steps=1, decay_rate=0.5)), "batch_size": 10}
+
+
+def a_steep_penalty():
+    X, y = line()
+    return (X, y), {"optimizer": SGD(0.1), "kernel_regularizer": L2(30.0)}
+
+
+def sorted_rows():
+    X, _ = line(rows=400, features=2)
+    y = X @ [1.0, 2.0] + 3 * np.random.default_rng(3).normal(size=400)
+    order = np.argsort(y)
+    return (X[order], y[order]), {"optimizer": SGD(0.02), "batch_size": 16, "shuffle": False}
+
+
+def clipped_far_below_the_target():
+    X, y = line()
+    return (X, 1e4 * y), {"optimizer": SGD(0.1, clipnorm=1.0)}
+
+
+def few_rows_and_no_validation():
+    X, y = line(rows=12, features=8, noise=1.0)
+    return (X, y), {"optimizer": SGD(0.1), "epochs": 5000, "batch_size": 12}
+
+
 def gap():
     X, y = line()
     X[3, 0] = np.nan
@@ -128,6 +162,12 @@ ALONE = {
     "momentum_too_high": lambda: (line(), {"optimizer": SGD(0.01, momentum=0.999)}),
     "loss_reduction": lambda: (line(), {"optimizer": SGD(0.1), "loss": MeanSquaredError("sum"), "batch_size": 100}),
     "regularization": lambda: (line(), {"optimizer": SGD(0.1), "kernel_regularizer": L2(1.0)}),
+    "loss_reduction, weights": weights_that_are_counts,
+    "learning_rate_too_low, schedule": a_schedule_in_epochs_instead_of_steps,
+    "regularization, too steep": a_steep_penalty,
+    "batch_noise, sorted": sorted_rows,
+    "target_scale, clipped": clipped_far_below_the_target,
+    "overfitting, no validation": few_rows_and_no_validation,
     "outliers": typed_wrong,
     "high_leverage": one_row_far_out,
     "collinearity": nearly_the_same_column_twice,
@@ -480,6 +520,46 @@ def test_unstable_in_theory_and_harmless_in_this_run_is_a_note():
     found = diagnose(X, 3 * X[:, 0], optimizer=SGD(0.12), **ZEROS, batch_size=4, dtype="float64")
     assert (found.verdict, causes(found)) == ("converges", [])
     assert "diverge along some direction" in found.notes[0]
+
+
+def test_rows_in_a_sorted_order_are_told_to_be_shuffled():
+    (X, y), settings = sorted_rows()
+    found = diagnose(X, y, **{**ZEROS, **settings})
+    assert found.findings[0].remedies[0].settings == {"shuffle": True}
+    assert "shuffle=False" in found.findings[0].explanation
+
+
+def test_far_rows_that_share_a_value_are_asked_whether_it_is_a_code():
+    X, y = line(rows=200, features=2)
+    X[[7, 70, 170], 1] = -999.0
+    found = diagnose(X, y, optimizer=SGD(1e-6), **ZEROS)
+    explanation = next(finding for finding in found.findings if finding.cause == "outliers").explanation
+    assert "have x1 = -999" in explanation
+    assert "a code for a missing value" in explanation
+
+
+def test_a_point_between_thousands_is_suspected_where_whole_numbers_stop_at_a_thousand():
+    rng = np.random.default_rng(0)
+    areas = rng.integers(200, 3000, size=300)
+    X = np.where(areas < 1000, areas, areas / 1000).reshape(-1, 1)
+    (note,) = [note for note in diagnose(X, 0.01 * areas, optimizer=SGD(1e-6)).notes if "thousands" in note]
+    assert f"in {(areas >= 1000).sum()} rows" in note
+    for fine in (areas.reshape(-1, 1) / 1000, areas.reshape(-1, 1), np.round(rng.uniform(1, 900, (300, 1)), 2)):
+        assert not [note for note in diagnose(fine, 0.01 * areas, optimizer=SGD(1e-6)).notes if "thousands" in note]
+
+
+def test_a_poor_best_line_is_told_although_the_training_is_healthy():
+    X, y = line(noise=3.0)
+    healthy = diagnose(X, y, optimizer=SGD(0.1), batch_size=100, **ZEROS)
+    assert healthy.verdict == "converges"
+    assert any("even the best line explains only" in note for note in healthy.notes)
+    assert not diagnose(*line(), optimizer=SGD(0.1), **ZEROS).notes
+
+
+def test_small_integers_that_overflow_in_a_loop_written_by_hand_are_noted():
+    X = np.arange(200, dtype=np.uint8).reshape(-1, 1)
+    assert any("uint8" in note for note in diagnose(X, np.arange(200.0), optimizer=SGD(1e-6)).notes)
+    assert not diagnose(X.astype(float), np.arange(200.0), optimizer=SGD(1e-6)).notes
 
 
 def test_validation_rows_without_names_go_with_a_frame_of_as_many_columns():

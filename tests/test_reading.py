@@ -55,18 +55,20 @@ COLUMNS = {
     "masked": ([np.ma.masked, 1], "number", [None, 1], ["--"]),
     "infinity": ([INF, -INF, 1.0], "number", [None, None, 1], ["-inf", "inf"]),
     "beyond float64": ([10**400, -(10**400), 1], "number", [None, None, 1], ["-inf", "inf"]),
-    "missing in words among numbers": ([1, "NA", "?"], "number", [1, None, None], ["'NA'", "'?'"]),
+    "missing in words among numbers": ([1, "NA", "?"], "number_as_text", [1, None, None], ["'NA'", "'?'"]),
     "numbers and booleans": ([1, True], "number", [1, 1], []),
     # booleans
     "booleans": ([True, False], "boolean", [1, 0], []),
     "NumPy booleans": ([np.True_, np.False_], "boolean", [1, 0], []),
     "booleans and None": ([True, None], "boolean", [1, None], ["None"]),
-    "booleans and NA in words": ([True, "NA"], "boolean", [1, None], ["'NA'"]),
+    "booleans and NA in words": ([True, "NA"], "number_as_text", [1, None], ["'NA'"]),
     # nothing
     "only None": ([None, None], "empty", [None, None], ["None"]),
     "only words for missing": (["", "NA"], "empty", [None, None], ["''", "'NA'"]),
     "only NaT": ([pd.NaT, pd.NaT], "empty", [None, None], ["NaT"]),
     # numbers as text
+    "a unit behind each": (["1 kg", "2.5 kg"], "number_as_text", [1, 2.5], ["'1 kg'", "'2.5 kg'"]),
+    "a unit joined to each": (["1kg", "2,500kg"], "thousands_separator", [1, 2500], ["'1kg'", "'2,500kg'"]),
     "digits": (["1", "2.5"], "number_as_text", [1, 2.5], ["'1'", "'2.5'"]),
     "spaces around": ([" 1", "2\t", "\u00a03"], "number_as_text", [1, 2, 3], ["' 1'", "'2\\t'", "'\\xa03'"]),
     "signs and exponents": (["+1", "-2e3", "4E-1"], "number_as_text", [1, -2000, 0.4], ["'+1'", "'-2e3'", "'4E-1'"]),

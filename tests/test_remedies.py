@@ -87,7 +87,8 @@ def remedies_of(fault):
     case = FAULTS[fault]
     symptoms = Symptoms(case)
     found = [*suspicions(case, symptoms), *(finding for cause in FIT_CAUSES if (finding := cause(case, symptoms)))]
-    return [remedy for one in found for remedy in one.remedies if remedy.changes]
+    # A shuffled run has another order in Keras: nothing to compare.
+    return [remedy for one in found for remedy in one.remedies if remedy.changes and "shuffle" not in remedy.settings]
 
 
 @functools.cache
@@ -517,7 +518,7 @@ def test_no_name_of_a_column_gets_into_a_script():
         hostile = case.replaced(names=names)
         symptoms = Symptoms(hostile)
         found = [*suspicions(hostile, symptoms), *(f for cause in FIT_CAUSES if (f := cause(hostile, symptoms)))]
-        remedies = [remedy for one in found for remedy in one.remedies if remedy.changes]
+        remedies = [r for one in found for r in one.remedies if r.changes and "shuffle" not in r.settings]
         assert any("abort" in remedy.words for remedy in remedies) or fault not in {"large constant", "twins"}
         for remedy, plain in zip(remedies, remedies_of(fault), strict=True):
             for written in (python_code, keras_code):

@@ -80,7 +80,7 @@ def test_a_healthy_run_is_called_healthy_and_exits_with_0(capsys):
     code, out, _ = call(capsys, *HEALTHY)
     assert code == 0
     assert out.startswith("The run converges (loss ")
-    assert "Nothing is wrong with it." in out
+    assert "Nothing is wrong with the training." in out
     assert "Main cause" not in out
 
 

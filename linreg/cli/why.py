@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,13 @@ from linreg.data.tables import read_table, split_target
 from linreg.diagnosis import Diagnosis, diagnose, history, page, terminal, values, words
 from linreg.diagnosis.code import scripts
 from linreg.diagnosis.files import diagnose_file
+from linreg.diagnosis.repairs import points_between_thousands
 from linreg.hyperparameters import nearest
 
+SCALED = (
+    "The features were scaled first (--scale {scale}). Values and limits of features above are of the scaled ones, and "
+    "so are X and the coefficients in code that is printed."
+)
 STYLES = {"good": "bold green", "bad": "bold red", "heading": "bold", "advice": "bold", "quiet": "dim"}
 
 
@@ -105,10 +111,16 @@ def _of_history(past: Path, file: str | None, target: str | None) -> Diagnosis:
 def _of_run(file: str, target: str, settings: dict[str, Any], scale: str, validation: str | None) -> Diagnosis:
     X, y = _columns(file, target)
     others = None if validation is None else _columns(validation, target, like=X)
-    if scale != "none":
-        fitted = scaler(scale).fit(feature_matrix(X, np.float64, name=file))
-        X, others = _scaled(fitted, X, file), others and (_scaled(fitted, others[0], str(validation)), others[1])
-    return diagnose(X, y, validation_data=others, **settings)
+    if scale == "none":
+        return diagnose(X, y, validation_data=others, **settings)
+    given = feature_matrix(X, np.float64, name=file)
+    fitted = scaler(scale).fit(given)
+    names, X = X.columns, _scaled(fitted, X, file)
+    others = others and (_scaled(fitted, others[0], str(validation)), others[1])
+    found = diagnose(X, y, validation_data=others, **settings)
+    # Scaling hides how a column was written.
+    read_wrongly = filter(None, [points_between_thousands(names, given)])
+    return replace(found, notes=(*found.notes, *read_wrongly, SCALED.format(scale=scale)))
 
 
 def _columns(file: str, target: str, like: Any = None) -> tuple[Any, Any]:

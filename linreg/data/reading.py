@@ -339,7 +339,8 @@ def _from_objects(cells: list[Any], label: str) -> _Parsed:
     gone = np.flatnonzero(np.isnan(values)).tolist()
     spelled = _different(shown(text[row]) if row in text else str(cells[row]) for row in gone)
     if families <= {"number", "boolean"}:
-        return _Parsed("boolean" if families == {"boolean"} else "number", values, spelled=spelled)
+        kind = "number_as_text" if text else "boolean" if families == {"boolean"} else "number"
+        return _Parsed(kind, values, spelled=spelled)
     if families <= {"date"}:
         return _dates(values)._replace(spelled=spelled)
     if families <= {"duration"}:

@@ -19,7 +19,14 @@ from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.large import Large, is_large, thinned
 from linreg.diagnosis.ranking import cures
 from linreg.diagnosis.remedies import Remedy, complete_rows
-from linreg.diagnosis.repairs import REPAIRED, integers_that_overflow, repairs, unreadable_target, usual
+from linreg.diagnosis.repairs import (
+    REPAIRED,
+    integers_that_overflow,
+    points_between_thousands,
+    repairs,
+    unreadable_target,
+    usual,
+)
 from linreg.diagnosis.symptoms import Symptoms
 from linreg.initializers import initial_kernel
 from linreg.optimizers import SGD
@@ -28,6 +35,8 @@ from linreg.regression import LinearRegression
 Array = Any
 
 SHOWN = 3
+POOR = 0.5
+"""Share of the variance of the target below which a line is worth a word."""
 TOO_FEW = "There is one row only: nothing can be told from it. Give two at least."
 LARGEST = 1e140
 """Largest number whose square, and the sum of many of them, is surely finite."""
@@ -241,6 +250,14 @@ def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[
             f"The learning rate {number(lr)} is above {number(symptoms.limit_now)}, from which full-batch steps "
             "diverge along some direction; this run has nothing there to show it."
         )
+    explained = _explained_by_the_best_line(case)
+    if case.outcome.healthy and explained < POOR:
+        yield (
+            f"The training has done its work, but even the best line explains only {100 * explained:.0f} % of the "
+            "variance of the target. Look at the data: values that were read wrongly, a feature that is missing, or a "
+            "relation that is no line."
+        )
+    yield from filter(None, [points_between_thousands(case.names, case.X)])
     if _average_lags(case):
         yield (
             "The weights themselves converge. The model that you get is their average (use_ema=True, "
@@ -250,6 +267,13 @@ def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[
     if symptoms.constant.any() and "constant_feature" not in [finding.cause for finding in findings]:
         names = ", ".join(np.array(case.names)[symptoms.constant][:SHOWN])
         yield f"Column {names} has the same value in every row: it teaches nothing, and does no harm here."
+
+
+def _explained_by_the_best_line(case: Case) -> float:
+    """Return R^2 of the exact optimum on the rows of the case."""
+    variance = float(np.average((case.y - np.average(case.y, weights=case.counts)) ** 2, weights=case.counts))
+    errors = case.objective.matrix @ case.best - case.y
+    return 1 - float(np.average(errors**2, weights=case.counts)) / variance if variance else 1.0
 
 
 def _average_lags(case: Case) -> bool:

@@ -21,6 +21,7 @@ from linreg.diagnosis.run_causes import (
     collinearity,
     conditioning,
     constant_feature,
+    left_out,
     rounded,
 )
 from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
@@ -53,6 +54,7 @@ MISSED = 0.05
 PER_LOST, PER_MISSED = 4.0, 20.0
 """Harm of coefficients that are wrong by their own size, and of an intercept off by a standard deviation of y, beside
 that of an error that has doubled."""
+MOST_LISTED = 1000
 MOST_OUTLIERS = 0.3
 BEYOND = 2.5
 """Validation loss, over what learning the noise explains, that only other data explain."""
@@ -123,15 +125,16 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
     lie, pull, them, those = "lie", "They pull", "them", "the far rows out if they are errors"
     if count == 1:
         lie, pull, them, those = "lies", "It pulls", "it", "it out if it is an error"
-    drop = Remedy(
-        "drop outliers", f"Look at row {numbers[worst]}; leave {those}.",
-        drop_rows=tuple(numbers[row] for row in places),
-    )  # fmt: skip
+    rows_off = [numbers[row] for row in places]
+    drop = left_out("drop outliers", f"Look at row {numbers[worst]}; leave {those}.", rows_off, symptoms)
+    # Rows far out in the features pull Huber's loss, too.
+    robust = float(np.mean((A[near] @ (_fitted(case, Huber(delta)) - clean)) ** 2))
+    resists = error + robust < HARMFUL * max(error, 1e-300)
     huber = Remedy("huber", f"Use Huber's loss: Huber(delta={delta:g}).", settings={"loss": Huber(delta)})
     return Finding(
         "outliers",
         {
-            "rows": [numbers[row] for row in places[:20]],
+            "rows": rows_off[:MOST_LISTED],
             "count": count,
             "largest_residual": float(np.abs(residual[worst])),
             "scatter_of_the_others": math.sqrt(error),
@@ -139,10 +142,25 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
         },
         f"{count} of {rows} rows {lie} far off the line: row {numbers[worst]} (counted from 0) by "
         f"{number(float(np.abs(residual[worst])))}, where the others scatter by {number(math.sqrt(error))}. {pull} "
-        f"the fit: the error on all other rows is {number(math.sqrt(error + pulled))} with {them}.",
-        (drop,) if isinstance(case.settings.loss, Huber) else (huber, drop),
+        f"the fit: the error on all other rows is {number(math.sqrt(error + pulled))} with {them}."
+        + _same_value(case, near),
+        (drop,) if isinstance(case.settings.loss, Huber) else (huber, drop) if resists else (drop, huber),
         harm=(error + pulled) / max(error, 1e-300),
     )
+
+
+def _same_value(case: Case, near: Array) -> str:
+    """Say which column sets the far rows apart, if most share a value in it that no other row comes near."""
+    for name, column in zip(case.names, case.X.T, strict=True):
+        values, times = np.unique(column[~near], return_counts=True)
+        code, shared = float(values[np.argmax(times)]), int(times.max())
+        low, high = float(column[near].min()), float(column[near].max())
+        if shared > 1 and shared > len(column[~near]) / 2 and not 2 * low - high <= code <= 2 * high - low:
+            return (
+                f" {'All' if len(values) == 1 else shared} of them have {name} = {number(code)}, where the others lie "
+                f"between {number(low)} and {number(high)}: is that a code for a missing value?"
+            )
+    return ""
 
 
 def regularization(case: Case, symptoms: Symptoms) -> Finding | None:

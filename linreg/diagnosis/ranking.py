@@ -158,6 +158,6 @@ def _rank_of_noise(trial: Trial) -> float:
         calm = case.learning_rate <= LONG * distance
         if not calm:
             return 2
-    if any(cures(r) and r.name.startswith("whole") and trial.gain([r]) >= CLEAR for r in trial.tried):
-        return 0.12  # a slightly larger batch, without the small one at the end, is all that it takes
+    if any(cures(r) and r.name.startswith(("whole", "shuffle")) and trial.gain([r]) >= CLEAR for r in trial.tried):
+        return 0.12  # another order, or a slightly larger batch without the small one at the end, is all that it takes
     return (0.5 if case.batch_size <= SMALL_BATCH else 0.9) if calm else 2

@@ -18,6 +18,8 @@ REPAIRED = {"missing_values", "wrong_dtype"}
 """Causes whose remedies take the data as they were given; those of all others take them repaired."""
 IMPUTE = Step("sklearn.impute", "SimpleImputer", (("strategy", "median"),))
 SHOWN = 3
+MIXED, HALF = 0.05, 0.5
+"""Share of the rows that make a column mixed, and most of them."""
 NUMBERS = ("number", "boolean")
 KINDS = {
     "number_as_text": "numbers written as text",
@@ -85,6 +87,37 @@ def integers_that_overflow(X: Any) -> str | None:
                     f"of their squares, up to {largest * largest * len(column):.2g}, does not fit their type and turns "
                     "over without a word. Make floats of them first, X.astype(float), as fit does."
                 )
+    return None
+
+
+def points_between_thousands(names: Sequence[str], X: Array) -> str | None:
+    """Return a warning about a column in which 1.234 may mean 1234; None if no column looks like that.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the features.
+    X : array of shape (rows, features)
+        The features as numbers.
+
+    Returns
+    -------
+    str or None
+        Which column, and what to do: whole numbers below 1000 stand in it beside numbers with exactly three decimals.
+    """
+    for name, column in zip(names, X.T, strict=True):
+        whole, thousands = column == np.round(column), np.round(1000 * column)
+        exact = np.abs(1000 * column - thousands) <= 1e-6 * np.abs(thousands)
+        three = ~whole & exact & (thousands % 10 != 0)
+        mixed = min(whole.mean(), three.mean()) > MIXED and three.sum() > HALF * (~whole).sum()
+        hundreds = np.abs(column[whole]) >= 100
+        if mixed and exact.all() and np.abs(column).max() < 1000 and hundreds.mean() > HALF:
+            value = float(column[three][0])
+            return (
+                f"Column {name} holds whole numbers up to {np.abs(column).max():g} and, in {int((~whole).sum())} rows, "
+                f"numbers with three decimals such as {value:.3f}: was that written for {1000 * value:.0f}, with a "
+                "point between thousands? Then multiply those by 1000."
+            )
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +152,13 @@ def unusual_momentum(case: Case, symptoms: Symptoms) -> Suspicion | None:
     return momentum_too_high(case, symptoms) if momentum > USUAL_MOMENTUM + 1e-12 else None
 
 
+def left_out(name: str, words: str, rows: Sequence[int], symptoms: Symptoms) -> Remedy:
+    """Return the remedy that leaves rows out; features that were standardised with them are standardised anew."""
+    if not symptoms.is_standardised:
+        return Remedy(name, words, drop_rows=tuple(rows))
+    return Remedy(name, f"{words} Standardise again without them.", (STANDARDISE,), drop_rows=tuple(rows))
+
+
 def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
     """A few rows far out in the features that make the loss steep for all."""
     leverage, rows = symptoms.leverage, len(case.y)
@@ -178,7 +185,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Suspicion | None:
         f"{row.capitalize()} {places} (counted from 0) {lie} so far from the others (leverage up to "
         f"{leverage[far].max():.2f} of 1) that the loss is steep because of {them}: without {them} learning rates up "
         f"to {number(without)} are stable, with {them} up to {number(symptoms.limit_now)}.",
-        (Remedy("drop far rows", f"Look at {row} {places}; leave {them} out if {errors}.", drop_rows=tuple(numbers)),),
+        (left_out("drop far rows", f"Look at {row} {places}; leave {them} out if {errors}.", numbers, symptoms),),
     )
 
 
@@ -209,10 +216,8 @@ def feature_scale(case: Case, symptoms: Symptoms) -> Suspicion | None:
     varying = sizes[~symptoms.constant]
     if not len(varying):
         return None
-    centred = bool((np.abs(symptoms.mean) <= 0.1 * symptoms.spread)[~symptoms.constant].all())
-    same = bool((np.abs(np.log(np.maximum(symptoms.spread[~symptoms.constant], 1e-300))) <= 0.1).all())
-    if centred and same:
-        return None  # standardised already
+    if symptoms.is_standardised:
+        return None
     largest = int(np.argmax(sizes))
     lr, scaled = case.learning_rate, symptoms.limit_scaled
     if len(varying) > 1:
@@ -328,7 +333,12 @@ def learning_rate_too_high(case: Case, symptoms: Symptoms) -> Suspicion | None:
         Remedy(f"rate {number(rate)}", f"Set the learning rate to {number(rate)}.", settings=at_rate(rate))
         for rate in dict.fromkeys(rounded(rate) for rate in rates)
     ]
-    if sgd:
+    if sgd and lr <= limit:
+        words = (
+            f"The learning rate is {number(lr)}, below {number(limit)}, up to which full batches are stable. But "
+            "batches differ, and at this rate their differences keep the loss from settling."
+        )
+    elif sgd:
         words = (
             f"The learning rate is {number(lr)}; with these data full-batch steps are stable up to {number(limit)}: "
             f"{'above it ' if lr > limit else ''}each step overshoots the optimum"
@@ -385,6 +395,9 @@ def batch_noise(case: Case, symptoms: Symptoms) -> Suspicion | None:
     remedies = [
         Remedy(f"batches of {size}", f"Use batches of {size} rows.", settings={"batch_size": size}) for size in sizes
     ]
+    if not case.model.shuffle:
+        words = "Shuffle the rows in every epoch: shuffle=True (they may be sorted)."
+        remedies.insert(0, Remedy("shuffle", words, settings={"shuffle": True}))
     small = 0 < last <= case.batch_size / SMALL_LAST
     if small and (whole := _without_small_last(rows, case.batch_size)):
         remedies.insert(
@@ -400,7 +413,8 @@ def batch_noise(case: Case, symptoms: Symptoms) -> Suspicion | None:
         {"batch_size": case.batch_size, "rows": rows, "last_batch": last or case.batch_size},
         f"Batches of {case.batch_size} of the {rows} rows disagree about the direction, so the loss keeps "
         f"jumping about the "
-        f"optimum instead of settling{f'; the last batch has only {last}' if small else ''}.",
+        f"optimum instead of settling{f'; the last batch has only {last}' if small else ''}."
+        + ("" if case.model.shuffle else " The rows are taken in the order in which they stand: shuffle=False."),
         tuple(remedies),
     )
 

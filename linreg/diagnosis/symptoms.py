@@ -90,6 +90,13 @@ class Symptoms:
         varies = ~self.constant
         return (self.case.X[:, varies] - self.mean[varies]) / self.spread[varies]
 
+    @cached_property
+    def is_standardised(self) -> bool:
+        """Whether every feature that varies has about the mean 0 and the standard deviation 1."""
+        mean, spread = self.mean[~self.constant], self.spread[~self.constant]
+        centred = bool((np.abs(mean) <= 0.1 * spread).all())
+        return centred and bool((np.abs(np.log(np.maximum(spread, 1e-300))) <= 0.1).all())
+
     def limit(self, X: Array, rows: Any = ...) -> float:
         """Return the largest stable learning rate of full-batch SGD with these settings on other features or rows."""
         return self._limit_of(self.curvature(X, rows))

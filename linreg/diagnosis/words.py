@@ -49,7 +49,7 @@ def without_findings(diagnosis: Diagnosis) -> Iterator[str]:
         One sentence, or nothing.
     """
     if healthy(diagnosis):
-        yield "Nothing is wrong with it."
+        yield "Nothing is wrong with the training."
     elif not diagnosis.findings and diagnosis.verdict != "cannot_run":
         yield "No cause could be proved: none of the remedies tried makes the run better."
 
@@ -117,7 +117,8 @@ def run_sentence(case: Case) -> str:
     trained = [settings.optimizer, settings.loss, *([settings.regularizer] if settings.regularizer else [])]
     return (
         f"{case.count} rows, {len(case.names)} feature{'s'[: len(case.names) > 1]}; {', '.join(map(repr, trained))}, "
-        f"{model.epochs} epoch{'s'[: model.epochs > 1]}, batches of {case.batch_size}, {model.dtype}."
+        f"{model.epochs} epoch{'s'[: model.epochs > 1]}, batches of {case.batch_size}, "
+        f"{'' if model.shuffle else 'not shuffled, '}{model.dtype}."
     )
 
 
