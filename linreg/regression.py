@@ -12,6 +12,7 @@ import numpy as np
 from linreg import sklearn_adapter
 from linreg.batches import Batches, Problem
 from linreg.callbacks import Callback, CallbackList
+from linreg.compiled import numba_run
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, numbers, row_vector, weight_vector
 from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested
@@ -256,7 +257,7 @@ class LinearRegression:
             state.learning_rate = settings.optimizer.learning_rate
         self._learning_rate: Any = settings.optimizer.learning_rate
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
-            run = (ExactRun if self.engine == "exact" else Run)(
+            run = _runs_of(self.engine)(
                 problem,
                 state,
                 settings.optimizer,
@@ -496,6 +497,14 @@ class LinearRegression:
     def __repr__(self) -> str:
         """Show the parameters that differ from their defaults."""
         return short_repr(self, _parameters(type(self)))  # type: ignore[arg-type]
+
+
+def _runs_of(engine: str) -> type[Run]:
+    """Return what executes a run."""
+    if engine == "numba":
+        kind: type[Run] = numba_run()
+        return kind
+    return ExactRun if engine == "exact" else Run
 
 
 @functools.cache
