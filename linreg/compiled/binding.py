@@ -94,7 +94,9 @@ class CompiledPowers(Precision):
 
 def _fill_with_powers(bases: Array, exponents: Array, powers: Array) -> None:
     for i in range(len(powers)):
-        powers[i] = math.pow(bases[i], exponents[i])
+        # The C library takes its time to find that a power is too small for a number, and so is the next one.
+        same = i > 0 and bases[i] == bases[i - 1] and 0 <= bases[i] < 1 and exponents[i] >= exponents[i - 1]
+        powers[i] = 0.0 if same and powers[i - 1] == 0 else math.pow(bases[i], exponents[i])
 
 
 _powers = jit(_fill_with_powers, cache=True)

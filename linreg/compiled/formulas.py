@@ -56,6 +56,16 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     return x if condition else y
 
 
+def maximum(x: Any, y: Any) -> Any:
+    """Do what np.maximum does with numbers, nan included, in fewer branches than Numba's."""
+    return x if (x >= y) | (x != x) else y
+
+
+def minimum(x: Any, y: Any) -> Any:
+    """Do what np.minimum does with numbers, nan included, in fewer branches than Numba's."""
+    return x if (x <= y) | (x != x) else y
+
+
 def total(x: Any, axis: Any) -> Any:  # noqa: ARG001 (there is only one)
     """Do what np.sum does with a vector; Numba's takes seconds to compile."""
     t = x.dtype.type(0)
@@ -64,8 +74,8 @@ def total(x: Any, axis: Any) -> Any:  # noqa: ARG001 (there is only one)
     return t
 
 
-_where = jit(where)
-_total = jit(total, sums=True)
+_OF_NUMBERS = {function.__name__: jit(function, allocates=False) for function in (where, maximum, minimum)}
+_OF_VECTORS = {"sum": jit(total, sums=True)}
 
 
 class AsInNumPy(FunctionPass):  # type: ignore[misc]
@@ -88,7 +98,7 @@ class AsInNumPy(FunctionPass):  # type: ignore[misc]
             if isinstance(expression, ir.Expr) and expression.op in ("binop", "inplace_binop")
             for operand in (expression.lhs, expression.rhs)
         }
-        instead = {"sum": _total} if any(isinstance(it, types.Array) for it in state.args) else {"where": _where}
+        instead = _OF_VECTORS if any(isinstance(it, types.Array) for it in state.args) else _OF_NUMBERS
         changed = False
         for assign in assigns:
             value = assign.value

@@ -21,8 +21,8 @@ Array = Any
 
 AT_ONCE = 2**24
 """Numbers of the matrix that one call reads: some milliseconds of work."""
-MOST_STEPS = 2**16
-"""Steps of one call, whose learning rates are computed beforehand."""
+MOST_STEPS = 2**13
+"""Steps of one call, whose learning rates are computed beforehand, while they fit into the cache."""
 LARGE = 2**19
 """Numbers in a batch from which on all cores work on it."""
 
@@ -81,12 +81,12 @@ class NumbaRun(Run):
         learning_rates = self._lr[len(batches) - 1 :: len(batches)].tolist()
         first, self.state.epoch = self.state.epoch, self.state.epoch + epochs
         self._append({"loss": losses, "learning_rate": learning_rates}, epochs)
-        for k, (loss, learning_rate) in enumerate(zip(losses, learning_rates, strict=True)):
-            logs = {"loss": loss, "learning_rate": learning_rate}
+        for k in range(epochs if self.callbacks.callbacks else 0):
+            logs = {"loss": losses[k], "learning_rate": learning_rates[k]}
             self.callbacks.call("on_epoch_end", first + k, logs)
         if self._interrupted:
             raise KeyboardInterrupt
-        return logs
+        return {"loss": losses[-1], "learning_rate": learning_rates[-1]}
 
     def _chunk(self, first: int, last: int) -> Array:
         """Run the batches from `first` up to `last` of the epoch, and return their losses."""
@@ -105,7 +105,7 @@ class NumbaRun(Run):
         p = state.parameters.copy()
         slots = np.array(state.slots, p.dtype).reshape(len(state.slots), len(p))
         total, average = (np.empty(0, p.dtype) if it is None else it.copy() for it in (state.total, state.average))
-        sums, penalties = np.empty(count, p.dtype), np.zeros(count, p.dtype)
+        sums, penalties = np.empty(count, p.dtype), np.empty(count if self._penalty else 0, p.dtype)
         self._call(
             problem.matrix, problem.target, batches.orders, batches.weights, batches.factor, problem.batch_size,
             first, last, epochs, problem.kernel_size, rates, self._lr, state.iterations, p, np.empty_like(p), slots,
@@ -117,7 +117,7 @@ class NumbaRun(Run):
         state.iterations += count
         shape = (epochs, last - first)
         means = batches.means(sums.reshape(shape).T, first, last).T.astype(np.float64)
-        return means + penalties.reshape(shape) if self.regularizer is not None else means
+        return means + penalties.reshape(shape) if self._penalty else means
 
     def _call(self, *arguments: Any) -> None:
         try:
