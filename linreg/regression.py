@@ -59,8 +59,10 @@ class LinearRegression:
     dtype : {"float32", "float64", "keras_float64"}, default="float32"
         Arithmetic of the training, float32 like Keras; "keras_float64" is float64 with the float32 roundings of
         hyper-parameters that a float64 Keras model has (see `linreg.precision`).
-    engine : {"numpy", "exact"}, default="numpy"
-        How the run is executed: "numpy" step by step; "exact" computes it by linear algebra, in a time that grows with
+    engine : {"numpy", "numba", "exact"}, default="numpy"
+        How the run is executed: "numpy" step by step; "numba" too, but compiled, with whole epochs in one call (the
+        same run, in which sums may be added up in another order; the first run with a rule and a loss takes seconds
+        more, and what was compiled is kept on disk); "exact" computes it by linear algebra, in a time that grows with
         the logarithm of the epochs (but for the history) and to the rounding of float64: for SGD with a squared error,
         `dtype="float64"`, up to 500 features and the same batches in every epoch (see `linreg.dynamics.closed_form`).
     warm_start : bool, default=False

@@ -167,6 +167,7 @@ def test_large_batches_in_blocks_on_all_cores_are_exact_where_numpy_is():
     assert X.shape[0] * 2 >= run.LARGE
     assert_equal_bits(compiled.coef_, model.coef_)
     assert compiled.intercept_ == model.intercept_
+    assert compiled.state_.generator.random() == model.state_.generator.random()
     rough = np.random.default_rng(0).normal(size=(2**18, 1))
     settings = {"epochs": 3, "batch_size": 2**18, "random_state": 0, "engine": "numba"}
     all_cores = LinearRegression(SGD(0.1), **settings).fit(rough, y)
@@ -198,14 +199,14 @@ ROUGH = {
 
 
 @pytest.mark.parametrize("name", ROUGH)
-@pytest.mark.parametrize("rows", [1, 30])
-def test_rough_runs_differ_from_numpy_by_no_more_than_two_orders_of_summing_may(rows, name):
-    X, y = data(rows=30, features=5)
+@pytest.mark.parametrize(("rows", "features", "batch_size"), [(1, 5, 8), (30, 5, 8), (30, 3, 16)])
+def test_rough_runs_differ_from_numpy_by_no_more_than_two_orders_of_summing_may(rows, features, batch_size, name):
+    X, y = data(rows=30, features=features)
     weight = np.random.default_rng(1).uniform(0.5, 2.0, 30)
     X, y, weight = (it[:rows].astype("f") for it in (X, y, weight))
     far = ROUGH[name]
-    start = np.linspace(-1, 1, 5)
-    settings = LinearRegression(far.optimizer, far.loss, epochs=4, batch_size=8, shuffle=False,
+    start = np.linspace(-1, 1, features)
+    settings = LinearRegression(far.optimizer, far.loss, epochs=4, batch_size=batch_size, shuffle=False,
                                 kernel_initializer=start, kernel_regularizer=far.regularizer)  # fmt: skip
     model, compiled = both(settings, X, y, weight)
     followed = FollowedRun(settings, (X, y, weight), start, 0.0)

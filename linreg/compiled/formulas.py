@@ -38,7 +38,8 @@ def jit(function: Function, *, sums: bool = False, allocates: bool = True, **opt
         Whether what it adds and multiplies itself are sums and dot products only, which may be taken in any order. What
         it calls is not concerned.
     allocates : bool, default=True
-        Whether arrays may be made. If not, none is counted either: counting references costs more than a small step.
+        Whether arrays may be made. If not, references to arrays are not counted either, and the function becomes part
+        of its callers: counting and calling cost more than a small step.
     **options : object
         More of Numba's options.
 
@@ -48,7 +49,9 @@ def jit(function: Function, *, sums: bool = False, allocates: bool = True, **opt
         Compiled when it is first called, for the types that it is called with.
     """
     fastmath = {"reassoc", "contract"} if sums else False
-    return njit(error_model="numpy", nogil=True, fastmath=fastmath, _nrt=allocates, **options)(function)
+    return njit(
+        error_model="numpy", nogil=True, fastmath=fastmath, _nrt=allocates, forceinline=not allocates, **options
+    )(function)
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from linreg.compiled import formulas, loops
 from linreg.compiled.formulas import bound, compiled, jit
@@ -17,12 +17,25 @@ Terms = tuple[tuple[Function, Function], ...]
 
 BLOCK = 2**15
 """Numbers of the matrix in a block of a large batch: 128 KiB of float32."""
+TILE = 256
+"""Rows whose errors are kept at a time, where X is given as columns."""
+
+
+class Form(NamedTuple):
+    """Which of the loops a run takes."""
+
+    columns: bool
+    """X is given as columns."""
+    blocks: bool
+    """Batches are so large that all cores work on one."""
+    shuffled: bool
+    """Rows are read in another order than they lie in."""
+    around: bool
+    """Something stands around the rule."""
 
 
 @functools.cache
-def kernel(
-    update: Function, slots: int, value: Function, slope: Function, terms: Terms, options: tuple[bool, bool, bool]
-) -> Any:
+def kernel(update: Function, slots: int, value: Function, slope: Function, terms: Terms, form: Form) -> Any:
     """Return `linreg.compiled.loops.train` for some formulas.
 
     Parameters
@@ -35,9 +48,8 @@ def kernel(
         The loss.
     terms : tuple of (function, function)
         The terms of the regulariser, each a penalty and its slope.
-    options : tuple of bool
-        Whether batches are so large that all cores work on one, whether rows are shuffled, and whether anything stands
-        around the rule.
+    form : Form
+        Which loops to take.
 
     Returns
     -------
@@ -55,18 +67,17 @@ def kernel(
         "write_slots": _writer(slots),
         "block_size": BLOCK,
     }
-    in_blocks, shuffled, with_around = options
-    parts["row"] = _with(parts, loops.looked_up if shuffled else loops.itself)
-    for function in (loops.minus, loops.slope_and_value, loops.gradient, loops.clip, loops.rule_alone):
-        parts[function.__name__] = _with(parts, function, sums=function is loops.gradient)
-    parts["sum_gradient"], parts["step"] = parts["gradient"], parts["rule_alone"]
-    if in_blocks:
-        parts["sum_gradient"] = _with(parts, loops.gradient_in_blocks, sums=True, parallel=True)
-    if with_around:
-        parts["step"] = _with(parts, loops.rule_and_around)
+    parts["row"] = _with(parts, loops.looked_up if form.shuffled else loops.itself)
+    for function in (loops.minus, loops.slope_and_value, loops.clip, loops.rule_alone):
+        parts[function.__name__] = _with(parts, function)
+    parts["one_by_one"] = parts["gradient"] = _with(
+        parts, loops.by_columns if form.columns else loops.by_rows, sums=True
+    )
+    if form.blocks:
+        parts["gradient"] = _with(parts, loops.in_blocks, sums=True, parallel=True)
+    parts["step"] = _with(parts, loops.rule_and_around) if form.around else parts["rule_alone"]
     used = (update, value, slope, *(function for pair in terms for function in pair))
-    kinds = [name for name, given in zip(("blocks", "shuffled", "around"), options, strict=True) if given]
-    return _kept_on_disk(parts, used, [str(slots), *kinds])
+    return _kept_on_disk(parts, used, [str(slots), *(name for name, given in form._asdict().items() if given)])
 
 
 def _with(parts: dict[str, Any], function: Any, *, sums: bool = False, parallel: bool = False) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
 from typing import Any
 
@@ -12,7 +11,7 @@ from numba.core.errors import NumbaError
 
 from linreg.callbacks import Logs
 from linreg.compiled.binding import CompiledPowers, InOrder, around, stands_there
-from linreg.compiled.kernels import kernel
+from linreg.compiled.kernels import TILE, Form, kernel
 from linreg.progress import ProgressBar
 from linreg.steps import Rates
 from linreg.training import Run
@@ -23,6 +22,8 @@ AT_ONCE = 2**24
 """Numbers of the matrix that one call reads: some milliseconds of work."""
 MOST_STEPS = 2**13
 """Steps of one call, whose learning rates are computed beforehand, while they fit into the cache."""
+FEW_COLUMNS, MANY_ROWS = 4, 16
+"""Up to so many features, and from so many rows in a batch on, X is read by columns."""
 LARGE = 2**19
 """Numbers in a batch from which on all cores work on it."""
 
@@ -48,27 +49,26 @@ class NumbaRun(Run):
 
     def __post_init__(self) -> None:
         """Bind everything that a step needs."""
-        self.problem = dataclasses.replace(self.problem, matrix=np.ascontiguousarray(self.problem.matrix))
         super().__post_init__()
-        self._batches: InOrder = InOrder(self.problem, self.shuffle, self.loss, self.precision, self.state.parameters)
-        precision, size = self.precision, len(self.state.parameters)
+        problem, precision, size = self.problem, self.precision, len(self.state.parameters)
+        self._batches: InOrder = InOrder(problem, self.shuffle, self.loss, precision, self.state.parameters)
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
-        rule = self.optimizer.rule(precision)
+        rule, given = self.optimizer.rule(precision), around(self.optimizer, precision)
         terms = [] if self.regularizer is None else self.regularizer.terms()
-        self._large = self.problem.batch_size * size >= LARGE and len(self.problem.target) * size >= LARGE
-        given = around(self.optimizer, precision)
-        self._train = kernel(
-            rule.update,
-            len(rule.state),
-            self.loss.value,
-            self.loss.slope,
-            tuple((penalty, slope) for penalty, slope, _ in terms),
-            (self._large, self._batches.shuffled, stands_there(given)),
+        in_batch = min(problem.batch_size, len(problem.target)) * size
+        self._form = Form(
+            columns=problem.kernel_size <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS,
+            blocks=in_batch >= LARGE,
+            shuffled=self._batches.shuffled,
+            around=stands_there(given),
         )
+        matrix = problem.matrix[:, : problem.kernel_size].T if self._form.columns else problem.matrix
+        self._matrix = np.ascontiguousarray(matrix)
+        pairs = tuple((penalty, slope) for penalty, slope, _ in terms)
+        self._train = kernel(rule.update, len(rule.state), self.loss.value, self.loss.slope, pairs, self._form)
         strengths = tuple(precision.cast(strength) for *_, strength in terms) or (precision.number(0),)
         self._bound = self._constants, tuple(rule.constants), strengths, given
-        work = min(self.problem.batch_size, len(self.problem.target)) * size
-        self._steps_at_once = min(max(1, AT_ONCE // work), MOST_STEPS)
+        self._steps_at_once = min(max(1, AT_ONCE // in_batch), MOST_STEPS)
 
     def _advance(self, end: int) -> Logs:
         """Run as many epochs as fit into one call, if nobody looks on between them."""
@@ -106,11 +106,17 @@ class NumbaRun(Run):
         slots = np.array(state.slots, p.dtype).reshape(len(state.slots), len(p))
         total, average = (np.empty(0, p.dtype) if it is None else it.copy() for it in (state.total, state.average))
         sums, penalties = np.empty(count, p.dtype), np.empty(count if self._penalty else 0, p.dtype)
+        steps = problem.batch_size, first, last, epochs
+        buffers = p, np.empty_like(p), np.empty(TILE, p.dtype), slots, total, average
         self._call(
-            problem.matrix, problem.target, batches.orders, batches.weights, batches.factor, problem.batch_size,
-            first, last, epochs, problem.kernel_size, rates, self._lr, state.iterations, p, np.empty_like(p), slots,
-            total, average, *self._bound, sums, penalties,
-        )  # fmt: skip
+            *(self._matrix, problem.target, batches.orders, batches.weights, batches.factor),
+            *steps,
+            problem.kernel_size,
+            *(rates, self._lr, state.iterations),
+            *buffers,
+            *self._bound,
+            *(sums, penalties),
+        )
         state.parameters, state.slots = p, list(slots)
         state.total = None if state.total is None else total
         state.average = None if state.average is None else average
@@ -121,7 +127,7 @@ class NumbaRun(Run):
 
     def _call(self, *arguments: Any) -> None:
         try:
-            with _all_cores if self._large else contextlib.nullcontext():
+            with _all_cores if self._form.blocks else contextlib.nullcontext():
                 self._train(*arguments)
         except NumbaError as error:
             names = f"{self.optimizer!r}, {self.loss!r} and {self.regularizer!r}"
