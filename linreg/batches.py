@@ -119,15 +119,31 @@ class Batches:
             matrix, rows = self.matrix[start:end], end - start
             if self.weight is None:
                 if rows not in factors:
-                    factors[rows] = row_factor(self._number, divisor(self._loss.reduction, rows))
+                    factors[rows] = self.factor_of(rows)
                 factor = factors[rows]
             else:
-                weight = self.weight[start:end]
-                factor = row_factor(self._number, divisor(self._loss.reduction, rows, weight), weight)
+                factor = self.factor_of(rows, self.weight[start:end])
                 if self.error.ndim == 2:
                     factor = factor[:, np.newaxis]
-            factor = np.asarray(self._loss.slope_factor * factor)
             yield matrix.dot, matrix.T.dot, self.target[start:end], self.error[start:end], factor
+
+    def factor_of(self, rows: int, weight: Any = None) -> Array:
+        """Return the factor of each row in the slope.
+
+        Parameters
+        ----------
+        rows : int
+            Rows in their batch.
+        weight : array, optional
+            Their weights.
+
+        Returns
+        -------
+        array
+            One factor for all, or one for each weight.
+        """
+        factor = row_factor(self._number, divisor(self._loss.reduction, rows, weight), weight)
+        return np.asarray(self._loss.slope_factor * factor)
 
     def losses(self, first: int, last: int, constants: tuple[Any, ...]) -> Array:
         """Return the loss of each batch, from the errors that their steps left behind.
@@ -151,7 +167,23 @@ class Batches:
         if self.weight is not None:
             weight = self.weight[start:end]
             values = values * (weight if values.ndim == 1 else weight[:, np.newaxis])
-        sums = np.add.reduceat(values, self.starts[first:last] - start, axis=0)
+        return self.means(np.add.reduceat(values, self.starts[first:last] - start, axis=0), first, last)
+
+    def means(self, sums: Array, first: int, last: int) -> Array:
+        """Return the loss of each batch, given the sums of its rows' values.
+
+        Parameters
+        ----------
+        sums : array of shape (last - first,) or (last - first, K)
+            Sums of the values, times the weights where there are any.
+        first, last : int
+            Batches of the epoch, from `first` up to `last`.
+
+        Returns
+        -------
+        array of the same shape
+            Losses, without a penalty.
+        """
         if self._divisors is None:
             self._divisors = self._batch_divisors()
         divisors = self._divisors[first:last]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -98,10 +97,7 @@ class ExactRun(Run):
         logs = {"loss": form.booked_losses(states[:, :-1], first), "learning_rate": rates}
         if self.validation is not None:
             logs["val_loss"] = self._validation_losses(self.validation, form.parameters(states[:, 1:]))
-        booked = len(self.history.get("loss", ()))
-        for name in {**self.history, **logs}:
-            values = logs.get(name, np.full(last - first, math.nan))
-            self.history.setdefault(name, [math.nan] * booked).extend(values.tolist())
+        self._append({name: values.tolist() for name, values in logs.items()}, last - first)
 
     def _validation_losses(self, validation: Problem, parameters: Array) -> Array:
         """Return the loss of the validation data at K sets of parameters (columns), with the penalty."""

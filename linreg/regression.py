@@ -12,6 +12,7 @@ import numpy as np
 from linreg import sklearn_adapter
 from linreg.batches import Batches, Problem
 from linreg.callbacks import Callback, CallbackList
+from linreg.compiled import numba_run
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, numbers, row_vector, weight_vector
 from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested
@@ -58,8 +59,10 @@ class LinearRegression:
     dtype : {"float32", "float64", "keras_float64"}, default="float32"
         Arithmetic of the training, float32 like Keras; "keras_float64" is float64 with the float32 roundings of
         hyper-parameters that a float64 Keras model has (see `linreg.precision`).
-    engine : {"numpy", "exact"}, default="numpy"
-        How the run is executed: "numpy" step by step; "exact" computes it by linear algebra, in a time that grows with
+    engine : {"numpy", "numba", "exact"}, default="numpy"
+        How the run is executed: "numpy" step by step; "numba" too, but compiled, with whole epochs in one call (the
+        same run, in which sums may be added up in another order; the first run with a rule and a loss takes seconds
+        more, and what was compiled is kept on disk); "exact" computes it by linear algebra, in a time that grows with
         the logarithm of the epochs (but for the history) and to the rounding of float64: for SGD with a squared error,
         `dtype="float64"`, up to 500 features and the same batches in every epoch (see `linreg.dynamics.closed_form`).
     warm_start : bool, default=False
@@ -256,7 +259,7 @@ class LinearRegression:
             state.learning_rate = settings.optimizer.learning_rate
         self._learning_rate: Any = settings.optimizer.learning_rate
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
-            run = (ExactRun if self.engine == "exact" else Run)(
+            run = _runs_of(self.engine)(
                 problem,
                 state,
                 settings.optimizer,
@@ -496,6 +499,14 @@ class LinearRegression:
     def __repr__(self) -> str:
         """Show the parameters that differ from their defaults."""
         return short_repr(self, _parameters(type(self)))  # type: ignore[arg-type]
+
+
+def _runs_of(engine: str) -> type[Run]:
+    """Return what executes a run."""
+    if engine == "numba":
+        kind: type[Run] = numba_run()
+        return kind
+    return ExactRun if engine == "exact" else Run
 
 
 @functools.cache

@@ -114,8 +114,13 @@ def adam_amsgrad(
 
 
 def accumulated(total: Any, g: Any) -> Any:
-    # total <- g + total            until the step is due; then the mean of the gradients is the gradient
+    # total <- g + total            until the step is due
     return g + total
+
+
+def mean_gradient(total: Any, batches: Any) -> Any:
+    # g = total / batches           takes the place of the gradient when the step is due
+    return total / batches
 
 
 def clip_by_value(g: Any, clipvalue: Any) -> Any:

@@ -153,7 +153,7 @@ def _with_accumulation(inner: Step, every: int) -> Step:
     def step(state: State, g: Array, rate: Any, lr: Any) -> None:
         state.total = rules.accumulated(state.total, g)
         if (state.iterations + 1) % every == 0:
-            inner(state, state.total / every, rate, lr)
+            inner(state, rules.mean_gradient(state.total, every), rate, lr)
             state.total = np.zeros_like(g)
 
     return step
@@ -190,22 +190,34 @@ class Rates:
         self._precision = precision
         self._source: Any = None
         self._first = self._end = 0
-        self._pairs: list[tuple[Any, Any]] = []
+        self._rates: Array = None
+        self._pairs: list[tuple[Any, Any]] | None = None
+
+    def arrays(self, source: Any, first: int, count: int) -> tuple[Array, Array]:
+        """Return the rates and the learning rates of `count` steps from step `first`."""
+        if source is not self._source or not self._first <= first <= first + count <= self._end:
+            self._look_ahead(source, first, count)
+        steps = slice(first - self._first, first - self._first + count)
+        return self._rates[0][steps], self._rates[1][steps]
 
     def pairs(self, source: Any, first: int, count: int) -> list[tuple[Any, Any]]:
         """Return (rate, lr) of `count` steps from step `first`, with learning rates from `source`."""
-        if source is not self._source or not self._first <= first <= first + count <= self._end:
-            # Look further ahead the longer the rate stays; a callable of the user's is asked for no step too many.
-            ahead = max(count, min(2 * len(self._pairs), AHEAD)) if source is self._source else count
-            if callable(source) and not isinstance(source, Schedule):
-                ahead = count
-            steps = np.arange(first, first + ahead)
-            lr = rates_of(source, steps, self._precision)
-            rate = self._rate(lr, steps // self._every + 1)
-            self._source, self._first, self._end = source, first, first + ahead
+        self.arrays(source, first, count)
+        if self._pairs is None:
+            rate, lr = self._rates
             if rate is lr and not callable(source):
-                self._pairs = [(lr[0, ...], lr[0, ...])] * ahead
+                self._pairs = [(lr[0, ...], lr[0, ...])] * len(lr)
             else:
-                self._pairs = [(rate[i, ...], lr[i, ...]) for i in range(ahead)]  # 0-d arrays: faster than scalars
+                self._pairs = [(rate[i, ...], lr[i, ...]) for i in range(len(lr))]  # 0-d arrays: faster than scalars
         offset = first - self._first
         return self._pairs[offset : offset + count]
+
+    def _look_ahead(self, source: Any, first: int, count: int) -> None:
+        """Compute the rates of at least `count` steps: the more, the longer they stay."""
+        ahead = max(count, min(2 * (self._end - self._first), AHEAD)) if source is self._source else count
+        if callable(source) and not isinstance(source, Schedule):
+            ahead = count  # a callable of the user's is asked for no step too many
+        steps = np.arange(first, first + ahead)
+        lr = rates_of(source, steps, self._precision)
+        self._rates, self._pairs = (self._rate(lr, steps // self._every + 1), lr), None
+        self._source, self._first, self._end = source, first, first + ahead

@@ -83,6 +83,7 @@ class Run:
         self._validation: Batches | None = None
         if self.validation is not None:
             self._validation = Batches(self.validation, False, self.loss, self.precision, self.state.parameters)
+        self._steps_at_once = CHUNK
         self._interrupted = False
         self._last_learning_rate = math.nan
 
@@ -129,9 +130,10 @@ class Run:
         with _KeyboardWatch(self), np.errstate(all="ignore"):
             try:
                 self.callbacks.call("on_train_begin", logs)
-                for epoch in range(self.state.epoch, self.state.epoch + epochs):
-                    logs = self._epoch(epoch)
-                    if self.stop_training:
+                end = self.state.epoch + epochs
+                while True:
+                    logs = self._advance(end)
+                    if self.stop_training or self.state.epoch == end:
                         break
                 self._finish()
                 self.callbacks.call("on_train_end", logs)
@@ -148,13 +150,18 @@ class Run:
         loss, kernel = validation.evaluate(self.state.parameters, self._constants), self.problem.kernel_size
         return loss if self._penalty is None else loss + self._penalty[0](self.state.parameters[:kernel])
 
+    def _advance(self, end: int) -> Logs:  # noqa: ARG002 (other engines may run up to epoch `end` at once)
+        """Run the next epoch, and return its logs."""
+        return self._epoch(self.state.epoch)
+
     def _epoch(self, epoch: int) -> Logs:
         self.callbacks.call("on_epoch_begin", epoch, {})
         batches, watched = self._batches, self.callbacks.watches_batches
+        at_once = 1 if watched else self._steps_at_once
         batches.reorder(self.state.generator)
         weighted_sum, rows = 0.0, 0
-        for first in range(0, len(batches), 1 if watched else CHUNK):
-            last = first + 1 if watched else min(first + CHUNK, len(batches))
+        for first in range(0, len(batches), at_once):
+            last = min(first + at_once, len(batches))
             if watched:
                 self.callbacks.call("on_train_batch_begin", first, {})
             losses = self._chunk(first, last)
@@ -164,16 +171,25 @@ class Run:
                 self.callbacks.call("on_train_batch_end", first, {"loss": _as_logged(weighted_sum / rows)})
                 if self.stop_training:
                     break
-        logs = {"loss": _as_logged(weighted_sum / rows), "learning_rate": self._last_learning_rate}
+        return self._end_epoch(epoch, weighted_sum / rows, self._last_learning_rate)
+
+    def _end_epoch(self, epoch: int, loss: Any, learning_rate: float) -> Logs:
+        """Book an epoch that has been run, and return its logs."""
+        logs = {"loss": _as_logged(loss), "learning_rate": learning_rate}
         if self._validation is not None:
             logs["val_loss"] = _as_logged(self._validation_loss(self._validation))
         self.callbacks.call("on_epoch_end", epoch, logs)
         self.state.epoch = epoch + 1
-        # One entry an epoch, nan where an epoch has no such number.
-        booked = len(self.history.get("loss", ()))
-        for name in {**self.history, **logs}:
-            self.history.setdefault(name, [math.nan] * booked).append(logs.get(name, math.nan))
+        self._append({name: [value] for name, value in logs.items()}, 1)
         return logs
+
+    def _append(self, logs: dict[str, list[float]], epochs: int) -> None:
+        """Append some epochs to the history: one entry an epoch, nan where an epoch has no such number."""
+        booked = len(self.history.get("loss", ()))
+        for name in logs.keys() - self.history.keys():
+            self.history[name] = [math.nan] * booked
+        for name, values in self.history.items():
+            values.extend(logs.get(name) or [math.nan] * epochs)
 
     def _finish(self) -> None:
         self.state.fitted = self.state.parameters if self.state.average is None else self.state.average

@@ -888,3 +888,17 @@ def test_a_constant_too_large_for_float32_is_refused_in_words():
 def test_the_score_of_a_diverged_model_is_nan_even_on_a_constant_target():
     X, _ = data()
     assert np.isnan(LinearRegression(SGD(1e9), epochs=40, random_state=0).fit(X, np.ones(40)).score(X, np.ones(40)))
+
+
+def test_engine_numba_without_numba_is_refused_in_one_line(monkeypatch):
+    import sys
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "numba" or name.startswith("linreg.compiled.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    X, y = data()
+    with pytest.raises(
+        ImportError, match=r"^engine=\"numba\" needs Numba.*pip install 'linreg\[fast\]', or set"
+    ) as error:
+        LinearRegression(engine="numba").fit(X, y)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,143 @@
+"""What a compiled loop is given in the place of views and closures: orders, weights and constants as plain numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import config
+
+from linreg.batches import Batches, Problem
+from linreg.compiled.formulas import jit
+from linreg.compiled.loops import ALL_BY_NORM, BY_VALUE, EACH_BY_NORM, NO_CLIP, Around
+from linreg.losses import Loss
+from linreg.optimizers import Optimizer
+from linreg.precision import Precision
+
+Array = Any
+
+
+class InOrder(Batches):
+    """Batches of rows that stay where they are: an epoch is an order in which they are read.
+
+    Parameters
+    ----------
+    problem, shuffle, loss, precision, like : Any
+        As for `linreg.batches.Batches`.
+
+    Attributes
+    ----------
+    shuffled : bool
+        Whether rows are read in another order than they lie in.
+    orders : array of shape (epochs, rows)
+        That order for each of the next epochs.
+    factors_change : bool
+        Whether every epoch has factors of its own.
+    weights : array of shape (rows,)
+        Weights of the rows in their order, 1 without weights.
+    factor : array of shape (rows,)
+        The factor of each row in the slope, in its order.
+    """
+
+    def __init__(self, problem: Problem, shuffle: bool, loss: Loss, precision: Precision, like: Array) -> None:
+        super().__init__(problem, False, loss, precision, like)
+        self._draws = shuffle
+        # All rows of one batch: their order changes nothing but the order in which sums are added up.
+        self.shuffled = shuffle and len(self) > 1
+        self._all_weights: Array = problem.weight
+        self.factors_change = self.shuffled and problem.weight is not None
+        self.orders = np.empty((1, 0), np.uintp)
+        self._weigh()
+
+    def reorder(self, generator: np.random.Generator, epochs: int = 1) -> None:
+        """Draw the orders of the next epochs, as `Batches` would draw them one by one."""
+        if not self._draws:
+            return
+        orders = [generator.permutation(len(self.target)) for _ in range(epochs)]
+        if self.shuffled:
+            self.orders = np.array(orders, np.uintp)
+        if self.factors_change:
+            self.weight = self._all_weights[self.orders[0]]
+            self._divisors = None
+            self._weigh()
+
+    def _weigh(self) -> None:
+        rows = len(self.target)
+        self.weights = np.ones(rows, self.target.dtype) if self.weight is None else self.weight
+        self.factor = np.empty(rows, self.target.dtype)
+        by_weight = self.weight is not None and self._loss.reduction == "mean_with_sample_weight"
+        # Where only its number of rows decides the factor of a batch, those of all full batches are one piece.
+        starts = self.starts if by_weight else np.unique([0, self.starts[-1]])
+        for start, end in zip(starts, [*starts[1:], rows], strict=True):
+            weight = None if self.weight is None else self.weight[start:end]
+            self.factor[start:end] = self.factor_of(min(self._problem.batch_size, rows - start), weight)
+
+
+class CompiledPowers(Precision):
+    """A precision whose powers, the C library's as always, are taken in a compiled loop."""
+
+    @classmethod
+    def of(cls, precision: Precision) -> Precision:
+        """Return the same precision with compiled powers, or itself where Numba has powers of its own."""
+        if config.USING_SVML:
+            return precision
+        return cls(precision.dtype, precision.number, precision.cast, precision.schedules)
+
+    def power(self, base: Any, exponent: Any) -> Any:
+        """Return base ** exponent, taken in float64 and rounded once; inf where it is too large."""
+        bases, exponents = np.broadcast_arrays(np.asarray(base, np.float64), np.asarray(exponent, np.float64))
+        powers = np.empty(bases.shape)
+        _powers(bases.ravel(), exponents.ravel(), powers.ravel())
+        return powers.astype(self.dtype)
+
+
+def _fill_with_powers(bases: Array, exponents: Array, powers: Array) -> None:
+    for i in range(len(powers)):
+        # The C library takes its time to find that a power is too small for a number, and so is the next one.
+        same = i > 0 and bases[i] == bases[i - 1] and 0 <= bases[i] < 1 and exponents[i] >= exponents[i - 1]
+        powers[i] = 0.0 if same and powers[i - 1] == 0 else math.pow(bases[i], exponents[i])
+
+
+_powers = jit(_fill_with_powers, cache=True)
+
+
+def around(optimizer: Optimizer, precision: Precision) -> Around:
+    """Return what stands around the rule of an optimizer, with numbers of the run's arithmetic.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimizer.
+    precision : Precision
+        The arithmetic of the run.
+
+    Returns
+    -------
+    Around
+        As the compiled loop reads it.
+    """
+    number, clip, limit, one_over_limit = precision.number, NO_CLIP, 0.0, 0.0
+    if optimizer.clipnorm:
+        clip, limit = EACH_BY_NORM, optimizer.clipnorm
+    elif optimizer.global_clipnorm:
+        clip, limit, one_over_limit = ALL_BY_NORM, optimizer.global_clipnorm, 1 / optimizer.global_clipnorm
+    elif optimizer.clipvalue:
+        clip, limit = BY_VALUE, optimizer.clipvalue
+    return Around(
+        every=int(optimizer.gradient_accumulation_steps or 1),
+        clip=clip,
+        limit=number(limit),
+        one_over_limit=number(one_over_limit),
+        decays=optimizer.weight_decay is not None,
+        weight_decay=precision.cast(optimizer.weight_decay or 0.0),
+        averages=bool(optimizer.use_ema),
+        first_share=number(0.0),
+        later_share=number(optimizer.ema_momentum),
+        overwrite=int(optimizer.ema_overwrite_frequency or 0),
+    )
+
+
+def stands_there(given: Around) -> bool:
+    """Whether anything stands around the rule."""
+    return given.every > 1 or given.clip != NO_CLIP or given.decays or given.averages

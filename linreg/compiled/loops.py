@@ -1,0 +1,270 @@
+"""The loop as Numba compiles it: batch -> error -> slope -> gradient -> step, over whole epochs in one call.
+
+These functions are never called as they stand. `linreg.compiled.kernels` compiles them with the formulas of a run in
+the place of the names below; no formula stands here. What they do is what `linreg.training` and `linreg.steps` do,
+number by number: a row is read once, for its error and for its part of the gradient, and nothing is allocated.
+
+Rows are taken in the order `order`, so that shuffling moves no data. Weights and factors lie in the order of the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange
+
+from linreg.rules import (
+    accumulated,
+    averaged,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    decayed,
+    mean_gradient,
+    norm,
+)
+
+Array = Any
+
+# What each run has of its own.
+value: Any = None
+slope: Any = None
+update: Any = None
+penalty: Any = None
+penalty_slope: Any = None
+penalised = False
+read_slots: Any = None
+write_slots: Any = None
+row: Any = None
+one_by_one: Any = None
+gradient: Any = None
+step: Any = None
+block_size = 0
+
+NO_CLIP, BY_VALUE, EACH_BY_NORM, ALL_BY_NORM = range(4)
+
+
+class Around(NamedTuple):
+    """What stands around the rule, with numbers of the run's arithmetic."""
+
+    every: int
+    clip: int
+    limit: Any
+    one_over_limit: Any
+    decays: bool
+    weight_decay: Any
+    averages: bool
+    first_share: Any
+    later_share: Any
+    overwrite: int
+
+
+ONE, TWO, THREE = np.uintp(1), np.uintp(2), np.uintp(3)
+"""Unsigned: of a signed index Numba asks every time whether it counts from the end."""
+
+
+def itself(order: Array, i: Any) -> Any:
+    """Return the i-th row of an epoch without shuffling."""
+    return i
+
+
+def looked_up(order: Array, i: Any) -> Any:
+    """Return the i-th row of a shuffled epoch."""
+    return order[i]
+
+
+def minus(a: Any, b: Any) -> Any:
+    """Return a - b, rounded by itself: an error is no part of a dot product."""
+    return a - b
+
+
+def slope_and_value(prediction: Any, target: Any, weight: Any, factor: Any, constants: Any) -> tuple[Any, Any]:
+    """Return the slope of a row and its value in the loss of its batch, before the division."""
+    e = minus(prediction, target)
+    return slope(e, factor, *constants), value(e, *constants) * weight
+
+
+def by_rows(
+    matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
+    constants: Any, g: Array, e: Array,
+) -> Any:  # fmt: skip
+    """Write the gradient of the rows from `start` up to `end` of the order into g, and return the sum of their values.
+
+    Four rows at a time: then each parameter, and each element of g, is read once for four.
+    """
+    zero = p.dtype.type(0)
+    has_bias = len(p) > d
+    bias = p[d] if has_bias else zero
+    for j in range(d):
+        g[j] = zero
+    loss = slopes = zero
+    fours = (end - start) // 4
+    for four in range(fours):
+        i = np.uintp(start + 4 * four)
+        i0, i1, i2, i3 = row(order, i), row(order, i + ONE), row(order, i + TWO), row(order, i + THREE)
+        p0 = p1 = p2 = p3 = bias
+        for j in range(d):
+            p0 += matrix[i0, j] * p[j]
+            p1 += matrix[i1, j] * p[j]
+            p2 += matrix[i2, j] * p[j]
+            p3 += matrix[i3, j] * p[j]
+        s0, v0 = slope_and_value(p0, target[i0], weight[i], factor[i], constants)
+        s1, v1 = slope_and_value(p1, target[i1], weight[i + ONE], factor[i + ONE], constants)
+        s2, v2 = slope_and_value(p2, target[i2], weight[i + TWO], factor[i + TWO], constants)
+        s3, v3 = slope_and_value(p3, target[i3], weight[i + THREE], factor[i + THREE], constants)
+        for j in range(d):
+            g[j] += (s0 * matrix[i0, j] + s1 * matrix[i1, j]) + (s2 * matrix[i2, j] + s3 * matrix[i3, j])
+        slopes += (s0 + s1) + (s2 + s3)
+        loss += (v0 + v1) + (v2 + v3)
+    for last in range(start + 4 * fours, end):
+        i = np.uintp(last)
+        i0 = row(order, i)
+        p0 = bias
+        for j in range(d):
+            p0 += matrix[i0, j] * p[j]
+        s0, v0 = slope_and_value(p0, target[i0], weight[i], factor[i], constants)
+        for j in range(d):
+            g[j] += s0 * matrix[i0, j]
+        slopes += s0
+        loss += v0
+    if has_bias:
+        g[d] = slopes
+    return loss
+
+
+def by_columns(
+    columns: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
+    constants: Any, g: Array, e: Array,
+) -> Any:  # fmt: skip
+    """Do the same with X given as columns: for few features, loops over many rows take less time than over a row.
+
+    The errors, then the slopes, of as many rows as e is long lie in e.
+    """
+    zero = p.dtype.type(0)
+    has_bias = len(p) > d
+    bias = p[d] if has_bias else zero
+    for j in range(d):
+        g[j] = zero
+    loss = slopes = zero
+    for first in range(start, end, len(e)):
+        n, at = min(len(e), end - first), np.uintp(first)
+        for i in range(n):
+            e[i] = bias
+        for j in range(d):
+            for i in range(n):
+                e[i] += columns[j, row(order, at + np.uintp(i))] * p[j]
+        for i in range(n):
+            k = at + np.uintp(i)
+            s, v = slope_and_value(e[i], target[row(order, k)], weight[k], factor[k], constants)
+            e[i] = s
+            slopes += s
+            loss += v
+        for j in range(d):
+            for i in range(n):
+                g[j] += e[i] * columns[j, row(order, at + np.uintp(i))]
+    if has_bias:
+        g[d] = slopes
+    return loss
+
+
+def in_blocks(
+    matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
+    constants: Any, g: Array, e: Array,
+) -> Any:  # fmt: skip
+    """Do the same on all cores, in blocks whose sums are added in order, so that the result is the same on any number.
+
+    A block is as long as fits into the cache.
+    """
+    size = max(1, block_size // len(p))
+    blocks = (end - start + size - 1) // size
+    parts, losses = np.empty((blocks, len(p)), p.dtype), np.empty(blocks, p.dtype)
+    for k in prange(blocks):
+        first = start + k * size
+        last, own = min(first + size, end), np.empty(len(e), p.dtype)
+        losses[k] = one_by_one(matrix, target, order, weight, factor, first, last, p, d, constants, parts[k], own)
+    loss = p.dtype.type(0)
+    for j in range(len(p)):
+        g[j] = p.dtype.type(0)
+    for k in range(blocks):
+        for j in range(len(p)):
+            g[j] += parts[k, j]
+        loss += losses[k]
+    return loss
+
+
+def clip(g: Array, d: int, around: Around) -> None:
+    """Clip the gradient in place."""
+    if around.clip == BY_VALUE:
+        for j in range(len(g)):
+            g[j] = clip_by_value(g[j], around.limit)
+    elif around.clip == EACH_BY_NORM:
+        for part in (g[:d], g[d:]):
+            size = norm(part)
+            for j in range(len(part)):
+                part[j] = clip_by_norm(part[j], size, around.limit)
+    elif around.clip == ALL_BY_NORM:
+        size = norm(g)
+        for j in range(len(g)):
+            g[j] = clip_by_global_norm(g[j], size, around.limit, around.one_over_limit)
+
+
+def rule_alone(
+    p: Array, g: Array, slots: Array, total: Array, average: Array, rate: Any, lr: Any, i: int, d: int, constants: Any,
+    around: Around,
+) -> None:  # fmt: skip
+    """Move the parameters by the rule."""
+    for j in range(len(p)):
+        after = update(*((p[j], g[j]) + read_slots(slots, j) + (rate,) + constants))  # noqa: RUF005
+        p[j] = after[0]
+        write_slots(slots, j, after)
+
+
+def rule_and_around(
+    p: Array, g: Array, slots: Array, total: Array, average: Array, rate: Any, lr: Any, i: int, d: int, constants: Any,
+    around: Around,
+) -> None:  # fmt: skip
+    """Accumulate -> clip -> decay -> rule -> average: the i-th batch, counted from 0."""
+    if around.every > 1:
+        for j in range(len(p)):
+            total[j] = accumulated(total[j], g[j])
+    if (i + 1) % around.every == 0:
+        if around.every > 1:
+            for j in range(len(p)):
+                g[j] = mean_gradient(total[j], p.dtype.type(around.every))
+                total[j] = 0
+        if around.clip != NO_CLIP:
+            clip(g, d, around)
+        if around.decays:
+            for j in range(len(p)):
+                p[j] = decayed(p[j], around.weight_decay, lr)
+        rule_alone(p, g, slots, total, average, rate, lr, i, d, constants, around)
+    if around.averages:
+        updates = i // around.every
+        share = around.later_share if updates else around.first_share
+        for j in range(len(p)):
+            average[j] = averaged(average[j], p[j], share)
+        if around.overwrite and (updates + 1) % around.overwrite == 0:
+            for j in range(len(p)):
+                p[j] = average[j]
+
+
+def train(
+    matrix: Array, target: Array, orders: Array, weight: Array, factor: Array, batch_size: int, first: int, last: int,
+    epochs: int, d: int, rates: Array, lrs: Array, iterations: int, p: Array, g: Array, e: Array, slots: Array,
+    total: Array, average: Array, loss_constants: Any, rule_constants: Any, strengths: Any, around: Around, sums: Array,
+    penalties: Array,
+) -> None:  # fmt: skip
+    """Run the batches from `first` up to `last` of some epochs; write the sums of their values and their penalties."""
+    n, k = len(target), 0
+    for epoch in range(epochs):
+        order = orders[epoch % len(orders)]
+        for b in range(first, last):
+            start, end = b * batch_size, min((b + 1) * batch_size, n)
+            sums[k] = gradient(matrix, target, order, weight, factor, start, end, p, d, loss_constants, g, e)
+            if penalised:
+                penalties[k] = penalty(p[:d], strengths)
+                for j in range(d):
+                    g[j] += penalty_slope(p[j], strengths)
+            step(p, g, slots, total, average, rates[k], lrs[k], iterations + k, d, rule_constants, around)
+            k += 1
