@@ -1,7 +1,6 @@
 """The page about the fault bench, from the files of its runs: `python -m benchmarks.faults.report`.
 
-The files are those that `score --json` and `peers --json` wrote into docs/fault-bench; `reasons.json` beside them says
-of every miss why it was missed, by name of the case.
+The files are those that `score --json` and `peers --json` wrote into docs/fault-bench.
 """
 
 from __future__ import annotations
@@ -24,15 +23,20 @@ TARGETS = {
     "healthy runs without false alarm": "above 99 %",
     "first remedy cures": "98 %",
 }
-GENERATORS = {"generator": "first", "second": "second", "third": "third"}
+GENERATORS = {"generator": "first", "second": "second", "third": "third", "fourth": "fourth"}
 INTRODUCTION = """\
 # How often the diagnosis is right
 
 Every run of this bench has a known truth: from how it was made *and* from whether undoing the fault cures it
-(`benchmarks/faults/criteria.md` has the criteria). Three generators make the runs,
-healthy and broken, with every cause alone, in pairs and triples, slight and gross, for every optimizer and loss, on
-made and on real tables. The rules were tuned on the first two, at other seeds than those below; the third was written
-without knowledge of the rules, and nobody looked at its misses before the figures here were made.
+(`benchmarks/faults/criteria.md` has the criteria). Four generators make the runs, healthy and broken, with every cause
+alone, in pairs and triples, slight and gross, for every optimizer and loss, on made and on real tables.
+
+The rules were tuned on other seeds of the first three generators; the third, written without knowledge of the rules,
+found 81 % of its main causes at first sight, which taught them weights that are counts, schedules and clipped gradients.
+The fourth was written without knowledge of the rules as well, and its column is what they said at first sight: what
+strangers may expect. Nearly half of its misses (text marks such as "-" in a column of numbers, told as missing values
+alone) have been mended since. So the targets are met, or nearly, on generators that the rules have seen, and not yet on one
+that they have not.
 
 The page is made from the files in `docs/fault-bench` by `python -m benchmarks.faults.report`.
 """
@@ -89,7 +93,7 @@ def draw(scored: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def misses(scored: list[dict[str, Any]], reasons: dict[str, str]) -> str:
+def misses(scored: list[dict[str, Any]]) -> str:
     """Return the list of misses as Markdown, each with its reason."""
     lines = ["| run | missed | named | true | why |", "|---|---|---|---|---|"]
     for run in scored:
@@ -97,13 +101,32 @@ def misses(scored: list[dict[str, Any]], reasons: dict[str, str]) -> str:
             true = ", ".join(miss["true_causes"]) or "healthy"
             named = ", ".join(miss["causes"]) or "nothing"
             name = miss["name"].replace("|", "·")
-            lines.append(f"| {name} | {', '.join(miss['missed'])} | {named} | {true} | {reasons[miss['name']]} |")
+            lines.append(f"| {name} | {', '.join(miss['missed'])} | {named} | {true} | {reason(miss)} |")
     return "\n".join(lines)
+
+
+def reason(miss: dict[str, Any]) -> str:
+    """Return why a diagnosis missed, as far as the truth of the case tells it."""
+    named, true, first = miss["causes"], miss["true_causes"], next(iter(miss["causes"]), "")
+    absent = [cause for cause in true if cause not in named]
+    if "wrong_dtype" in absent and "missing_values" in named:
+        return "marks of text between numbers were told as missing values alone"
+    if "wrong_dtype" in true and absent:
+        return "text hides it: categories have no size and no line"
+    if "false alarm" in miss["missed"]:
+        return f"the evidence for {first} is there by chance"
+    if "main" in miss["missed"] and first in miss["open_causes"]:
+        return f"the remedy of {first} makes the run converge, too"
+    if "main" in miss["missed"] and set(named) & set(miss["true_main"]):
+        return f"found as well, but {first} was taken for the odder"
+    if absent and first in true:
+        return f"the run converges without {first}; {', '.join(absent)} does not show in it then, nor in the exact fit"
+    return f"no symptom of {', '.join(absent) or 'it'} was seen, or its remedy did not cure this run"
 
 
 def main() -> None:
     """Write the page and its picture."""
-    scored, reasons = runs(), json.loads((RUNS / "reasons.json").read_text())
+    scored = runs()
     draw(scored, DOCS / "images" / "fault-bench.png")
     others = [peers.markdown(json.loads(path.read_text())) for path in sorted(RUNS.glob("peers-*.json"))]
     parts = [
@@ -113,7 +136,7 @@ def main() -> None:
         "## Beside what users have today\n",
         *others,
         "## Every miss\n",
-        misses(scored, reasons),
+        misses(scored),
     ]
     (DOCS / "fault-bench.md").write_text("\n\n".join(part.strip("\n") for part in parts) + "\n")
 
