@@ -154,13 +154,16 @@ def passing(what: str, *, show: bool = True) -> Iterator[Callable[[int, int, str
         Given how much of how much is done and what is being done, moves the bar there.
     """
     errors = Console(stderr=True)
+    if not (show and errors.is_terminal):
+        yield lambda *_: None  # older Rich ends also a hidden bar with an empty line
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors, disable=not (show and errors.is_terminal), transient=True) as bar:
+    with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, of, text: bar.update(task, completed=done, total=of, description=text)
 
