@@ -31,12 +31,12 @@ Every run of this bench has a known truth: from how it was made *and* from wheth
 (`benchmarks/faults/criteria.md` has the criteria). Four generators make the runs, healthy and broken, with every cause
 alone, in pairs and triples, slight and gross, for every optimizer and loss, on made and on real tables.
 
-The rules were tuned on other seeds of the first three generators; the third, written without knowledge of the rules,
-found 81 % of its main causes at first sight, which taught them weights that are counts, schedules and clipped gradients.
-The fourth was written without knowledge of the rules as well, and its column is what they said at first sight: what
-strangers may expect. Nearly half of its misses (text marks such as "-" in a column of numbers, told as missing values
-alone) have been mended since. So the targets are met, or nearly, on generators that the rules have seen, and not yet on one
-that they have not.
+The rules were tuned on other seeds of the first three generators. The third was written without knowledge of the rules;
+they told 81 % of its main causes at first sight, and learned of weights that are counts, schedules and clipping
+from it. The fourth was written without knowledge of the rules as well, and its column is what they said at first sight:
+what strangers may expect. Nearly half of its misses (text marks such as "-" in a column of numbers, told as missing
+values alone) have been mended since. So the targets are met, or nearly, on generators that the rules have seen, and not
+yet on one that they have not.
 
 The page is made from the files in `docs/fault-bench` by `python -m benchmarks.faults.report`.
 """
