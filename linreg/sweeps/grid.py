@@ -72,7 +72,8 @@ def configured(parameters: Mapping[str, Any], *, paired: bool) -> list[Configura
     found = [one for grid in _grids(lists, paired) for one in _product(grid, fixed, seen)]
     for name in parameters:
         if name not in seen.used:
-            raise ValueError(f"{OWNER}: no model of this sweep has a parameter {name!r}{nearest(name, seen.known)}.")
+            alike = {known for known in seen.known if ("__" in known) == ("__" in name)}
+            raise ValueError(f"{OWNER}: no model of this sweep has a parameter {name!r}{nearest(name, alike)}.")
     return found
 
 
@@ -152,7 +153,7 @@ def _places(model: LinearRegression, names: list[str], seen: _Names) -> dict[str
     short = {place.removeprefix(f"{group}__"): place for group in GROUPS for place in deep if place not in own
              if place.startswith(f"{group}__")}  # fmt: skip
     full = {place: place for place in deep if place not in own}
-    seen.known |= {*own, *short}
+    seen.known |= {*own, *short, *full}
     places = {name: {**short, **full}[name] for name in names if name in short or name in full}
     seen.used |= {*places, *(name for name in names if name in own)}
     return places

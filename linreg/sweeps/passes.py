@@ -130,7 +130,9 @@ def together(
         if layout not in data:
             data[layout] = _read(model, settings, X, y, sample_weight, validation_data)
         problem, validation = data[layout]
-        start = model._start(problem, settings)
+        alone = copy.copy(model)
+        alone.random_state = copy.deepcopy(model.random_state)  # a generator moves on when it draws the start
+        start = alone._start(problem, settings)
         parts = settings.optimizer, settings.loss, settings.regularizer, settings.precision
         shuffle = bool(model.shuffle)
         key = layout, shuffle, structure(*parts), _order(start, model.random_state) if shuffle else None
