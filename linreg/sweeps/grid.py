@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from linreg.hyperparameters import nearest
+from linreg.hyperparameters import changed_params, nearest
 from linreg.regression import LinearRegression
+from linreg.settings import with_groups
 
 OWNER = "sweep"
 GROUPS = ("optimizer", "loss", "kernel_regularizer")
@@ -134,16 +135,18 @@ def _product(grid: dict[str, list[Any]], fixed: dict[str, Any], seen: _Names) ->
     own = LinearRegression().get_params(deep=False)
     for outer in _combinations({name: values for name, values in grid.items() if name in own}):
         direct = {name: value for name, value in {**fixed, **outer}.items() if name in own}
+        direct["random_state"] = _alone(direct["random_state"])
         base = LinearRegression(**direct)
         base.settings()  # refuses an unknown optimizer before its parameters are looked for
         places = _places(base, [*grid, *fixed], seen)
         constant = {places[name]: value for name, value in fixed.items() if name in places}
+        groups = with_groups(base.get_params(deep=False))
         for inner in _combinations({name: values for name, values in grid.items() if name in places}):
-            model = LinearRegression(**{**direct, "random_state": _alone(direct["random_state"])})
-            values = {places[name]: value for name, value in inner.items()}
+            values = constant | {places[name]: value for name, value in inner.items()}
             chosen = {**outer, **inner}
             yield Configuration(
-                {name: chosen[name] for name in grid if name in chosen}, model.set_params(**constant, **values)
+                {name: chosen[name] for name in grid if name in chosen},
+                LinearRegression(**{**direct, **changed_params(OWNER, groups, values)}),
             )
 
 

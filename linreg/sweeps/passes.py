@@ -40,7 +40,7 @@ class Member:
     settings : Settings
         Its optimizer, loss and so on.
     start : State
-        Where its own run would start.
+        Where its own run would start, but for the state of the rule; configurations that start alike share it.
     """
 
     index: int
@@ -123,6 +123,7 @@ def together(
         The groups; their members are numbered by their place in `models`.
     """
     data: dict[Hashable, tuple[Problem, Problem | None]] = {}
+    starts: dict[Hashable, tuple[State, Hashable]] = {}
     groups: dict[Hashable, Group] = {}
     for index, model in enumerate(models):
         settings = model.settings()
@@ -130,12 +131,13 @@ def together(
         if layout not in data:
             data[layout] = _read(model, settings, X, y, sample_weight, validation_data)
         problem, validation = data[layout]
-        alone = copy.copy(model)
-        alone.random_state = copy.deepcopy(model.random_state)  # a generator moves on when it draws the start
-        start = alone._start(problem, settings)
+        begins = layout, *map(id, (model.random_state, model.kernel_initializer, model.bias_initializer))
+        if begins not in starts:
+            starts[begins] = _start(model, problem, settings)
+        start, order = starts[begins]
         parts = settings.optimizer, settings.loss, settings.regularizer, settings.precision
         shuffle = bool(model.shuffle)
-        key = layout, shuffle, structure(*parts), _order(start, model.random_state) if shuffle else None
+        key = layout, shuffle, structure(*parts), order if shuffle else None
         member = Member(index, settings, start)
         groups.setdefault(key, Group(problem, validation, shuffle)).members.append(member)
     return [part for group in groups.values() for part in _in_parts(group)]
@@ -154,10 +156,13 @@ def _column(problem: Problem) -> Problem:
     return dataclasses.replace(problem, target=problem.target[:, np.newaxis])
 
 
-def _order(start: State, random_state: Any) -> Hashable:
-    """Return what decides the order of the rows: the state of the generator, after the start was drawn from it."""
+def _start(model: LinearRegression, problem: Problem, settings: Settings) -> tuple[State, Hashable]:
+    """Return where a run starts, and what decides the order of its rows: the generator that has drawn the start."""
+    alone = copy.copy(model)
+    alone.random_state = copy.deepcopy(model.random_state)  # a generator moves on
+    start = alone._start(problem, settings)
     bits = getattr(start.generator, "bit_generator", None)
-    return random_state if bits is None else repr(bits.state)
+    return start, model.random_state if bits is None else repr(bits.state)
 
 
 def _in_parts(group: Group) -> list[Group]:
