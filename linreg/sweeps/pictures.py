@@ -148,7 +148,8 @@ def _draw_map(figure: Any, axes: Any, found: Sweep, x: str, y: str) -> None:
         figure.colorbar(colours, ax=axes, label=found.criterion)
     for axis, where in ((across, axes.xaxis), (up, axes.yaxis)):
         ticks = _ticks(len(axis.values))
-        where.set_ticks(ticks, [short(axis.values[k]) for k in ticks])
+        slanted = {"rotation": 45, "ha": "right"} if axis is across else {}
+        where.set_ticks(ticks, [short(axis.values[k]) for k in ticks], **slanted)
     axes.set(xlabel=x, ylabel=y)
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, 1.1), ncols=2, borderaxespad=0)
 
