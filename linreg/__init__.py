@@ -11,6 +11,7 @@ from linreg.optimizers import SGD, Adam, RMSprop
 from linreg.regression import LinearRegression
 from linreg.regularizers import L1, L1L2, L2
 from linreg.seeds import KerasSeed
+from linreg.sweeps import Sweep, sweep
 
 __version__ = "0.1.0"
 
@@ -25,8 +26,10 @@ __all__ = [
     "LinearRegression",
     "MeanSquaredError",
     "RMSprop",
+    "Sweep",
     "callbacks",
     "diagnose",
     "dynamics",
     "schedules",
+    "sweep",
 ]

@@ -17,6 +17,9 @@ Array = Any
 KEPT_VIEWS = 8192
 """Batches whose views are made once and kept; of more, they are made as they are needed."""
 
+KEPT_ERRORS = 2**16
+"""Errors of K models that are kept until their losses are taken: as many as stay in the processor's cache."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -71,8 +74,14 @@ class Batches:
         self.matrix = np.empty_like(problem.matrix) if shuffle else problem.matrix
         self.target = np.empty_like(problem.target) if shuffle else problem.target
         self.weight = problem.weight
-        self.error = np.empty_like(problem.matrix, shape=(len(problem.target), *like.shape[1:]))
         self.starts = problem.starts
+        # How many batches leave their errors behind before their losses are taken.
+        self.at_once = len(self.starts)
+        if like.ndim == 2:
+            self.at_once = max(1, min(self.at_once, KEPT_ERRORS // (problem.batch_size * like.shape[1])))
+        self._kept_rows = self.at_once * problem.batch_size
+        rows = min(self._kept_rows, len(problem.target))
+        self.error = np.empty_like(problem.matrix, shape=(rows, *like.shape[1:]))
         self.ends = np.minimum(self.starts + problem.batch_size, len(problem.target))
         self.rows = (self.ends - self.starts).astype(np.float64)
         self._views: list[tuple[Array, ...]] | None = None
@@ -125,7 +134,8 @@ class Batches:
                 factor = self.factor_of(rows, self.weight[start:end])
                 if self.error.ndim == 2:
                     factor = factor[:, np.newaxis]
-            yield matrix.dot, matrix.T.dot, self.target[start:end], self.error[start:end], factor
+            kept = start % self._kept_rows
+            yield matrix.dot, matrix.T.dot, self.target[start:end], self.error[kept : kept + rows], factor
 
     def factor_of(self, rows: int, weight: Any = None) -> Array:
         """Return the factor of each row in the slope.
@@ -153,7 +163,7 @@ class Batches:
         Parameters
         ----------
         first, last : int
-            Batches of the epoch, from `first` up to `last`.
+            Batches of the epoch, from `first` up to `last`; not beyond the next multiple of `at_once`.
         constants : tuple
             The constants of the loss.
 
@@ -163,11 +173,12 @@ class Batches:
             Losses, without a penalty.
         """
         start, end = int(self.starts[first]), int(self.ends[last - 1])
-        values = self._loss.value(self.error[start:end], *constants)
+        kept = start % self._kept_rows
+        values = self._loss.value(self.error[kept : kept + end - start], *constants)
         if self.weight is not None:
             weight = self.weight[start:end]
             values = values * (weight if values.ndim == 1 else weight[:, np.newaxis])
-        return self.means(np.add.reduceat(values, self.starts[first:last] - start, axis=0), first, last)
+        return self.means(self._sums(values, first, last), first, last)
 
     def means(self, sums: Array, first: int, last: int) -> Array:
         """Return the loss of each batch, given the sums of its rows' values.
@@ -189,6 +200,18 @@ class Batches:
         divisors = self._divisors[first:last]
         return sums / (divisors if sums.ndim == 1 else divisors[:, np.newaxis])
 
+    def _sums(self, values: Array, first: int, last: int) -> Array:
+        """Return the sum of the values of each batch."""
+        starts = self.starts[first:last] - self.starts[first]
+        if values.ndim == 1:
+            return np.add.reduceat(values, starts)
+        # Down columns `reduceat` is slow; a row of ones times each batch is not.
+        rows = int(self.ends[first] - self.starts[first])
+        whole = len(values) // rows
+        cut, ones = whole * rows, np.ones_like(values, shape=rows)
+        sums = ones @ values[:cut].reshape(whole, rows, -1)
+        return sums if cut == len(values) else np.append(sums, [ones[cut - len(values) :] @ values[cut:]], axis=0)
+
     def _batch_divisors(self) -> Array:
         parts = itertools.repeat(None) if self.weight is None else iter(np.split(self.weight, self.starts[1:]))
         divisors = [divisor(self._loss.reduction, rows, next(parts)) for rows in self.rows.astype(int).tolist()]
@@ -197,6 +220,12 @@ class Batches:
 
     def evaluate(self, parameters: Array, constants: tuple[Any, ...]) -> Any:
         """Return the loss at given parameters, without a penalty: the mean over batches, weighted by their rows."""
-        self.matrix.dot(parameters, self.error)
-        np.subtract(self.error, self.target, self.error)
-        return np.average(self.losses(0, len(self), constants).astype(np.float64), axis=0, weights=self.rows)
+        losses = []
+        for first in range(0, len(self), self.at_once):
+            last = min(first + self.at_once, len(self))
+            rows = slice(int(self.starts[first]), int(self.ends[last - 1]))
+            error = self.error[: rows.stop - rows.start]
+            self.matrix[rows].dot(parameters, error)
+            np.subtract(error, self.target[rows], error)
+            losses.append(self.losses(first, last, constants).astype(np.float64))
+        return np.average(np.concatenate(losses), axis=0, weights=self.rows)

@@ -17,8 +17,11 @@ from linreg.dynamics.epoch_map import (
 )
 from linreg.dynamics.quadratic import Quadratic, as_few_rows
 from linreg.dynamics.runs import ClosedForm
+from linreg.losses import Loss
+from linreg.optimizers import Optimizer
 from linreg.precision import FLOAT64
 from linreg.progress import ProgressBar
+from linreg.regularizers import Regularizer
 from linreg.seeds import KerasGenerator
 from linreg.training import Run
 
@@ -47,6 +50,11 @@ class ExactRun(Run):
         If the run is not the same affine map in every epoch: reshuffled minibatches, callbacks, another arithmetic than
         float64, or what `linreg.dynamics.closed_form` refuses.
     """
+
+    # One model, never a stack of them.
+    optimizer: Optimizer
+    loss: Loss
+    regularizer: Regularizer | None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed, then bind as any run does."""

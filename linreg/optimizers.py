@@ -44,6 +44,19 @@ def _rate_is_learning_rate(lr: Any, t: Any) -> Any:  # noqa: ARG001 (only Adam c
     return lr
 
 
+@dataclass(frozen=True)
+class _CorrectedRate:
+    """Adam's rate; equal for models with equal betas, so that their powers are taken once."""
+
+    precision: Precision
+    beta_1: Any
+    beta_2: Any
+
+    def __call__(self, lr: Any, t: Any) -> Any:
+        power, t = self.precision.power, self.precision.steps(t)
+        return rules.corrected_rate(lr, power(self.beta_1, t), power(self.beta_2, t))
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Optimizer(HyperParameters):
     """What all optimizers share: the learning rate and the steps around the rule.
@@ -250,12 +263,7 @@ gradient_accumulation_steps : optional
     def rule(self, precision: Precision) -> Rule:
         """Return the update rule with its constants in the arithmetic of the run."""
         number = precision.number
-        beta_1, beta_2 = precision.cast(self.beta_1), precision.cast(self.beta_2)
-
-        def rate(lr: Any, t: Any) -> Any:
-            t = precision.steps(t)
-            return rules.corrected_rate(lr, precision.power(beta_1, t), precision.power(beta_2, t))
-
+        rate = _CorrectedRate(precision, precision.cast(self.beta_1), precision.cast(self.beta_2))
         constants = (number(1 - self.beta_1), number(1 - self.beta_2), number(self.epsilon))
         if self.amsgrad:
             return Rule(rules.adam_amsgrad, ("m", "v", "v_hat"), constants, rate)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,11 @@ class Regularizer(HyperParameters):
 
     def bind(self, number: Callable[[float], Any]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         """Return penalty(w) and slope(w) with their strengths as numbers of the run's arithmetic."""
-        terms = [(penalty, slope, number(strength)) for penalty, slope, strength in self.terms()]
+        return self.bind_strengths([number(strength) for *_, strength in self.terms()])
+
+    def bind_strengths(self, strengths: Sequence[Any]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """Return penalty(w) and slope(w) with these strengths, one a term, each a number or an array (K,)."""
+        terms = [(*term[:2], strength) for term, strength in zip(self.terms(), strengths, strict=True)]
 
         def penalty_of(w: Any) -> Any:
             return sum(penalty(w, strength) for penalty, _, strength in terms)

@@ -48,7 +48,7 @@ def rates_of(learning_rate: Any, steps: Any, precision: Precision) -> Any:
 
     Parameters
     ----------
-    learning_rate : float, Schedule or callable of the step
+    learning_rate : float, Schedule or callable of the step, or a tuple of K of them
         Where the rates come from.
     steps : array of int
         Steps, from 0.
@@ -57,9 +57,18 @@ def rates_of(learning_rate: Any, steps: Any, precision: Precision) -> Any:
 
     Returns
     -------
-    array
+    array of shape (steps,) or (steps, K)
         One learning rate a step.
     """
+    if isinstance(learning_rate, tuple):
+        constants = [precision.number(0 if callable(source) else source) for source in learning_rate]
+        rates, asked = np.tile(np.array(constants), (len(steps), 1)), {}
+        for k, source in enumerate(learning_rate):
+            if callable(source):
+                if id(source) not in asked:
+                    asked[id(source)] = rates_of(source, steps, precision)
+                rates[:, k] = asked[id(source)]
+        return rates
     if isinstance(learning_rate, Schedule):
         if precision.schedules is None:
             return learning_rate.rates(steps, precision)

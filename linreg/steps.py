@@ -12,6 +12,7 @@ from linreg import rules
 from linreg.optimizers import Optimizer
 from linreg.precision import Precision
 from linreg.schedules import Schedule, rates_of
+from linreg.stacks import Several, members, rule_of, stacked
 
 Array = Any
 Step = Callable[["State", Array, Any, Any], None]
@@ -32,7 +33,7 @@ class State:
         The state of the rule, each of the shape of the parameters.
     letters : tuple of str
         What each of the slots is: m, v, ...
-    learning_rate : float, Schedule or callable
+    learning_rate : float, Schedule or callable, or a tuple of K of them
         The learning rate as callbacks may have changed it.
     generator : numpy.random.Generator
         Draws the order of each epoch.
@@ -62,28 +63,29 @@ class State:
 
     @classmethod
     def start(
-        cls, parameters: Array, optimizer: Optimizer, precision: Precision, generator: np.random.Generator
+        cls, parameters: Array, optimizer: Several[Optimizer], precision: Precision, generator: np.random.Generator
     ) -> State:
         """Return the state before the first step: everything but the parameters is zero."""
-        letters = optimizer.rule(precision).state
+        letters, first = rule_of(optimizer, precision).state, members(optimizer)[0]
+        rates = tuple(one.learning_rate for one in members(optimizer))
         return cls(
             parameters,
             [np.zeros_like(parameters) for _ in letters],
             letters,
-            optimizer.learning_rate,
+            rates if isinstance(optimizer, tuple) else rates[0],
             generator,
-            total=np.zeros_like(parameters) if optimizer.gradient_accumulation_steps else None,
-            average=np.zeros_like(parameters) if optimizer.use_ema else None,
+            total=np.zeros_like(parameters) if first.gradient_accumulation_steps else None,
+            average=np.zeros_like(parameters) if first.use_ema else None,
         )
 
 
-def bind_step(optimizer: Optimizer, precision: Precision, kernel_size: int) -> Step:
+def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: int) -> Step:
     """Return `step(state, g, rate, lr)`: accumulate -> clip -> decay -> rule -> average, only those that are asked for.
 
     Parameters
     ----------
-    optimizer : Optimizer
-        The rule and what stands around it.
+    optimizer : Optimizer or tuple of Optimizer
+        The rule and what stands around it, or a stack of them (see `linreg.stacks`).
     precision : Precision
         The arithmetic of the run.
     kernel_size : int
@@ -95,7 +97,12 @@ def bind_step(optimizer: Optimizer, precision: Precision, kernel_size: int) -> S
         Changes the state by one batch; `rate` is what the rule takes, `lr` the learning rate it came from.
     """
     number, cast = precision.number, precision.cast
-    rule = optimizer.rule(precision)
+    rule, several = rule_of(optimizer, precision), members(optimizer)
+    optimizer = several[0]  # what is asked for is the same for all
+
+    def each(rounded: Callable[[float], Any], name: str) -> Any:
+        return stacked(rounded(getattr(one, name)) for one in several)
+
     # A ufunc takes a 0-d array faster than a scalar.
     update, constants = rule.update, tuple(map(np.asarray, rule.constants))
 
@@ -104,18 +111,19 @@ def bind_step(optimizer: Optimizer, precision: Precision, kernel_size: int) -> S
 
     step: Step = follow_rule
     if optimizer.weight_decay is not None:
-        step = _with_decay(step, cast(optimizer.weight_decay))
+        step = _with_decay(step, each(cast, "weight_decay"))
     if optimizer.clipnorm:
-        step = _with_clipping(step, _clip_each(number(optimizer.clipnorm), kernel_size))
+        step = _with_clipping(step, _clip_each(each(number, "clipnorm"), kernel_size))
     elif optimizer.global_clipnorm:
-        step = _with_clipping(step, _clip_all(number(optimizer.global_clipnorm), number(1 / optimizer.global_clipnorm)))
+        one_over_clipnorm = stacked(number(1 / one.global_clipnorm) for one in several if one.global_clipnorm)
+        step = _with_clipping(step, _clip_all(each(number, "global_clipnorm"), one_over_clipnorm))
     elif optimizer.clipvalue:
-        clipvalue = number(optimizer.clipvalue)
+        clipvalue = each(number, "clipvalue")
         step = _with_clipping(step, lambda g: rules.clip_by_value(g, clipvalue))
     if optimizer.gradient_accumulation_steps:
         step = _with_accumulation(step, optimizer.gradient_accumulation_steps)
     if optimizer.use_ema:
-        step = _with_average(step, optimizer, number)
+        step = _with_average(step, optimizer, number(0), each(number, "ema_momentum"))
     return step
 
 
@@ -159,9 +167,8 @@ def _with_accumulation(inner: Step, every: int) -> Step:
     return step
 
 
-def _with_average(inner: Step, optimizer: Optimizer, number: Callable[[float], Any]) -> Step:
+def _with_average(inner: Step, optimizer: Optimizer, first: Any, later: Any) -> Step:
     every, overwrite = optimizer.gradient_accumulation_steps or 1, optimizer.ema_overwrite_frequency
-    first, later = number(0), number(optimizer.ema_momentum)
 
     def step(state: State, g: Array, rate: Any, lr: Any) -> None:
         inner(state, g, rate, lr)
@@ -178,15 +185,15 @@ class Rates:
 
     Parameters
     ----------
-    optimizer : Optimizer
+    optimizer : Optimizer or tuple of Optimizer
         Knows what its rule takes.
     precision : Precision
         The arithmetic of the run.
     """
 
-    def __init__(self, optimizer: Optimizer, precision: Precision) -> None:
-        self._rate = optimizer.rule(precision).rate
-        self._every = optimizer.gradient_accumulation_steps or 1
+    def __init__(self, optimizer: Several[Optimizer], precision: Precision) -> None:
+        self._rate = rule_of(optimizer, precision).rate
+        self._every = members(optimizer)[0].gradient_accumulation_steps or 1
         self._precision = precision
         self._source: Any = None
         self._first = self._end = 0
@@ -205,7 +212,8 @@ class Rates:
         self.arrays(source, first, count)
         if self._pairs is None:
             rate, lr = self._rates
-            if rate is lr and not callable(source):
+            varying = any(map(callable, members(source)))
+            if rate is lr and not varying:
                 self._pairs = [(lr[0, ...], lr[0, ...])] * len(lr)
             else:
                 self._pairs = [(rate[i, ...], lr[i, ...]) for i in range(len(lr))]  # 0-d arrays: faster than scalars
@@ -215,7 +223,7 @@ class Rates:
     def _look_ahead(self, source: Any, first: int, count: int) -> None:
         """Compute the rates of at least `count` steps: the more, the longer they stay."""
         ahead = max(count, min(2 * (self._end - self._first), AHEAD)) if source is self._source else count
-        if callable(source) and not isinstance(source, Schedule):
+        if any(callable(one) and not isinstance(one, Schedule) for one in members(source)):
             ahead = count  # a callable of the user's is asked for no step too many
         steps = np.arange(first, first + ahead)
         lr = rates_of(source, steps, self._precision)

@@ -23,6 +23,7 @@ from linreg.optimizers import Optimizer
 from linreg.precision import Precision
 from linreg.regularizers import Regularizer
 from linreg.schedules import rates_of
+from linreg.stacks import Several, constants_of, members, penalty_of
 from linreg.steps import Rates, State, bind_step
 
 Array = Any
@@ -41,15 +42,15 @@ class Run:
         The data.
     state : State
         Where to start; it is changed in place, so that an interrupted run keeps what it had.
-    optimizer : Optimizer
-        The rule and what stands around it.
-    loss : Loss
+    optimizer : Optimizer or tuple of Optimizer
+        The rule and what stands around it; a stack of them (see `linreg.stacks`) where the state holds K models.
+    loss : Loss or tuple of Loss
         The loss.
     precision : Precision
         The arithmetic.
     shuffle : bool, default=True
         Whether each epoch has its own order.
-    regularizer : Regularizer, optional
+    regularizer : Regularizer or tuple of Regularizer, optional
         Penalty on the kernel.
     validation : Problem, optional
         Data whose loss is reported as `val_loss` after each epoch.
@@ -63,11 +64,11 @@ class Run:
 
     problem: Problem
     state: State
-    optimizer: Optimizer
-    loss: Loss
+    optimizer: Several[Optimizer]
+    loss: Several[Loss]
     precision: Precision
     shuffle: bool = True
-    regularizer: Regularizer | None = None
+    regularizer: Several[Regularizer] | None = None
     validation: Problem | None = None
     callbacks: CallbackList = field(default_factory=lambda: CallbackList(()))
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -75,17 +76,19 @@ class Run:
 
     def __post_init__(self) -> None:
         """Bind everything that a step needs."""
-        self._batches = Batches(self.problem, self.shuffle, self.loss, self.precision, self.state.parameters)
+        loss, parameters = members(self.loss)[0], self.state.parameters
+        self._slope = loss.slope
+        self._batches = Batches(self.problem, self.shuffle, loss, self.precision, parameters)
         self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size)
         self._rates = Rates(self.optimizer, self.precision)
-        self._constants = self.loss.constants(self.precision.number)
-        self._penalty = self.regularizer.bind(self.precision.cast) if self.regularizer is not None else None
+        self._constants = constants_of(self.loss, self.precision.number)
+        self._penalty = penalty_of(self.regularizer, self.precision.cast) if self.regularizer is not None else None
         self._validation: Batches | None = None
         if self.validation is not None:
-            self._validation = Batches(self.validation, False, self.loss, self.precision, self.state.parameters)
+            self._validation = Batches(self.validation, False, loss, self.precision, parameters)
         self._steps_at_once = CHUNK
         self._interrupted = False
-        self._last_learning_rate = math.nan
+        self._last_learning_rate: Any = math.nan
 
     @property
     def learning_rate(self) -> float:
@@ -157,7 +160,7 @@ class Run:
     def _epoch(self, epoch: int) -> Logs:
         self.callbacks.call("on_epoch_begin", epoch, {})
         batches, watched = self._batches, self.callbacks.watches_batches
-        at_once = 1 if watched else self._steps_at_once
+        at_once = 1 if watched else min(self._steps_at_once, batches.at_once)
         batches.reorder(self.state.generator)
         weighted_sum, rows = 0.0, 0
         for first in range(0, len(batches), at_once):
@@ -196,7 +199,7 @@ class Run:
 
     def _chunk(self, first: int, last: int) -> Array:
         """Run the batches from `first` up to `last` of the epoch, the hot loop, and return their losses."""
-        state, step, slope, constants = self.state, self._step, self.loss.slope, self._constants
+        state, step, slope, constants = self.state, self._step, self._slope, self._constants
         penalty, kernel, penalties = self._penalty, slice(0, self.problem.kernel_size), []
         subtract, g = np.subtract, np.empty_like(state.parameters)
         views = self._batches.views(first, last)
@@ -211,7 +214,7 @@ class Run:
                 g[kernel] += penalty[1](w)
             step(state, g, rate, lr)
             state.iterations += 1
-        self._last_learning_rate = float(lr)
+        self._last_learning_rate = _as_logged(lr.copy())
         if self._interrupted:
             raise KeyboardInterrupt
         losses = self._batches.losses(first, last, constants).astype(np.float64)

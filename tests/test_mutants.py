@@ -16,13 +16,27 @@ import numpy as np
 import pytest
 import test_equations
 import test_keras_rules
+import test_sweep
 import test_training
 
-from linreg import L1L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, losses, regularizers, rules
+from linreg import (
+    L1L2,
+    SGD,
+    Adam,
+    Huber,
+    LinearRegression,
+    MeanSquaredError,
+    RMSprop,
+    losses,
+    regularizers,
+    rules,
+    stacks,
+)
 from linreg import batches as cutting
 from linreg import schedules as rates
 from linreg import steps as around
 from linreg import training as loop
+from linreg.optimizers import _CorrectedRate
 from linreg.precision import FLOAT32
 
 
@@ -82,6 +96,9 @@ ORACLES = {
     "reductions": test_equations.test_reductions_divide_by_rows_by_nothing_and_by_the_weights,
     "reductions without weights": test_training.test_reduction_without_weights_divides_by_the_rows_or_by_nothing,
     "penalties": penalty_at_known_points,
+    "swept rates": partial(test_sweep.test_every_column_is_its_own_run_bit_for_bit_where_sums_are_exact,
+                           {"learning_rate": [2.0**-3, 2.0**-4], "momentum": [0.5, 0.25]}, "mse"),
+    "swept betas": partial(test_sweep.test_every_number_of_every_rule_and_loss_can_be_swept, Adam(0.05)),
     "penalised run": test_training.test_penalty_is_part_of_the_loss_and_shrinks_the_kernel_only,
     "schedules": schedules_at_known_steps,
     "around": test_equations.test_around_the_rule_equations_at_known_points,
@@ -188,10 +205,10 @@ MUTANTS = {
     "adam without epsilon": (rules.adam, "+ epsilon", "+ 1e-30", "definition of adam"),
     "betas swapped in the moments": (Adam.rule, "(number(1 - self.beta_1), number(1 - self.beta_2),",
                                      "(number(1 - self.beta_2), number(1 - self.beta_1),", "definition of adam"),
-    "betas swapped in the correction": (Adam.rule, "precision.power(beta_1, t), precision.power(beta_2, t)",
-                                        "precision.power(beta_2, t), precision.power(beta_1, t)", "definition of adam"),
-    "t counts from 0": (Adam.rule, "precision.steps(t)", "precision.steps(t) - 1", "definition of adam"),
-    "t is one too many": (Adam.rule, "precision.steps(t)", "precision.steps(t) + 1", "definition of adam"),
+    "betas swapped in the correction": (_CorrectedRate.__call__, "power(self.beta_1, t), power(self.beta_2, t)",
+                                        "power(self.beta_2, t), power(self.beta_1, t)", "definition of adam"),
+    "t counts from 0": (_CorrectedRate.__call__, "steps(t)", "steps(t) - 1", "definition of adam"),
+    "t is one too many": (_CorrectedRate.__call__, "steps(t)", "steps(t) + 1", "definition of adam"),
     "t stays 1": (around.Rates._look_ahead, "steps // self._every + 1", "0 * steps + 1", "definition of adam"),
     "m is not corrected": (rules.corrected_rate, " / (1 - beta_1_power)", "", "definition of adam"),
     "v is not corrected": (rules.corrected_rate, " * np.sqrt(1 - beta_2_power)", "", "definition of adam"),
@@ -281,7 +298,7 @@ MUTANTS = {
                                              "lr = rates_of(source, steps // self._every,", "sgd with accumulation"),
     "adam's t sees batches, not updates": (around.Rates._look_ahead, "steps // self._every + 1", "steps + 1",
                                            "adam with accumulation"),
-    "a schedule is asked once": (around.Rates.pairs, "if rate is lr and not callable(source)", "if True",
+    "a schedule is asked once": (around.Rates.pairs, "if rate is lr and not varying", "if True",
                                  "rates ahead"),
     "rates computed ahead outlive the rate": (around.Rates.arrays, "source is not self._source or", "", "new rate"),
     "rates are looked up from the start of the epoch": (around.Rates.pairs, "first - self._first", "0",
@@ -298,8 +315,8 @@ MUTANTS = {
     "clipnorm over kernel and bias together": (around._clip_each, "(g[:kernel_size], g[kernel_size:])", "(g,)",
                                                "sgd with clipnorm"),
     "clipnorm counts the last coefficient to the bias": (
-        around.bind_step, "_clip_each(number(optimizer.clipnorm), kernel_size)",
-        "_clip_each(number(optimizer.clipnorm), kernel_size - 1)", "fit with clipnorm"),
+        around.bind_step, '_clip_each(each(number, "clipnorm"), kernel_size)',
+        '_clip_each(each(number, "clipnorm"), kernel_size - 1)', "fit with clipnorm"),
     "global_clipnorm of each by itself": (
         around._clip_all, "rules.clip_by_global_norm(g, rules.norm(g), clipnorm, one_over_clipnorm)",
         "_clip_each(clipnorm, len(g) - 1)(g)", "sgd with global_clipnorm"),
@@ -368,6 +385,10 @@ MUTANTS = {
         "step(state, vars(self).get('late', 0 * g), rate, lr); self.late = g.copy()", "run of 16"),
     "batches are counted from 1": (loop.Run._chunk, "pairs(state.learning_rate, state.iterations,",
                                    "pairs(state.learning_rate, state.iterations + 1,", "callable rate"),
+    "K models share the numbers of the first": (stacks.stacked, "len(set(listed)) == 1", "True", "swept rates"),
+    "K models share the betas of the first": (stacks._rates_side_by_side, "len(columns) == 1", "True", "swept betas"),
+    "batches write over each other's errors": (
+        cutting.Batches._cut, "start % self._kept_rows", "0", "swept rates"),
     "chunks overlap": (loop.Run._epoch, "first + at_once, len", "first + at_once + 1, len", "many batches"),
     "one order for all epochs": (cutting.Batches.reorder, "generator.permutation(len(self.target))",
                                  "np.random.default_rng(0).permutation(len(self.target))", "orders"),
@@ -423,7 +444,7 @@ MUTANTS_OF_THE_LAST_BIT = {
     "nesterov in one formula": (rules.sgd_nesterov, "velocity(m, g, lr, momentum), m",
                                 "m * momentum - g * lr + 0 * p, m", "sgd_nesterov"),
     "beta^t by repeated products in float32": (
-        Adam.rule, "precision.power(beta_2, t)", "rules.np.float32(beta_2) ** t", "adam"),
+        _CorrectedRate.__call__, "power(self.beta_2, t)", "rules.np.float32(self.beta_2) ** t", "adam"),
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def test_both_commands_are_one_line_each_and_name_extras_that_exist():
     assert all(f"\n{extra} =\n" in setup for extra in extras)
 
 
-@pytest.mark.parametrize("example", blocks("python"), ids=["train", "explain"])
+@pytest.mark.parametrize("example", blocks("python"), ids=["train", "explain", "sweep"])
 def test_the_python_examples_print_what_they_say(example):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

@@ -13,6 +13,7 @@ from linreg.callbacks import Logs
 from linreg.compiled.binding import CompiledPowers, InOrder, around, stands_there
 from linreg.compiled.kernels import TILE, Form, kernel
 from linreg.progress import ProgressBar
+from linreg.stacks import members
 from linreg.steps import Rates
 from linreg.training import Run
 
@@ -51,10 +52,11 @@ class NumbaRun(Run):
         """Bind everything that a step needs."""
         super().__post_init__()
         problem, precision, size = self.problem, self.precision, len(self.state.parameters)
-        self._batches: InOrder = InOrder(problem, self.shuffle, self.loss, precision, self.state.parameters)
+        (optimizer,), (loss,) = members(self.optimizer), members(self.loss)  # one model: a sweep has a loop of its own
+        self._batches: InOrder = InOrder(problem, self.shuffle, loss, precision, self.state.parameters)
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
-        rule, given = self.optimizer.rule(precision), around(self.optimizer, precision)
-        terms = [] if self.regularizer is None else self.regularizer.terms()
+        rule, given = optimizer.rule(precision), around(optimizer, precision)
+        terms = [] if self.regularizer is None else members(self.regularizer)[0].terms()
         in_batch = min(problem.batch_size, len(problem.target)) * size
         self._form = Form(
             columns=problem.kernel_size <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS,
@@ -65,7 +67,7 @@ class NumbaRun(Run):
         matrix = problem.matrix[:, : problem.kernel_size].T if self._form.columns else problem.matrix
         self._matrix = np.ascontiguousarray(matrix)
         pairs = tuple((penalty, slope) for penalty, slope, _ in terms)
-        self._train = kernel(rule.update, len(rule.state), self.loss.value, self.loss.slope, pairs, self._form)
+        self._train = kernel(rule.update, len(rule.state), loss.value, loss.slope, pairs, self._form)
         strengths = tuple(precision.cast(strength) for *_, strength in terms) or (precision.number(0),)
         self._bound = self._constants, tuple(rule.constants), strengths, given
         self._steps_at_once = min(max(1, AT_ONCE // in_batch), MOST_STEPS)
