@@ -89,10 +89,8 @@ def by_rows(
     matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
     constants: Any, g: Array, e: Array,
 ) -> Any:  # fmt: skip
-    """Write the gradient of the rows from `start` up to `end` of the order into g, and return the sum of their values.
-
-    Four rows at a time: then each parameter, and each element of g, is read once for four.
-    """
+    """Write the gradient of the rows from `start` up to `end` of the order into g, and return the sum of their values."""
+    # Four rows at a time: then each parameter, and each element of g, is read once for four.
     zero = p.dtype.type(0)
     has_bias = len(p) > d
     bias = p[d] if has_bias else zero
@@ -137,10 +135,8 @@ def by_columns(
     columns: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
     constants: Any, g: Array, e: Array,
 ) -> Any:  # fmt: skip
-    """Do the same with X given as columns: for few features, loops over many rows take less time than over a row.
-
-    The errors, then the slopes, of as many rows as e is long lie in e.
-    """
+    """Do the same with X given as columns: for few features, loops over many rows take less time than over a row."""
+    # The errors, then the slopes, of as many rows as e is long lie in e.
     zero = p.dtype.type(0)
     has_bias = len(p) > d
     bias = p[d] if has_bias else zero
@@ -172,10 +168,8 @@ def in_blocks(
     matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
     constants: Any, g: Array, e: Array,
 ) -> Any:  # fmt: skip
-    """Do the same on all cores, in blocks whose sums are added in order, so that the result is the same on any number.
-
-    A block is as long as fits into the cache.
-    """
+    """Do the same on all cores, in blocks whose sums are added in order, so that the result is the same on any number."""
+    # A block is as long as fits into the cache.
     size = max(1, block_size // len(p))
     blocks = (end - start + size - 1) // size
     parts, losses = np.empty((blocks, len(p)), p.dtype), np.empty(blocks, p.dtype)
