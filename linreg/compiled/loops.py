@@ -89,7 +89,7 @@ def by_rows(
     matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
     constants: Any, g: Array, e: Array,
 ) -> Any:  # fmt: skip
-    """Write the gradient of the rows from `start` up to `end` of the order into g, and return the sum of their values."""
+    """Write the gradient of the rows from `start` up to `end` of the order into g; return the sum of their values."""
     # Four rows at a time: then each parameter, and each element of g, is read once for four.
     zero = p.dtype.type(0)
     has_bias = len(p) > d
@@ -168,7 +168,7 @@ def in_blocks(
     matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
     constants: Any, g: Array, e: Array,
 ) -> Any:  # fmt: skip
-    """Do the same on all cores, in blocks whose sums are added in order, so that the result is the same on any number."""
+    """Do the same on all cores, in blocks whose sums are added in order: their number does not change the result."""
     # A block is as long as fits into the cache.
     size = max(1, block_size // len(p))
     blocks = (end - start + size - 1) // size
