@@ -474,18 +474,23 @@ def test_a_formula_that_cannot_be_compiled_is_refused_by_name(loss, message):
 # What is kept on disk.
 
 SECOND = """
+import sys
+import numpy as np
 from linreg import LinearRegression
 from linreg.compiled import kernels
+rows = int(sys.argv[1])
 kept, keep = [], kernels._kept_on_disk
 kernels._kept_on_disk = lambda *arguments: kept.append(keep(*arguments)) or kept[0]
-model = LinearRegression(epochs=2, engine="numba", random_state=0).fit([[0.0], [1.0], [2.0]], [1, 3, 5])
+model = LinearRegression(epochs=2, engine="numba", batch_size=rows, random_state=0)
+model.fit(np.arange(rows)[:, np.newaxis] / rows, np.zeros(rows))
 print(sum(kept[0].stats.cache_hits.values()), sum(kept[0].stats.cache_misses.values()))
 """
 
 
-def test_a_second_process_compiles_nothing(tmp_path):
+@pytest.mark.parametrize("rows", [3, 2**18])
+def test_a_second_process_compiles_nothing(tmp_path, rows):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", SECOND]
+    command = [sys.executable, "-c", SECOND, str(rows)]
     said = [subprocess.check_output(command, env=environment, text=True) for _ in range(2)]  # noqa: S603
     assert [line.split() for line in said] == [["0", "1"], ["1", "0"]]
 

@@ -86,9 +86,10 @@ class CompiledPowers(Precision):
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return base ** exponent, taken in float64 and rounded once; inf where it is too large."""
-        bases, exponents = np.broadcast_arrays(np.asarray(base, np.float64), np.asarray(exponent, np.float64))
-        powers = np.empty(bases.shape)
-        _powers(bases.ravel(), exponents.ravel(), powers.ravel())
+        shape = np.broadcast_shapes(np.shape(base), np.shape(exponent))
+        bases, exponents = (np.full(shape, numbers, np.float64).ravel() for numbers in (base, exponent))
+        powers = np.empty(shape)
+        _powers(bases, exponents, powers.ravel())
         return powers.astype(self.dtype)
 
 

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import numpy as np
+from numba import get_num_threads
 from numba.core.errors import NumbaError
 
 from linreg.callbacks import Logs
@@ -64,6 +65,8 @@ class NumbaRun(Run):
             shuffled=self._batches.shuffled,
             around=stands_there(given),
         )
+        if self._form.blocks:
+            get_num_threads()  # This starts them, which code from disk relies on: a crash in Numba 0.61 otherwise.
         matrix = problem.matrix[:, : problem.kernel_size].T if self._form.columns else problem.matrix
         self._matrix = np.ascontiguousarray(matrix)
         pairs = tuple((penalty, slope) for penalty, slope, _ in terms)
