@@ -13,7 +13,7 @@ from linreg.data.arrays import column_names, numbers, weight_vector
 from linreg.data.blocks import ArrayRows
 from linreg.data.reading import Reading, read
 from linreg.diagnosis import judge
-from linreg.diagnosis.cases import Case, Outcome
+from linreg.diagnosis.cases import Case, Outcome, variance
 from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.large import Large, is_large, thinned
@@ -250,8 +250,7 @@ def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[
             f"The learning rate {number(lr)} is above {number(symptoms.limit_now)}, from which full-batch steps "
             "diverge along some direction; this run has nothing there to show it."
         )
-    explained = _explained_by_the_best_line(case)
-    if case.outcome.healthy and explained < POOR:
+    if case.outcome.healthy and (explained := _explained_by_the_best_line(case)) < POOR:
         yield (
             f"The training has done its work, but even the best line explains only {100 * explained:.0f} % of the "
             "variance of the target. Look at the data: values that were read wrongly, a feature that is missing, or a "
@@ -271,9 +270,9 @@ def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[
 
 def _explained_by_the_best_line(case: Case) -> float:
     """Return R^2 of the exact optimum on the rows of the case."""
-    variance = float(np.average((case.y - np.average(case.y, weights=case.counts)) ** 2, weights=case.counts))
+    scatter = variance(case.y, case.counts)
     errors = case.objective.matrix @ case.best - case.y
-    return 1 - float(np.average(errors**2, weights=case.counts)) / variance if variance else 1.0
+    return 1 - float(np.average(errors**2, weights=case.counts)) / scatter if scatter else 1.0
 
 
 def _average_lags(case: Case) -> bool:

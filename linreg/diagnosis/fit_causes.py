@@ -350,11 +350,11 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
             harm=ideal / (learned * train) if math.isfinite(learned) else ideal / train,
         )  # fmt: skip
     # A penalty may have kept this model from the noise: what counts is its own optimum, against the noise itself.
-    own = float(np.mean(loss.value(A @ case.best - y, *constants)))
+    held_losses = loss.value(A @ case.best - y, *constants)
+    own = float(np.mean(held_losses))
     clean_error = train * many / max(free, 1)
     # Of very few rows the residuals may tell too much noise by chance; the gap between the curves is there all the same
     gap = own / float(np.mean(loss.value(case.objective.matrix @ case.best - case.y, *constants)))
-    held_losses = loss.value(A @ case.best - y, *constants)
     by_chance = 1 + UNSURE * float(np.std(held_losses)) / math.sqrt(len(y)) * gap / own if own else math.inf
     apart = few and gap >= max(TWICE, by_chance)
     if not apart and (learned < HARMFUL or own < HARMFUL * clean_error):

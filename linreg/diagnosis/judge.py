@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from linreg.diagnosis.cases import Case
@@ -36,8 +35,7 @@ ONE_MISMATCH = {
 
 def findings(case: Case, symptoms: Symptoms) -> list[Finding]:
     """Return the causes that matter, most important first."""
-    seen = [_proved(case, finding) for cause in FIT_CAUSES if (finding := cause(case, symptoms)) is not None]
-    seen.sort(key=lambda finding: -finding.harm)
+    seen = sorted(_seen(case, symptoms), key=lambda finding: -finding.harm)
     if case.outcome.healthy:
         return seen
     found = _explained(case, symptoms, seen, DEPTH)
@@ -45,6 +43,11 @@ def findings(case: Case, symptoms: Symptoms) -> list[Finding]:
     for finding in (*found, *(_once_cured(case, found, finding) for finding in seen), *_behind(case, found)):
         merged.setdefault(finding.cause, finding)
     return list(merged.values())
+
+
+def _seen(case: Case, symptoms: Symptoms) -> list[Finding]:
+    """Return what the exact fit shows, with the remedies tried."""
+    return [_proved(case, finding) for cause in FIT_CAUSES if (finding := cause(case, symptoms)) is not None]
 
 
 def _once_cured(case: Case, found: Sequence[Finding], finding: Finding) -> Finding:
@@ -187,8 +190,7 @@ def _one_after_the_other(case: Case, trials: list[Trial], depth: int) -> list[Fi
         return [trial.finding() for trial in better[:2]]
     after = first.remedies[0].applied(case)
     symptoms = Symptoms(after)
-    seen = [_proved(after, finding) for cause in FIT_CAUSES if (finding := cause(after, symptoms)) is not None]
-    rest = _explained(after, symptoms, seen, depth - 1)
+    rest = _explained(after, symptoms, _seen(after, symptoms), depth - 1)
     if rest and rest[0].remedies and cures(rest[0].remedies[0]):
         proved = first.remedies[0].and_then(rest[0].remedies[0]).tried(case)
         if cures(proved):
@@ -208,5 +210,4 @@ def _proved(case: Case, finding: Finding) -> Finding:
     won = max((gain(case.outcome, remedy.after) for remedy in remedies if remedy.after is not None), default=0.0)
     if not case.outcome.healthy:
         remedies.sort(key=lambda remedy: not cures(remedy))
-    won = won if math.isfinite(won) else 0.0
     return dataclasses.replace(finding, remedies=(*remedies, *finding.remedies[TRIED:]), gain=won)
