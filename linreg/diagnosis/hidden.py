@@ -14,7 +14,7 @@ from linreg.diagnosis.ranking import RATES, SURE, Trial, cures, prior
 from linreg.diagnosis.remedies import STANDARDISE, Remedy, Step
 from linreg.diagnosis.symptoms import Symptoms
 
-BY_THE_MIDDLE = Step("sklearn.preprocessing", "RobustScaler")
+BY_THE_MIDDLE = Step("sklearn.preprocessing", "RobustScaler", (("unit_variance", True),))
 """Scales features by their middle half, so that rows far out in them stay as far out as they are."""
 NOTHING = Remedy("nothing", "")
 
