@@ -85,6 +85,16 @@ def test_rows_far_out_make_no_feature_large():
     assert diagnose(X, y, optimizer=SGD(0.05), epochs=100).findings[0].cause == "high_leverage"
 
 
+def test_far_rows_that_carry_no_steepness_are_told_by_the_spread_they_make():
+    X, y = line()
+    X = 50.0 + X
+    X[:3, 1] = 120.0
+    found = diagnose(X, X @ np.arange(1.0, 5.0), optimizer=SGD(0.1), batch_size=200, epochs=100)
+    told = {finding.cause: finding.explanation for finding in found.findings}
+    assert found.findings[0].cause == "feature_scale"
+    assert "the spread of x1 is theirs" in told["high_leverage"]
+
+
 @pytest.mark.parametrize(("rows", "size"), [(12, 4), (20, 8), (30, 7), (40, 15)])
 def test_few_rows_of_normal_noise_hold_none_that_is_far(rows, size):
     random = np.random.default_rng(rows)

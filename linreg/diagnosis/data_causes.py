@@ -39,14 +39,26 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
     if rows < 4 or not len(far):
         return None
     kept = np.setdiff1d(np.arange(rows), far)
-    if (symptoms.spread**2 < NARROWED * np.maximum(case.X[kept].var(axis=0), 1e-300)).all():
+    narrowed = symptoms.spread / np.maximum(case.X[kept].std(axis=0), 1e-300)
+    if (narrowed**2 < NARROWED).all():
         return None
     without = symptoms.limit(case.X[kept], kept)
     numbers = case.row_numbers[far].tolist()
     places = ", ".join(map(str, numbers[:3])) + (f" and {len(numbers) - 3} more" if len(numbers) > 3 else "")
-    row, lie, them, errors = "row", "lies", "it", "it is an error"
+    row, lie, them, whose, errors = "row", "lies", "it", "its own", "it is an error"
     if len(numbers) > 1:
-        row, lie, them, errors = "rows", "lie", "them", "they are errors"
+        row, lie, them, whose, errors = "rows", "lie", "them", "theirs", "they are errors"
+    if without >= NARROWED * symptoms.limit_now:
+        what = (
+            f"the loss is steep because of {them}: without {them} learning rates up to {number(without)} are stable, "
+            f"with {them} up to {number(symptoms.limit_now)}"
+        )
+    else:
+        j = int(np.argmax(narrowed))
+        what = (
+            f"the spread of {case.names[j]} is {whose}: its standard deviation is {number(symptoms.spread[j])} with "
+            f"{them} and {number(case.X[kept, j].std())} without"
+        )
     return Finding(
         "high_leverage",
         {
@@ -56,8 +68,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
             "limit_without_them": without,
         },
         f"{row.capitalize()} {places} (counted from 0) {lie} so far from the others (leverage up to "
-        f"{leverage[far].max():.2f} of 1) that the loss is steep because of {them}: without {them} learning rates up "
-        f"to {number(without)} are stable, with {them} up to {number(symptoms.limit_now)}.",
+        f"{leverage[far].max():.2f} of 1) that {what}.",
         (left_out("drop far rows", f"Look at {row} {places}; leave {them} out if {errors}.", numbers, symptoms),),
     )
 

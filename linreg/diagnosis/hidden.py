@@ -104,5 +104,6 @@ def _beside(trial: Trial, remedy: Remedy) -> Remedy:
 
 
 def _explained_so(finding: Finding, proved: Remedy) -> Finding:
-    words = f"{finding.explanation} Alone, with all else mended, it would keep the run from converging as well."
+    scaled = " and the features scaled by their middle half" if finding.cause == "high_leverage" else ""
+    words = f"{finding.explanation} Alone, with all else mended{scaled}, it would keep the run from converging as well."
     return dataclasses.replace(finding, explanation=words, remedies=(proved, *finding.remedies))

@@ -184,12 +184,16 @@ def few_rows(case: Case, symptoms: Symptoms) -> Finding | None:
     """So few rows that each decides its own prediction: told by leaving them out one at a time."""
     size, rows = case.objective.size, case.count
     free = rows - size
-    told = case.validation is not None or case.settings.regularizer is not None
-    if told or free < 1 or case.X.shape[1] < MANY_FEATURES:
+    if case.settings.regularizer is not None or free < 1 or case.X.shape[1] < MANY_FEATURES:
         return None
     expected = 1 + size / max(free - 1, 0.5)
     if expected < TWICE or not case.model.fit_intercept:
         return None
+    if case.validation is not None:
+        held = validation_causes(case, symptoms)
+        if held is None or held.cause != "validation_shift":
+            return None  # the validation rows have told it
+        case = case.replaced(validation=None)  # they come from elsewhere, and tell nothing of these
     train = float(np.mean((case.objective.matrix @ optimum(case, MeanSquaredError()) - case.y) ** 2))
     alone = _error_on_unseen_rows(case)
     if train <= 1e-12 * float(np.var(case.y)):
