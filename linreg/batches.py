@@ -90,7 +90,7 @@ class Batches:
         self._divisors: Array = None
         if self.weight is not None:
             self._weights, self._factors = np.empty_like(self.target), np.empty_like(self.target)
-            self._lay_out_weights()
+        self._laid_out = self.weight is None
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -107,13 +107,14 @@ class Batches:
         if self._problem.weight is not None:
             self.weight = self._problem.weight[order]
             self._divisors = None
-            self._lay_out_weights()
+            self._laid_out = False
 
     def _lay_out_weights(self) -> None:
         """Bring the weights of the rows, and the factors in the slope that follow from them, to where the rows lie."""
         factors = np.concatenate([self.factor_of(end - start, self.weight[start:end]) for start, end in self._places()])
         for there, here in ((self._weights, self.weight), (self._factors, factors)):
             there[...] = self._device.put(here).reshape(there.shape)
+        self._laid_out = True
 
     def _places(self) -> Iterator[tuple[int, int]]:
         """Return where each batch begins and ends."""
@@ -133,6 +134,8 @@ class Batches:
             For each batch with matrix A: `A.dot`, `A.T.dot`, y, where its errors go, and the factor of its rows in the
             slope.
         """
+        if not self._laid_out:
+            self._lay_out_weights()
         if self._views is None and len(self) <= KEPT_VIEWS:
             self._views = list(self._cut(0, len(self)))
         if self._views is not None:
@@ -191,6 +194,8 @@ class Batches:
         kept = start % self._kept_rows
         values = self._loss.value(self.error[kept : kept + end - start], *constants)
         if self.weight is not None:
+            if not self._laid_out:
+                self._lay_out_weights()
             values = values * self._weights[start:end]
         return self.means(self._sums(values, first, last), first, last)
 

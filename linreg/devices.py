@@ -46,7 +46,7 @@ class Host:
         TypeError
             If they lie on a GPU, from where nothing is taken unasked.
         """
-        if device_of(values) is not self:
+        if type(values) is not np.ndarray and device_of(values) is not self:  # the first test is for speed
             raise TypeError(
                 f'{name} lies on a GPU (a CuPy array), but X does not: give X as a CuPy array too, set device="cuda", '
                 f"or copy it to the host with cupy.asnumpy."

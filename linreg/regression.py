@@ -265,7 +265,7 @@ class LinearRegression:
         going_on = self.warm_start and hasattr(self, "state_")
         if going_on:
             self._check_same_kind_of_run(problem, settings)
-        state = self.state_ if going_on else self._start(problem, settings)
+        state = self.state_.moved(device) if going_on else self._start(problem, settings)
         if going_on and settings.optimizer.learning_rate != self._learning_rate:
             state.learning_rate = settings.optimizer.learning_rate
         self._learning_rate: Any = settings.optimizer.learning_rate
@@ -343,7 +343,6 @@ class LinearRegression:
             "the state of the optimizer": (state.letters, optimizer.rule(settings.precision).state),
             "use_ema": (state.average is not None, optimizer.use_ema),
             "gradient accumulation": (state.total is not None, optimizer.gradient_accumulation_steps is not None),
-            "the device": (device_of(state.parameters).name, device_of(problem.matrix).name),
         }
         changed = [f"{name} was {old!r} and is {new!r} now" for name, (old, new) in pairs.items() if old != new]
         if changed:
@@ -517,6 +516,11 @@ class LinearRegression:
                 "give the columns that fit was given."
             )
         return matrix
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled or copied: with arrays of the host, so that it can be read where there is no GPU."""
+        own = dict(self.__dict__)
+        return {**own, "state_": self.state_.moved(HOST)} if "state_" in own else own
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn what the estimator can do."""

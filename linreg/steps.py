@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from linreg import rules
-from linreg.devices import HOST, Host
+from linreg.devices import HOST, Host, device_of, on_host
 from linreg.optimizers import Optimizer
 from linreg.precision import Precision
 from linreg.schedules import Schedule, rates_of
@@ -77,6 +77,33 @@ class State:
             generator,
             total=np.zeros_like(parameters) if first.gradient_accumulation_steps else None,
             average=np.zeros_like(parameters) if first.use_ema else None,
+        )
+
+    def moved(self, device: Host) -> State:
+        """Return the state with its arrays on a device, for a run that goes on there.
+
+        Parameters
+        ----------
+        device : Host
+            Where to.
+
+        Returns
+        -------
+        State
+            The same state; arrays that lie there already are shared.
+        """
+
+        def there(array: Array) -> Array:
+            is_there = array is None or device_of(array).name == device.name
+            return array if is_there else device.put(on_host(array))
+
+        return replace(
+            self,
+            parameters=there(self.parameters),
+            slots=[there(slot) for slot in self.slots],
+            total=there(self.total),
+            average=there(self.average),
+            fitted=there(self.fitted),
         )
 
 
@@ -231,7 +258,7 @@ class Rates:
             else:
                 self._pairs = list(zip(self._device.rows(rate), self._device.rows(lr), strict=True))
         offset = first - self._first
-        self.last = self._rates[1][offset + count - 1].copy()
+        self.last = self._rates[1][offset + count - 1]
         return self._pairs[offset : offset + count]
 
     def _look_ahead(self, source: Any, first: int, count: int) -> None:

@@ -185,7 +185,7 @@ class Run:
 
     def _logged(self, *losses: Any) -> list[Any]:
         """Return losses as the logs hold them, in the host's memory: floats, or arrays where there are K models."""
-        return [_as_logged(loss) for loss in self._device.fetch(*losses)]
+        return list(map(_as_logged, self._device.fetch(*losses)))
 
     def _end_epoch(self, epoch: int, loss: Any, learning_rate: float) -> Logs:
         """Book an epoch that has been run, and return its logs."""

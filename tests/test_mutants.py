@@ -405,7 +405,7 @@ MUTANTS = {
                                     "gather(self._problem.target, np.sort(order)", "shuffled"),
     "rows stay when targets move": (cutting.Batches.reorder, "gather(self._problem.matrix, moved",
                                     "gather(self._problem.matrix, np.sort(order)", "shuffled"),
-    "factors of the epoch before": (cutting.Batches.reorder, "self._lay_out_weights()", "pass", "shuffled"),
+    "factors of the epoch before": (cutting.Batches.reorder, "self._laid_out = False", "pass", "shuffled"),
     "divisors of the epoch before": (cutting.Batches.reorder, "self._divisors = None", "pass",
                                      "shuffled by weights"),
     "a warm start forgets the moments": (
