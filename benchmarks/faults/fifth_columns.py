@@ -45,7 +45,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.faults.fifth_cells import varied
-from benchmarks.faults.fifth_plan import Change, Form, Generator, Plan, append, optimize, with_columns
+from benchmarks.faults.fifth_plan import Change, Form, Generator, Plan, append, optimize, scaled, with_columns
 from benchmarks.faults.objective import Array
 from linreg import SGD, Huber
 
@@ -183,12 +183,20 @@ def _gained(plan: Plan, columns: Any, factor: float, shift: float = 0.0) -> Plan
     return replace(plan, gain=(*plan.gain, *((int(j), factor, shift) for j in columns)))
 
 
+def _apart(plan: Plan, scaler: str) -> Change | None:
+    """Return the change to a scaler, None where it leaves all columns between a twentieth and twenty."""
+    changed = replace(plan, scaler=scaler)
+    sizes = np.sqrt(np.mean(scaled(changed, plan.X)[0] ** 2, axis=0))
+    far = sizes.max() > 20 or sizes.min() < 1 / 20
+    return (lambda s: replace(s, scaler=scaler)) if far else None
+
+
 def raw(rng: Generator, plan: Plan, size: str) -> Change | None:  # noqa: ARG001
-    return None if size == "mild" or plan.scaler == "none" else lambda s: replace(s, scaler="none")
+    return None if size == "mild" or plan.scaler == "none" else _apart(plan, "none")
 
 
 def times(rng: Generator, plan: Plan, size: str) -> Change | None:  # noqa: ARG001
-    return None if size == "mild" else lambda s: replace(s, scaler="times")
+    return None if size == "mild" else _apart(plan, "times")
 
 
 def timestamp(rng: Generator, plan: Plan, size: str) -> Change | None:
@@ -373,7 +381,7 @@ COLUMNS: dict[str, tuple[Form, ...]] = {
     "collinearity": (dummy_trap, remainder, gross_and_net, high_and_low, average, born),
     "ill_conditioned": (mixed,),
     "constant_feature": (unplugged, filtered, version, ambient),
-    "feature_scale": (raw, times, timestamp, small_unit, large_unit, percent, calendar),
+    "feature_scale": (raw, raw, times, timestamp, small_unit, large_unit, percent, calendar),
     "target_scale": (larger, smaller, level, tight_clip, molecules),
     "validation_shift": (
         later, column_order, foreign_unit, misaligned, cheap_lab, population, own_range, the_best, same_law,

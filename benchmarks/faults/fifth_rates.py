@@ -13,7 +13,9 @@
 | | counted_in_epochs | a cosine over as many steps as there are epochs | the constant rate |
 | | boundaries_in_epochs | to a tenth and a hundredth after some steps; meant were epochs | the constant rate |
 | | harsh_decay | an inverse of the step | the constant rate |
-| momentum_too_high | nines | 0.98 to 0.9999 (mild: 0.91 to 0.94) | what suits |
+| momentum_too_high | nines | 0.98 to 0.9999, of RMSprop up to 1 (mild: 0.91 to 0.94) | what suits |
+| | nesterov_too | likewise, with Nesterov's | what suits |
+| | long_average | Adam's beta_1, likewise | 0.9 |
 | | swapped_betas | Adam's beta_1 and beta_2 in each other's place | in their own |
 | loss_reduction | summed | a sum beside a rate for means (mild: where steps do not grow with it) | a mean |
 | | expansion | weights of hundreds, and a division by rows (mild: weights about 1) | a division by weights |
@@ -158,12 +160,28 @@ def harsh_decay(rng: Generator, plan: Plan, size: str) -> Change | None:
 # Momentum.
 
 
+def _nine(rng: Generator, size: str) -> float:
+    values = {"mild": [0.91, 0.94], "slight": [0.98, 0.99, 0.995], "gross": [0.998, 0.999, 0.9995, 0.9999]}
+    return float(rng.choice(values[size]))
+
+
 def nines(rng: Generator, plan: Plan, size: str) -> Change | None:
-    values = {"mild": [0.91, 0.94], "slight": [0.98, 0.99, 0.995], "gross": [0.998, 0.999, 0.9995, 0.9999]}[size]
-    optimizer, value = plan.settings["optimizer"], float(rng.choice(values))
+    optimizer, value = plan.settings["optimizer"], _nine(rng, size)
+    if isinstance(optimizer, Adam):
+        return None
     if isinstance(optimizer, RMSprop) and size == "gross" and rng.random() < 0.2:
         value = 1.0
-    return lambda s: optimize(s, **{"beta_1" if isinstance(optimizer, Adam) else "momentum": value})
+    return lambda s: optimize(s, momentum=value)
+
+
+def nesterov_too(rng: Generator, plan: Plan, size: str) -> Change | None:
+    value = _nine(rng, size)
+    return (lambda s: optimize(s, momentum=value, nesterov=True)) if _is_sgd(plan) else None
+
+
+def long_average(rng: Generator, plan: Plan, size: str) -> Change | None:
+    value = _nine(rng, size)
+    return (lambda s: optimize(s, beta_1=value)) if isinstance(plan.settings["optimizer"], Adam) else None
 
 
 def swapped_betas(rng: Generator, plan: Plan, size: str) -> Change | None:  # noqa: ARG001
@@ -285,9 +303,9 @@ def steep(rng: Generator, plan: Plan, size: str) -> Change | None:
 
 
 RATES: dict[str, tuple[Form, ...]] = {
-    "learning_rate_too_high": (copied, just_above, batch_rule, growing, wrong_order, hot_start),
+    "learning_rate_too_high": (copied, just_above, just_above, batch_rule, growing, wrong_order, hot_start),
     "learning_rate_too_low": (cautious, divided_twice, counted_in_epochs, boundaries_in_epochs, harsh_decay),
-    "momentum_too_high": (nines, nines, swapped_betas),
+    "momentum_too_high": (nines, nesterov_too, long_average, swapped_betas),
     "loss_reduction": (summed, summed, expansion, inverse_variance, exposure),
     "batch_noise": (online, handful, handful, last_row),
     "regularization": (ridge, ridge, lasso, elastic, decay, steep),
