@@ -1,7 +1,8 @@
 """What the mathematics says a run must do, before it is run: linear algebra in float64, no simulation.
 
 `limits` is about full batches; `epoch_map` and `runs` about minibatches in one order, `growth` and `floor` about
-reshuffled ones; `adaptive` about RMSprop and Adam. `quadratic` holds the data, `optima` finds the exact optimum.
+reshuffled ones; `adaptive` about RMSprop and Adam. `quadratic` holds the data; `optima` finds the exact optimum, with
+`lasso` under an l1 penalty.
 """
 
 from linreg.dynamics.adaptive import (

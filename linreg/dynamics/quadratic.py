@@ -158,6 +158,13 @@ class Quadratic:
             curvature[: self.kernel_size] = slope(2 * w) - slope(w)
         return curvature
 
+    def penalty_slope(self, parameters: Array) -> Array:
+        """Return the derivative of the penalty by each parameter."""
+        slope = np.zeros(self.size)
+        if self.regularizer is not None:
+            slope[: self.kernel_size] = self.regularizer.bind(np.float64)[1](parameters[: self.kernel_size])
+        return slope
+
     def curvature_rows(self) -> Array:
         """Return a matrix S of which S^T S is the largest Hessian of the objective: the Hessian itself for MSE."""
         rows = math.sqrt(self.loss.slope_factor) * self.weighted_rows()[:, :-1]
