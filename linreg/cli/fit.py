@@ -24,6 +24,7 @@ def fit(
     target: Annotated[str, typer.Option(help="Column to predict.")],
     *,
     settings: dict[str, Any],
+    options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -41,10 +42,14 @@ def fit(
         model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
         None if scale == "none" else scale,
     )  # fmt: skip
+    scaled = [] if scale == "none" else ["--scale", scale]
+    why = shlex.join(["linreg", "why", file, "--target", target, *scaled, *options]) if report.doubtful else None
     if as_json:
-        output.print_json(report.to_dict())
+        output.print_json({**report.to_dict(), "why": why})
     else:
         _show(report, model, file, target, scale)
+        if why is not None:
+            output.console().print(f"To see why: {output.printable(why)}", markup=False, soft_wrap=True)
     if plot is not None:
         _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     return FOUND if report.rose else 0
