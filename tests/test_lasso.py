@@ -84,6 +84,21 @@ def test_of_columns_that_say_the_same_the_largest_is_the_cheapest(loss):
     assert b == pytest.approx(7, rel=1e-13)
 
 
+@pytest.mark.parametrize("l1", [0.0, 1e-3])
+@pytest.mark.parametrize("loss", [MeanSquaredError(), Huber(0.5)], ids=str)
+@pytest.mark.parametrize("power", [-200, 600, 900])
+def test_columns_whose_squares_are_no_number_have_the_optimum_of_their_multiples(loss, power, l1):
+    """In columns of another size, by a power of two, it is the same to the last digits: c w = w c."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(ROWS, 3)) + 1
+    y = X @ [1, -2, 3] + rng.normal(size=ROWS)
+    near, far = (
+        optimum(X * 2.0**p, y, loss=loss, kernel_regularizer=L1(l1 * 2.0**p) if l1 else None) for p in (0, power)
+    )
+    assert far[0] * 2.0**power == pytest.approx(near[0], rel=1e-9)
+    assert far[1:] == pytest.approx(near[1:], rel=1e-9)
+
+
 def test_where_nothing_pulls_enough_all_is_zero():
     w, b, least = optimum([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]], [1.0, 1.0, 4.0], kernel_regularizer=L1(2.1))
     assert (list(w), b, least) == ([0, 0], pytest.approx(2), pytest.approx(2))

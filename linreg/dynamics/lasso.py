@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from linreg.dynamics.quadratic import as_few_rows
+from linreg.dynamics.quadratic import as_few_rows, column_lengths
 
 Array = Any
 
@@ -46,8 +46,7 @@ def lasso(rows: Array, target: Array, l1: float, start: Array) -> Array:
     for sums of k terms, here over features and rows (N. J. Higham and T. Mary, "A new approach to probabilistic
     rounding error analysis", SIAM J. Sci. Comput. 41, 2019).
     """
-    length = np.linalg.norm(rows, axis=0)
-    length[length == 0] = 1.0
+    length = column_lengths(rows)
     few = as_few_rows(np.column_stack([rows / length, target]))
     columns, target, cost = few[:, :-1], few[:, -1], l1 / length
     w = _swept(columns, target, cost, start * length)

@@ -10,7 +10,7 @@ import numpy as np
 
 from linreg.data.arrays import feature_matrix, row_vector, weight_vector
 from linreg.dynamics.lasso import lasso
-from linreg.dynamics.quadratic import LARGEST_HESSIAN, USE_THE_LOOP, Quadratic, has_l1
+from linreg.dynamics.quadratic import LARGEST_HESSIAN, USE_THE_LOOP, Quadratic, column_lengths, has_l1
 from linreg.losses import Huber
 
 Array = Any
@@ -57,8 +57,7 @@ def least_squares(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: b
         centre = np.average(matrix, axis=0, weights=weight)
         level = float(np.average(target, weights=weight))
     centred = (matrix - centre) * root[:, np.newaxis]
-    length = np.linalg.norm(centred, axis=0)
-    length[length == 0] = 1.0
+    length = column_lengths(centred)
     coef = np.linalg.lstsq(centred / length, (target - level) * root, rcond=None)[0] / length
     return coef, float(level - centre @ coef)
 
@@ -188,8 +187,7 @@ def _far(problem: Quadratic, parameters: Array, direction: Array) -> float:
 
 def _solved(rows: Array, target: Array) -> Array:
     """Return the least squares solution for columns brought to length 1, the smallest where it is not unique."""
-    length = np.linalg.norm(rows, axis=0)
-    length[length == 0] = 1.0
+    length = column_lengths(rows)
     return np.linalg.lstsq(rows / length, target, rcond=None)[0] / length
 
 
@@ -232,11 +230,13 @@ def _newton_step(problem: Quadratic, parameters: Array, pull: Array, curved: Arr
     free = np.ones(problem.size, bool)
     if has_l1(problem):
         free[: problem.kernel_size] = parameters[: problem.kernel_size] != 0
-    rows, factor = problem.matrix[:, free], problem.factor()
-    gradient = rows.T @ (factor * pull) + problem.penalty_slope(parameters)[free]
-    hessian = (rows * (factor * curved)[:, np.newaxis]).T @ rows + np.diag(problem.penalty_curvature()[free])
+    # Columns of one size first, of which no product overflows.
+    size, factor = column_lengths(problem.matrix[:, free]), problem.factor()
+    rows, bend = problem.matrix[:, free] / size, problem.penalty_curvature()[free] / size / size
+    gradient = rows.T @ (factor * pull) + problem.penalty_slope(parameters)[free] / size
+    hessian = (rows * (factor * curved)[:, np.newaxis]).T @ rows + np.diag(bend)
     length = np.sqrt(np.diag(hessian))
     length[length == 0] = 1.0
     step = np.zeros(problem.size)
-    step[free] = np.linalg.lstsq(hessian / np.outer(length, length), -gradient / length, rcond=None)[0] / length
+    step[free] = np.linalg.lstsq(hessian / np.outer(length, length), -gradient / length, rcond=None)[0] / length / size
     return step
