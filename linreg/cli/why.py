@@ -20,6 +20,7 @@ from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
 from linreg.diagnosis import Diagnosis, diagnose, history, page, terminal, values, words
 from linreg.diagnosis.code import listing
+from linreg.diagnosis.evidence import printable
 from linreg.diagnosis.files import diagnose_file
 from linreg.diagnosis.repairs import points_between_thousands
 from linreg.hyperparameters import nearest
@@ -150,4 +151,4 @@ def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
         # As it stands, so that it can be pasted.
         typer.echo(f"\n{listing(found, code) or 'There is no remedy that code could follow.'}")
     if html is not None:
-        console.print(f"\nPage: {output.printable(str(html))}", markup=False)
+        console.print(f"\nPage: {printable(str(html))}", markup=False)
