@@ -13,7 +13,8 @@ from linreg import sklearn_adapter
 from linreg.batches import Batches, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.compiled import numba_run
-from linreg.data.arrays import column_names, design_matrix, feature_matrix, numbers, row_vector, weight_vector
+from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
+from linreg.data.conversion import numbers
 from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested

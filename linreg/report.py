@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from linreg.callbacks import Callback
 from linreg.data.scaling import in_original_units, scaler
+from linreg.diagnosis.cases import Case
+from linreg.diagnosis.verdicts import verdict
 from linreg.dynamics import least_squares
+from linreg.dynamics.quadratic import LARGEST_HESSIAN
 from linreg.regression import LinearRegression
 
 Array = Any
@@ -42,6 +46,9 @@ class FitReport:
         Mean squared error of the model, in units of y squared.
     optimum_mse : float
         Mean squared error of the optimum: no linear model has less.
+    arrived : bool or None
+        Whether the run ended at the optimum of its own loss and penalty: with 1 % or less of what it had above it at
+        its start. None where that optimum is not computed, above 2,000 features.
     """
 
     rows: int
@@ -53,6 +60,7 @@ class FitReport:
     r2: float
     mse: float
     optimum_mse: float
+    arrived: bool | None
 
     @property
     def diverged(self) -> bool:
@@ -70,6 +78,11 @@ class FitReport:
         """Whether the run kept nearly all of what its lowest loss had gained."""
         losses = self.history["loss"]
         return not self.diverged and losses[-1] - min(losses) <= SETTLED * (losses[0] - min(losses))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether there is something to ask about: the run rose, or it is still far from where it should end."""
+        return self.rose or self.arrived is False
 
     def story(self) -> list[str]:
         """Say in words what the loss did and how far the model is from the optimum."""
@@ -145,10 +158,31 @@ def fit_and_report(model: LinearRegression, X: Array, y: Array, names: list[str]
         return _report(model, X, y, names, scaling)
 
 
+class _Start(Callback):
+    """Keeps the parameters that a run starts from."""
+
+    def on_train_begin(self, logs: dict[str, float]) -> None:
+        self.weights = self.run.get_weights()
+
+
+def _arrived(model: LinearRegression, X: Array, y: Array, start: Array) -> bool | None:
+    """Return whether the run of a fitted model has come down from its start to the optimum of its objective."""
+    if X.shape[1] > LARGEST_HESSIAN:
+        return None
+    case = Case(X, y, tuple(f"x{j}" for j in range(X.shape[1])), model)
+    end = case.objective.packed((model.coef_, model.intercept_))
+    curve = [float(case.objective.objective(p.astype(np.float64))) for p in (start, end)]
+    return verdict(np.array(curve), float(case.objective.objective(case.best)), float(np.var(y))) == "converges"
+
+
 def _report(model: LinearRegression, X: Array, y: Array, names: list[str], scaling: str | None) -> FitReport:
     fitted = None if scaling is None else scaler(scaling).fit(X)
     trained_on = X if fitted is None else fitted.transform(X)
-    model.fit(trained_on, y)
+    start, callbacks = _Start(), model.callbacks
+    try:
+        model.set_params(callbacks=(*callbacks, start)).fit(trained_on, y)
+    finally:
+        model.set_params(callbacks=callbacks)
     coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
     best, best_intercept = least_squares(X, y, fit_intercept=model.fit_intercept)
     mse = float(np.mean((model.predict(trained_on).astype(np.float64) - y) ** 2))
@@ -162,4 +196,5 @@ def _report(model: LinearRegression, X: Array, y: Array, names: list[str], scali
         r2=model.score(trained_on, y),
         mse=mse,
         optimum_mse=float(np.mean((X @ best + best_intercept - y) ** 2)),
+        arrived=bool(np.isfinite(model.coef_).all()) and _arrived(model, trained_on, y, start.weights),
     )

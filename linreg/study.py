@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from linreg.whole_files import file_path, write_whole
 
 # Okabe and Ito's palette, told apart by people with any kind of colour vision; the dashes also in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -137,15 +138,15 @@ def picture_path(path: str | os.PathLike[str]) -> Path:
         If matplotlib does not know the format.
     FileNotFoundError
         If the folder is missing.
+    IsADirectoryError
+        If it is a folder itself.
     ImportError
         If matplotlib is missing.
     """
-    target = Path(path)
+    target = file_path(path, "loss.png")
     known = new_figure(1, "")[0].canvas.get_supported_filetypes()
     if target.suffix.lstrip(".").lower() not in known:
         raise ValueError(f"Pictures cannot be written as {target.suffix!r}: choose one of {', '.join(sorted(known))}.")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(target.parent)!r} to put {target.name!r} in: make it first.")
     return target
 
 
@@ -173,16 +174,7 @@ def save(figure: Any, path: str | os.PathLike[str]) -> Path:
     """
     target = picture_path(path)
     kind = target.suffix.lstrip(".").lower()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format=kind, dpi=150)
-        temporary.replace(target)
-    except OSError as error:
-        raise OSError(f"{str(target)!r} cannot be written ({error.strerror}): choose another path.") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return target
+    return write_whole(target, lambda file: figure.savefig(file, format=kind, dpi=150))
 
 
 def _finite(values: Sequence[float]) -> tuple[Any, Any]:

@@ -3,13 +3,14 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from linreg import cli, experiments
+from linreg import cli, experiments, report
 from linreg.cli import output
 from linreg.data import datasets
 from linreg.dynamics import least_squares
@@ -44,6 +45,51 @@ def test_fit_on_longley_shows_the_loss_rising_to_nan_and_says_so(capsys):
     assert "(no longer finite)" in out
     assert "linreg fit longley --target total_employment --scale standard" in out
     assert all(name in out for name in datasets.load("longley").feature_names)
+
+
+RUNS = {
+    "diverges": ["stackloss", "--target", "stack_loss"],
+    "rises": [*TRAIN, "--scale", "standard", "--learning-rate", "1.001", "--epochs", "50", "--batch-size", "36"],
+    "far from the optimum": ["stackloss", "--target", "stack_loss", "--scale", "standard"],
+    "far from a penalised optimum": [*TRAIN, "--scale", "minmax", "--l2", "0.5", "--learning-rate", "0.001"],
+    "at the optimum": [*TRAIN, "--scale", "standard"],
+    "at a penalised optimum": [*TRAIN, "--scale", "standard", "--l1", "0.1", "--learning-rate", "0.05"],
+    "at Huber's optimum": ["stackloss", "--target", "stack_loss", "--scale", "standard", "--loss", "huber",
+                           "--learning-rate", "0.1", "--epochs", "300"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_fit_points_to_why_where_why_says_that_the_run_did_not_converge(capsys, name):
+    _, judged, _ = call(capsys, "why", *RUNS[name], "--json")
+    _, out, _ = call(capsys, "fit", *RUNS[name])
+    _, data, _ = call(capsys, "fit", *RUNS[name], "--json")
+    hint = json.loads(data)["why"]
+    assert (hint is None) == (json.loads(judged)["verdict"] == "converges") == ("To see why" not in out)
+    if hint is not None:
+        assert hint.startswith(f"linreg why {RUNS[name][0]} --target ")
+        assert f"To see why: {hint}\n" in out
+        _, again, _ = call(capsys, *shlex.split(hint)[1:], "--json")
+        assert json.loads(again) == json.loads(judged)
+
+
+def test_fit_hands_every_option_of_the_run_on_to_why(capsys, csv):
+    options = ["--optimizer", "rmsprop", "--learning-rate", "1e-05", "--momentum", "0.25", "--loss", "huber", "--delta",
+               "2.0", "--reduction", "sum", "--l1", "0.1", "--l2", "0.2", "--epochs", "3", "--batch-size", "7",
+               "--no-shuffle", "--no-intercept", "--seed", "5", "--dtype", "float64"]  # fmt: skip
+    path = csv("x,the target\n" + "".join(f"{i},{i * 1000}\n" for i in range(9)), "a file.csv")
+    given = [path, "--target", "the target", "--scale", "robust", *options]
+    _, out, _ = call(capsys, "fit", *given, "--json")
+    hint = shlex.split(json.loads(out)["why"])
+    assert hint == ["linreg", "why", *given]
+
+
+def test_more_features_than_the_optimum_is_computed_for_are_trained_all_the_same(monkeypatch):
+    monkeypatch.setattr(report, "LARGEST_HESSIAN", 1)
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    done = report.fit_and_report(LinearRegression(random_state=0), X, X.sum(axis=1), ["a", "b"], None)
+    assert done.arrived is None
+    assert not done.doubtful
 
 
 def test_the_advice_on_longley_works(capsys):

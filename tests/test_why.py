@@ -235,13 +235,15 @@ def test_validation_rows_come_in_the_columns_of_training_and_are_scaled_alike(ca
 
 
 @pytest.mark.parametrize(("kind", "marks"), [("python", "model = make_pipeline("), ("keras", "keras.Sequential")])
-def test_the_first_remedy_is_printed_as_code_where_that_is_asked_for(capsys, kind, marks):
+def test_the_remedies_are_printed_as_code_where_that_is_asked_for(capsys, kind, marks):
     _, without, _ = call(capsys, *BROKEN)
     _, out, _ = call(capsys, *BROKEN, "--code", kind)
     assert marks not in without
     script = out[len(without) :]
     compile(script, "script", "exec")
     assert marks in script
+    assert script.strip().startswith("# feature_scale: ")
+    assert script.count("\n# ") > 2
     assert "no remedy that code" in call(capsys, *HEALTHY, "--code", kind)[1]
 
 

@@ -14,6 +14,7 @@ from linreg.cli import FOUND, output
 from linreg.cli.options import FILE, with_settings
 from linreg.data.arrays import feature_matrix, row_vector
 from linreg.data.tables import read_table, split_target
+from linreg.diagnosis.evidence import printable
 from linreg.regression import LinearRegression
 from linreg.report import FitReport, fit_and_report
 
@@ -24,6 +25,7 @@ def fit(
     target: Annotated[str, typer.Option(help="Column to predict.")],
     *,
     settings: dict[str, Any],
+    options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -41,10 +43,14 @@ def fit(
         model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
         None if scale == "none" else scale,
     )  # fmt: skip
+    scaled = [] if scale == "none" else ["--scale", scale]
+    why = shlex.join(["linreg", "why", file, "--target", target, *scaled, *options]) if report.doubtful else None
     if as_json:
-        output.print_json(report.to_dict())
+        output.print_json({**report.to_dict(), "why": why})
     else:
         _show(report, model, file, target, scale)
+        if why is not None:
+            output.console().print(f"To see why: {printable(why)}", markup=False, soft_wrap=True)
     if plot is not None:
         _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     return FOUND if report.rose else 0
@@ -68,7 +74,7 @@ def _show(report: FitReport, model: LinearRegression, file: str, target: str, sc
     if scale != "none":
         trained.append(f"{scale} scaling")
     console.print(
-        output.printable(f"{file}: {report.rows} rows, features {', '.join(report.coefficients)}, target {target}"),
+        printable(f"{file}: {report.rows} rows, features {', '.join(report.coefficients)}, target {target}"),
         markup=False,
     )
     console.print("Trained with " + ", ".join(map(str, trained)), markup=False)
@@ -84,4 +90,4 @@ def _show(report: FitReport, model: LinearRegression, file: str, target: str, sc
         console.print(sentence, markup=False)
     if report.diverged and scale == "none":
         again = shlex.join(["linreg", "fit", file, "--target", target, "--scale", "standard"])
-        console.print(f"To try next: {output.printable(again)}", markup=False)
+        console.print(f"To try next: {printable(again)}", markup=False)

@@ -22,7 +22,8 @@ def with_settings(command: Command) -> Command:
     Parameters
     ----------
     command : callable
-        A command whose keyword-only argument `settings` is a dict of the settings of `LinearRegression`.
+        A command whose keyword-only argument `settings` is a dict of the settings of `LinearRegression`. One that has
+        an argument `options` too gets in it, as a list of str, the options of another command that trains the same.
 
     Returns
     -------
@@ -31,13 +32,19 @@ def with_settings(command: Command) -> Command:
     """
     shared = inspect.signature(_settings, eval_str=True).parameters
     parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+    own = dict(inspect.signature(command, eval_str=True).parameters)
+    repeated = own.pop("options", None)
+    for name, parameter in own.items():
         parameters += shared.values() if name == "settings" else [parameter]
 
     @functools.wraps(command)
     def with_options(**given: Any) -> int:
-        settings = _settings(**{name: given.pop(name) for name in shared})
-        return command(settings=settings, **given)
+        asked = {name: given.pop(name) for name in shared}
+        if repeated is not None:
+            given["options"] = [
+                part for name, value in asked.items() if value != shared[name].default for part in _option(name, value)
+            ]
+        return command(settings=_settings(**asked), **given)
 
     del with_options.__wrapped__  # a signature would be looked for there
     with_options.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -45,6 +52,14 @@ def with_settings(command: Command) -> Command:
     )
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_options
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """Return an option as it is written in a command."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    return [f"--{flag}", str(value)]
 
 
 def _settings(

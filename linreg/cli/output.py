@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from linreg.diagnosis.evidence import printable
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -68,11 +70,6 @@ def table(
 def styled(label: str, label_style: str, text: str, style: str) -> Text:
     """Return a line of plain text with a label in front, each in its style; nothing in it is markup."""
     return Text.assemble((label, label_style), (text, style))
-
-
-def printable(text: str) -> str:
-    """Show control characters as escapes, so that names out of a file cannot steer the terminal."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def number(value: float | None) -> str:

@@ -19,7 +19,8 @@ from linreg.data.row_files import streams
 from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
 from linreg.diagnosis import Diagnosis, diagnose, history, page, terminal, values, words
-from linreg.diagnosis.code import scripts
+from linreg.diagnosis.code import listing
+from linreg.diagnosis.evidence import printable
 from linreg.diagnosis.files import diagnose_file
 from linreg.diagnosis.repairs import points_between_thousands
 from linreg.hyperparameters import nearest
@@ -50,7 +51,7 @@ def why(
         ),
     ] = None,
     code: Annotated[
-        str | None, typer.Option(help="Print the first remedy as code that can be pasted, too: python or keras.")
+        str | None, typer.Option(help="Print the remedies as code that can be pasted, too: python or keras.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write everything, with pictures, into this one page.")] = None,
@@ -147,14 +148,7 @@ def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
     for line in terminal.lines(found, min(terminal.WIDTH, console.width)):
         console.print(output.styled(line.label, "bold", line.text, STYLES.get(line.role, "")))
     if code is not None:
-        _show_code(found, code)
+        # As it stands, so that it can be pasted.
+        typer.echo(f"\n{listing(found, code) or 'There is no remedy that code could follow.'}")
     if html is not None:
-        console.print(f"\nPage: {output.printable(str(html))}", markup=False)
-
-
-def _show_code(found: Diagnosis, code: str) -> None:
-    tried = [(finding, remedy) for finding in found.findings for remedy in finding.remedies]
-    written = (scripts(found, finding, remedy).get(code) for finding, remedy in tried)
-    script = next(filter(None, written), None)
-    # As it stands, so that it can be pasted: names out of a file are not in it.
-    typer.echo(f"\n{script.strip() if script else 'There is no remedy that code could follow.'}")
+        console.print(f"\nPage: {printable(str(html))}", markup=False)

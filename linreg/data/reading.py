@@ -1,7 +1,7 @@
 """Whatever a user has as the numbers that were meant, and what stood there instead.
 
-`linreg.data.arrays` refuses what is no number; here it is repaired, and every repair is reported, so that a diagnosis
-can name it and go on. Nothing given is ever modified.
+`linreg.data.conversion` refuses what is no number; here it is repaired, and every repair is reported, so that a
+diagnosis can name it and go on. Nothing given is ever modified.
 
 Notes
 -----
@@ -20,16 +20,15 @@ How a column of text is read, decided by the column as a whole:
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from linreg.data import arrays
+from linreg.data import arrays, conversion
+from linreg.data.cells import Parsed, as_float64, parsed_column
+from linreg.data.notation import EXAMPLES
 
 Array = Any
 
@@ -37,20 +36,6 @@ MOST_CATEGORIES = 50
 """A column with more categories is left out."""
 LISTED = 20
 """So many categories of an identifier are listed."""
-EXAMPLES = 3
-"""So many values are shown, and so many rows."""
-WIDTH = 40
-"""So many characters of a value are shown."""
-
-# What programs and people write where a value is missing, in lower case; then failed formulas of a spreadsheet.
-_MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "<na>", "nat"}
-_MISSING |= {"#n/a", "#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"}
-
-# Moments are counted in microseconds, as float64: exact within 285 years of 1970, and for whole days always.
-_DAY = 86_400e6
-_1970 = dt.date(1970, 1, 1).toordinal()
-_SPACES = " \u00a0\u2009\u202f"
-_CURRENCY = "$¢£¥₩₦₪₫€₭₮₱₴₸₹₺₼₽₿฿"
 
 
 @dataclass(frozen=True)
@@ -150,7 +135,7 @@ def read(X: Any, y: Any) -> Reading:
     """
     matrix, names = _columns(X)
     if isinstance(matrix, list):
-        parsed = [_parsed(column, f"column {name!r} of X") for name, column in zip(names, matrix, strict=True)]
+        parsed = [parsed_column(column, f"column {name!r} of X") for name, column in zip(names, matrix, strict=True)]
         columns = tuple(map(_described, names, parsed))
         repaired = [feature for name, column in zip(names, parsed, strict=True) for feature in _features(name, column)]
         names = [name for name, _ in repaired]
@@ -159,7 +144,7 @@ def read(X: Any, y: Any) -> Reading:
             numbers[:, place] = values
     else:
         numbers, columns = _plain(matrix, names)
-    target = _parsed(_objects(y, arrays.one_a_row(y, len(numbers), name="y")).reshape(-1), "y")
+    target = parsed_column(_objects(y, arrays.one_a_row(y, len(numbers), name="y")).reshape(-1), "y")
     if target.kind == "category":
         raise TypeError(
             f"y holds categories, for example {target.examples[0]}, but linear regression predicts a number: correct "
@@ -177,9 +162,9 @@ def _columns(X: Any) -> tuple[Array | list[Array], list[str]]:
         return columns, names
     if isinstance(X, np.ma.MaskedArray) and X.dtype.kind in "fiu":
         X = np.ma.filled(X.astype(np.float64), np.nan)
-    array = _objects(X, arrays.as_array(X, "X"))
+    array = _objects(X, conversion.as_array(X, "X"))
     if array.dtype.kind in "cV":
-        arrays.numbers(array, "X")  # says what is wrong with complex numbers and records
+        conversion.numbers(array, "X")  # says what is wrong with complex numbers and records
     single = array.ndim == 1
     matrix = arrays.rows_and_features(array.reshape(-1, 1) if single else array, "X")
     names = [_name_of(X, "x0")] if single else [f"x{place}" for place in range(matrix.shape[1])]
@@ -200,20 +185,15 @@ def _name_of(given: Any, otherwise: str) -> str:
 
 def _plain(matrix: Array, names: Sequence[str]) -> tuple[Array, tuple[Column, ...]]:
     """Return numbers as float64 with nan for infinite ones, and their columns; looks closer only at what needs it."""
-    numbers = _as_float64(matrix)
+    numbers = as_float64(matrix)
     kind = "boolean" if matrix.dtype.kind == "b" else "number"
     finite = np.isfinite(numbers)
     whole = np.ones(len(names), bool) if finite.all() else finite.all(axis=0)
     columns = tuple(
-        Column(name, kind, 0, 0, (), (), ()) if good else _described(name, _parsed(numbers[:, place], name))
+        Column(name, kind, 0, 0, (), (), ()) if good else _described(name, parsed_column(numbers[:, place], name))
         for place, (name, good) in enumerate(zip(names, whole, strict=True))
     )
     return _finite(numbers), columns
-
-
-def _as_float64(values: Array) -> Array:
-    with np.errstate(over="ignore"):  # a long double may be too large
-        return np.asarray(values, np.float64)
 
 
 def _finite(values: Array) -> Array:
@@ -222,17 +202,7 @@ def _finite(values: Array) -> Array:
     return np.where(infinite, np.nan, values) if infinite.any() else values
 
 
-class _Parsed(NamedTuple):
-    """The values of a column as numbers, nan where missing; of a category column, places in the vocabulary."""
-
-    kind: str
-    values: Array
-    examples: Sequence[str] = ()
-    spelled: Sequence[str] = ()  # how missing values are written, where that says something
-    vocabulary: tuple[str, ...] = ()
-
-
-def _described(name: str, parsed: _Parsed) -> Column:
+def _described(name: str, parsed: Parsed) -> Column:
     """Return what the user is told about a column."""
     missing, infinite = np.isnan(parsed.values), np.isinf(parsed.values)
     rows = np.flatnonzero(missing if missing.any() else infinite)[:EXAMPLES]
@@ -254,7 +224,7 @@ def _described(name: str, parsed: _Parsed) -> Column:
     )
 
 
-def _features(name: str, parsed: _Parsed) -> Iterator[tuple[str, Array]]:
+def _features(name: str, parsed: Parsed) -> Iterator[tuple[str, Array]]:
     """Yield the names and values of the features that come of a column."""
     if parsed.kind != "category":
         yield name, _finite(parsed.values)
@@ -262,316 +232,3 @@ def _features(name: str, parsed: _Parsed) -> Iterator[tuple[str, Array]]:
         missing = np.isnan(parsed.values)
         for place, category in enumerate(parsed.vocabulary[1:], start=1):
             yield f"{name}={category}", np.where(missing, np.nan, parsed.values == place)
-
-
-def _parsed(values: Array, label: str) -> _Parsed:
-    """Read one column of whatever type."""
-    kind = values.dtype.kind
-    if kind in "Mm":
-        counted = values.astype(f"{kind}8[us]")
-        microseconds = np.where(np.isnat(counted), np.nan, counted.view(np.int64).astype(np.float64))
-        return _dates(microseconds) if kind == "M" else _durations(microseconds)
-    if kind in "OUST":
-        return _from_objects(values.tolist(), label)
-    return _Parsed("boolean" if kind == "b" else "number", _as_float64(arrays.numbers(values, label)))
-
-
-def _dates(microseconds: Array, examples: Sequence[str] = ()) -> _Parsed:
-    """Return moments as days since the earliest; they are given in microseconds since 1970."""
-    present = microseconds[~np.isnan(microseconds)]
-    days = (microseconds - present.min(initial=np.inf)) / _DAY
-    return _Parsed("date", days, examples or [_moment_text(moment) for moment in _different(present.tolist())])
-
-
-def _durations(microseconds: Array) -> _Parsed:
-    days = microseconds / _DAY
-    return _Parsed("date", days, [f"{day:g} days" for day in _different(days[~np.isnan(days)].tolist())])
-
-
-def _moment_text(microseconds: float) -> str:
-    return str(np.datetime_as_string(np.datetime64(int(microseconds), "us"), unit="auto"))
-
-
-def _different(values: Iterable[Any]) -> list[Any]:
-    """Return the first few different values."""
-    return list(dict.fromkeys(values))[:EXAMPLES]
-
-
-def shown(text: str) -> str:
-    """Return text from the user's data in quotation marks, on one line, without control characters, and cut.
-
-    Parameters
-    ----------
-    text : str
-        Whatever stands in a cell.
-
-    Returns
-    -------
-    str
-        At most 40 characters; the last is an ellipsis where something is left out.
-    """
-    quoted = repr(text[:WIDTH])
-    return quoted if len(quoted) <= WIDTH else quoted[: WIDTH - 1] + "…"
-
-
-# Python objects: each is of one family and has a number of its own; a column is what its families have in common.
-
-
-def _from_objects(cells: list[Any], label: str) -> _Parsed:
-    """Read a column of Python objects, text among them."""
-    family, values = _sorted(cells, label)
-    text = {row: _as_text(cells[row]) for row in np.flatnonzero(family == "text").tolist()}
-    different = dict.fromkeys(text.values())
-    spellings = dict.fromkeys(filter(_says_missing, different))
-    words = [word for word in different if word not in spellings]
-    families = set(family.tolist()) - {"text", ""}
-
-    if words:
-        read = _numbers_in(words) if families <= {"number", "boolean"} else None
-        if read is None and families <= {"date"}:
-            read = _dates_in(words)
-        if read is None:
-            return _categories(cells, family)
-        for row, word in text.items():
-            values[row] = read.values.get(word, np.nan)
-        parsed = _dates(values, read.examples) if read.kind == "date" else _Parsed(read.kind, values, read.examples)
-        return parsed._replace(spelled=list(map(shown, list(spellings)[:EXAMPLES])))
-    gone = np.flatnonzero(np.isnan(values)).tolist()
-    spelled = _different(shown(text[row]) if row in text else str(cells[row]) for row in gone)
-    if families <= {"number", "boolean"}:
-        kind = "number_as_text" if text else "boolean" if families == {"boolean"} else "number"
-        return _Parsed(kind, values, spelled=spelled)
-    if families <= {"date"}:
-        return _dates(values)._replace(spelled=spelled)
-    if families <= {"duration"}:
-        return _durations(values)._replace(spelled=spelled)
-    return _categories(cells, family)
-
-
-def _sorted(cells: list[Any], label: str) -> tuple[Array, Array]:
-    """Return the family of each cell ("" where missing), and its number (nan for text and what has none)."""
-    reader = {kind: _reader(kind) for kind in set(map(type, cells))}
-    family = np.array([reader[type(cell)][0] for cell in cells], "U8")
-    found = [reader[type(cell)][1](cell) for cell in cells]
-    values = np.array(found, np.float64)  # None becomes nan
-    family[np.isnan(values) & (family != "text")] = ""
-    for row, number in enumerate(found):
-        if number is None:
-            _refuse_containers(cells, row, label)
-            family[row] = "other"
-    return family, values
-
-
-def _reader(kind: type) -> tuple[str, Callable[[Any], float | None]]:
-    """Return the family of a type, and how to make a number of its values."""
-    if kind.__name__ in {"NoneType", "NAType", "NaTType", "MaskedConstant"}:
-        return "", lambda _: np.nan
-    if issubclass(kind, str | bytes):
-        return "text", lambda _: np.nan
-    if issubclass(kind, bool | np.bool_):
-        return "boolean", float
-    if issubclass(kind, dt.date | np.datetime64) or kind.__name__ == "Period":
-        return "date", _moment
-    if issubclass(kind, dt.timedelta | np.timedelta64 | dt.time):
-        return "duration", _duration
-    return "number", _number
-
-
-def _number(cell: Any) -> float | None:
-    """Return a number, None for what is none."""
-    if isinstance(cell, complex | np.complexfloating) or getattr(cell, "ndim", 0) != 0:
-        return None
-    try:
-        return float(cell)
-    except OverflowError:
-        return np.inf if cell > 0 else -np.inf
-    except (TypeError, ValueError):
-        return None
-
-
-def _moment(cell: Any) -> float:
-    """Return a date or time as microseconds since 1970, in UTC."""
-    if isinstance(cell, np.datetime64):
-        return np.nan if np.isnat(cell) else float(cell.astype("M8[us]").astype(np.int64))
-    if hasattr(cell, "to_timestamp"):  # a period of pandas
-        cell = cell.to_timestamp()
-    moment: float = (cell.toordinal() - _1970) * _DAY
-    if isinstance(cell, dt.datetime):
-        moment += _time_of_day(cell)
-        if offset := cell.utcoffset():
-            moment -= offset / dt.timedelta(microseconds=1)
-    return moment
-
-
-def _duration(cell: Any) -> float:
-    """Return a duration, or the time since midnight, as microseconds."""
-    if isinstance(cell, dt.time):
-        return _time_of_day(cell)
-    if isinstance(cell, np.timedelta64):
-        return np.nan if np.isnat(cell) else float(cell.astype("m8[us]").astype(np.int64))
-    return float(cell / dt.timedelta(microseconds=1))
-
-
-def _time_of_day(time: dt.time | dt.datetime) -> float:
-    return ((time.hour * 60 + time.minute) * 60 + time.second) * 1e6 + time.microsecond
-
-
-def _refuse_containers(cells: list[Any], row: int, label: str) -> None:
-    """Raise for an object that is no single value; others, like an interval of pandas, make categories."""
-    try:
-        hash(cells[row])
-        single = not isinstance(cells[row], Iterable | complex)
-    except TypeError:
-        single = False
-    if not single:
-        alone = np.full(len(cells), None)
-        alone[row] = cells[row]
-        arrays.numbers(alone, label)
-
-
-def _as_text(cell: Any) -> str:
-    return cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else str(cell)
-
-
-def _says_missing(text: str) -> bool:
-    return text.strip().lower() in _MISSING
-
-
-def _categories(cells: list[Any], family: Array) -> _Parsed:
-    """Read a column as categories; if some of them are numbers or dates, those that are none are shown."""
-    present = np.flatnonzero(family != "").tolist()
-    texts = [_as_text(cells[row]) for row in present]
-    vocabulary = tuple(sorted(set(texts)))
-    places = {category: place for place, category in enumerate(vocabulary)}
-    values = np.full(len(cells), np.nan)
-    values[present] = [places[text] for text in texts]
-    words = dict.fromkeys(texts)
-    strange = (word for word in words if not (_says_missing(word) or _is_number(word) or _is_date(word)))
-    examples = list(itertools.islice(strange, EXAMPLES)) or list(words)[:EXAMPLES]
-    return _Parsed("category", values, list(map(shown, examples)), vocabulary=vocabulary)
-
-
-# Words: different texts, none of which says that a value is missing.
-
-
-class _Read(NamedTuple):
-    kind: str
-    values: dict[str, float]
-    examples: Sequence[str]
-
-
-class _Notation(NamedTuple):
-    """How numbers are written: a pattern, and what to do to the digits for `float`."""
-
-    pattern: re.Pattern[str]
-    digits: dict[int, str | None]
-
-
-def _notation(decimals: str, groups: str) -> _Notation:
-    grouped = rf"[1-9][0-9]{{0,2}}(?P<group>[{groups}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*"
-    digits = rf"(?:{grouped}|[0-9]+)(?:[{decimals}][0-9]*)?|[{decimals}][0-9]+"
-    space, currency = f"[{_SPACES}]?", f"[{_CURRENCY}]"
-    pattern = re.compile(
-        rf"(?:(?P<sign>[+−-]){space}(?:{currency}{space})?|(?:{currency}{space})?(?P<late_sign>[+−-]?))"
-        rf"(?P<number>(?:{digits})(?:e[+-]?[0-9]+)?|inf(?:inity)?)"
-        rf"(?:{space}{currency})?(?P<percent>{space}%)?",
-        re.ASCII | re.IGNORECASE,
-    )
-    return _Notation(pattern, {**dict.fromkeys(map(ord, groups)), **dict.fromkeys(map(ord, decimals), ".")})
-
-
-# "6 kg" and "6kg", but no "6a", which may be the number of a flat.
-_UNIT = re.compile(rf"(?P<number>.*[0-9.,])(?:[{_SPACES}](?P<unit>[^\W\d_]+[²³]?)|(?P<joined>[^\W\d_]{{2,}}[²³]?))")
-_APART = f"'’_{_SPACES}"
-_POINT, _COMMA, _EITHER = _notation(".", f",{_APART}"), _notation(",", f".{_APART}"), _notation(".,", _APART)
-_NOTATIONS = (_POINT, _COMMA, _EITHER)
-_TEXT_KINDS = ("percent", "decimal_comma", "thousands_separator", "number_as_text")
-
-
-def _numbers_in(words: Sequence[str]) -> _Read | None:
-    """Read words as numbers if all of them are, in the first notation that fits them all; one unit may follow each."""
-    for bare in filter(None, (words, _without_unit(words))):
-        read = next(filter(None, (_written_in(notation, bare) for notation in _NOTATIONS)), None)
-        if read is not None:
-            values = {word: read.values[number] for word, number in zip(words, bare, strict=True)}
-            return _Read(read.kind, values, read.examples if bare is words else list(map(shown, words[:EXAMPLES])))
-    return None
-
-
-def _without_unit(words: Sequence[str]) -> Sequence[str]:
-    """Return words without the unit that all of them end with; nothing where they do not."""
-    found = [_UNIT.fullmatch(word.strip()) for word in words]
-    units = {match and (match["unit"] or match["joined"]) for match in found}
-    return [match["number"] for match in found if match] if len(units) == 1 else ()
-
-
-def _written_in(notation: _Notation, words: Sequence[str]) -> _Read | None:
-    """Read words as numbers if all of them are, in this notation; the kind is that of the oddest."""
-    values = {}
-    by_kind: dict[str, list[str]] = {kind: [] for kind in _TEXT_KINDS}
-    for word in words:
-        match = notation.pattern.fullmatch(word.strip())
-        if match is None:
-            return None
-        sign, late_sign, number, group, percent = match.group("sign", "late_sign", "number", "group", "percent")
-        size = float(number.translate(notation.digits))
-        values[word] = -size if (sign or late_sign) in {"-", "−"} else size
-        if percent:
-            kind = "percent"
-        elif notation is not _POINT and "," in number:
-            kind = "decimal_comma"
-        else:
-            kind = "thousands_separator" if group else "number_as_text"
-        by_kind[kind].append(word)
-    kind = next(filter(by_kind.get, _TEXT_KINDS))
-    return _Read(kind, values, [shown(word) for word in by_kind[kind][:EXAMPLES]])
-
-
-_MINUTE = r"(?P<minute>:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?)"
-_TIME = rf"(?:[T ](?P<hour>[0-9]{{1,2}}){_MINUTE} ?(?P<zone>Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?"
-_YEAR, _MONTH, _DAY_OF_MONTH = r"(?P<year>[0-9]{4})", r"(?P<month>[0-9]{1,2})", r"(?P<day>[0-9]{1,2})"
-_MONTH_FIRST, _DAY_FIRST = (
-    [
-        re.compile(date + _TIME)
-        for date in (
-            rf"{_YEAR}(?P<mark>[-/.]){_MONTH}(?P=mark){_DAY_OF_MONTH}",
-            rf"{_DAY_OF_MONTH}\.{_MONTH}\.{_YEAR}",
-            f"{slashed}/{_YEAR}",
-        )
-    ]
-    for slashed in (f"{_MONTH}/{_DAY_OF_MONTH}", f"{_DAY_OF_MONTH}/{_MONTH}")
-)
-
-
-def _dates_in(words: Sequence[str]) -> _Read | None:
-    """Read words as dates if all of them are, with the month first between slashes or else with the day first."""
-    for patterns in (_MONTH_FIRST, _DAY_FIRST):
-        values = {}
-        for word in words:
-            moment = _date(word.strip(), patterns)
-            if moment is None:
-                break
-            values[word] = _moment(moment)
-        else:
-            examples = [f"{shown(word)} = {_moment_text(values[word])}" for word in words[:EXAMPLES]]
-            return _Read("date", values, examples)
-    return None
-
-
-def _is_number(word: str) -> bool:
-    return any(notation.pattern.fullmatch(word.strip()) for notation in _NOTATIONS)
-
-
-def _is_date(word: str) -> bool:
-    return any(_date(word.strip(), patterns) for patterns in (_MONTH_FIRST, _DAY_FIRST))
-
-
-def _date(text: str, patterns: Sequence[re.Pattern[str]]) -> dt.datetime | None:
-    match = next(filter(None, (pattern.fullmatch(text) for pattern in patterns)), None)
-    if match is None:
-        return None
-    year, month, day, hour, minute, zone = match.group("year", "month", "day", "hour", "minute", "zone")
-    try:
-        return dt.datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}T{hour or 0:0>2}{minute or ':00'}{zone or ''}")
-    except ValueError:  # the 30th of February
-        return None

@@ -1,17 +1,20 @@
 """Remedies as scripts that can be pasted: in Python with scikit-learn, and in tf.keras.
 
-Names of columns never get into a script: it holds numbers and names of linreg, Keras and scikit-learn only.
+Names of columns never get into a script: it holds numbers and names of linreg, Keras and scikit-learn only. Comments
+over a script may hold them, escaped.
 """
 
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from linreg.diagnosis.estimators import weight_name
+from linreg.diagnosis.evidence import printable
 from linreg.diagnosis.remedies import STANDARDISE, Remedy, Step
 from linreg.diagnosis.source import Script, call, keras_source, listed, literal
 from linreg.hyperparameters import as_integer
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from linreg.diagnosis.diagnosis import Diagnosis
     from linreg.diagnosis.findings import Finding
 
+COMMENT_WIDTH = 79
 PRINTED = ('print("coefficients in the original units:", coef.tolist())', 'print("intercept:", intercept)')
 
 
@@ -51,6 +55,43 @@ def scripts(diagnosis: Diagnosis, finding: Finding, remedy: Remedy) -> dict[str,
         with contextlib.suppress(ValueError):
             written[name] = write(whole, diagnosis.given.model, sample_weight=weight)
     return written
+
+
+def listing(diagnosis: Diagnosis, kind: str) -> str:
+    """Return every remedy of every finding as code, the main one first, each under comments that say what it is.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+        The diagnosis.
+    kind : {"python", "keras"}
+        In what it is written.
+
+    Returns
+    -------
+    str
+        The scripts one after the other, of which each can be pasted alone; "" if there is none. Advice that no code
+        can follow is a comment, and so is a remedy that another finding has had before.
+    """
+    blocks: list[str] = []
+    titles: dict[str, str] = {}
+    for finding in diagnosis.findings:
+        for remedy in finding.remedies:
+            script = scripts(diagnosis, finding, remedy).get(kind, "").strip()
+            title = f"{finding.cause}: {remedy.name}"
+            block = f"# {title}\n{_comment(remedy.words)}"
+            if script in titles:
+                block += f"\n# The code is that of {titles[script]}."
+            elif script:
+                block += f"\n{script}"
+                titles[script] = title
+            blocks.append(block)
+    return "\n\n".join(blocks) if titles else ""
+
+
+def _comment(words: str) -> str:
+    """Return words as lines of comment; what comes out of a file cannot end one."""
+    return textwrap.fill(printable(words), COMMENT_WIDTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def python_code(

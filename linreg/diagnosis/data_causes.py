@@ -18,6 +18,7 @@ from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, Remedy, at_rate, faster, keep_columns
 from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
+from linreg.diagnosis.totals import naming_totals
 from linreg.losses import Huber
 from linreg.optimizers import Adam, RMSprop
 
@@ -68,7 +69,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
             f"the spread of {case.names[j]} is {whose}: its standard deviation is {number(symptoms.spread[j])} with "
             f"{them} and {number(case.X[kept, j].std())} without"
         )
-    return Finding(
+    found = Finding(
         "high_leverage",
         {
             "rows": numbers,
@@ -80,6 +81,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
         f"{leverage[far].max():.2f} of 1) that {what}.",
         (left_out("drop far rows", f"Look at {row} {places}; leave {them} out if {errors}.", numbers, symptoms),),
     )
+    return naming_totals(found, case, far)
 
 
 def _limit_of_a_batch(case: Case, symptoms: Symptoms, far: Array) -> tuple[float, int]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from linreg.data.arrays import column_names, numbers, weight_vector
+from linreg.data.arrays import column_names, weight_vector
 from linreg.data.blocks import ArrayRows
+from linreg.data.conversion import numbers
 from linreg.data.reading import Reading, read
 from linreg.devices import on_host
 from linreg.diagnosis import judge

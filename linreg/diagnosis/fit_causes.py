@@ -17,6 +17,7 @@ from linreg.diagnosis.exact_fits import HARMFUL, clean_fit, optimum
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import Remedy, rounded
 from linreg.diagnosis.symptoms import Symptoms
+from linreg.diagnosis.totals import naming_totals
 from linreg.losses import Huber
 from linreg.optimizers import SGD
 
@@ -65,7 +66,7 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
     robust = float(np.mean((A[near] @ (optimum(case, Huber(delta)) - clean)) ** 2))
     resists = error + robust < HARMFUL * max(error, 1e-300)
     huber = Remedy("huber", f"Use Huber's loss: Huber(delta={delta:g}).", settings={"loss": Huber(delta)})
-    return Finding(
+    found = Finding(
         "outliers",
         {
             "rows": rows_off[:MOST_LISTED],
@@ -81,6 +82,7 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
         (drop,) if isinstance(case.settings.loss, Huber) else (huber, drop) if resists else (drop, huber),
         harm=(error + pulled) / max(error, 1e-300),
     )
+    return naming_totals(found, case, places)
 
 
 def _same_value(case: Case, near: Array) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from html import escape
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from linreg.diagnosis import evidence, pictures, words
 from linreg.diagnosis.code import scripts
 from linreg.diagnosis.svg import escaped
+from linreg.whole_files import file_path, write_whole
 
 if TYPE_CHECKING:
     from linreg.diagnosis.diagnosis import Diagnosis
@@ -80,17 +80,8 @@ def write(diagnosis: Diagnosis, path: str | os.PathLike[str], title: str) -> Pat
     OSError
         If the folder is missing or the file cannot be written.
     """
-    target = page_path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(html(diagnosis, title), encoding="utf-8")
-        temporary.replace(target)
-    except OSError as error:
-        raise OSError(f"{str(target)!r} cannot be written ({error.strerror}): choose another path.") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return target
+    text = html(diagnosis, title)
+    return write_whole(page_path(path), lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def page_path(path: str | os.PathLike[str]) -> Path:
@@ -113,12 +104,7 @@ def page_path(path: str | os.PathLike[str]) -> Path:
     IsADirectoryError
         If it is a folder itself.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(f"{str(target)!r} is a folder: give the name of a file, for example report.html.")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(target.parent)!r} to put {target.name!r} in: make it first.")
-    return target
+    return file_path(path, "report.html")
 
 
 def html(diagnosis: Diagnosis, title: str) -> str:

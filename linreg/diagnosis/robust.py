@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from linreg.dynamics.quadratic import column_lengths
+
 Array = Any
 
 KEPT = 0.75
@@ -47,8 +49,7 @@ def least_trimmed_squares(A: Array, y: Array) -> tuple[Array, float]:
     and Knowledge Discovery 12 (2006). The random numbers are always the same.
     """
     generator = np.random.default_rng(0)
-    length = np.linalg.norm(A, axis=0)
-    length[length == 0] = 1.0
+    length = column_lengths(A)
     rows, size = A.shape
     some = np.arange(rows) if rows <= MOST_ROWS else generator.choice(rows, MOST_ROWS, replace=False)
     # In orthonormal columns, so that the normal equations of most of the rows lose no digits.

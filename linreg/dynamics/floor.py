@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from linreg.dynamics.epoch_map import RUN_INSTEAD, require_linear
-from linreg.dynamics.limits import eigensystem, step_matrices
+from linreg.dynamics.limits import eigensystem
 from linreg.dynamics.optima import exact_optimum
 from linreg.dynamics.quadratic import Quadratic
+from linreg.dynamics.speed import step_matrices
 from linreg.hyperparameters import check_count
 from linreg.losses import MeanSquaredError
 from linreg.optimizers import SGD

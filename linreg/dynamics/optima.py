@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from linreg.data.arrays import feature_matrix, row_vector, weight_vector
 from linreg.devices import on_host
-from linreg.dynamics.quadratic import LARGEST_HESSIAN, USE_THE_LOOP, Quadratic, has_l1
+from linreg.dynamics.lasso import lasso
+from linreg.dynamics.quadratic import LARGEST_HESSIAN, USE_THE_LOOP, Quadratic, column_lengths, has_l1
 from linreg.losses import Huber
 
 Array = Any
@@ -18,7 +20,6 @@ MOST_STEPS = 300
 FEW_STEPS = 8
 NARROWER = 4.0
 BISECTIONS = 60
-MOST_SWEEPS = 5000
 
 
 def least_squares(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: bool = True) -> tuple[Array, float]:
@@ -57,8 +58,7 @@ def least_squares(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: b
         centre = np.average(matrix, axis=0, weights=weight)
         level = float(np.average(target, weights=weight))
     centred = (matrix - centre) * root[:, np.newaxis]
-    length = np.linalg.norm(centred, axis=0)
-    length[length == 0] = 1.0
+    length = column_lengths(centred)
     coef = np.linalg.lstsq(centred / length, (target - level) * root, rcond=None)[0] / length
     return coef, float(level - centre @ coef)
 
@@ -107,8 +107,8 @@ def optimum(
     -----
     Mean squared error: least squares, with the penalty as further rows. Huber: Newton's method (exact once the rows
     beyond delta are the right ones), with a step of iteratively reweighted least squares (which never goes up) where
-    it fails, for a delta that is narrowed in stages. An l1 part: coordinate descent until the
-    signs stay, then a linear system. See P. J. Huber, "Robust Statistics" (1981), section 7.8.
+    it fails, for a delta that is narrowed in stages. An l1 part: see `linreg.dynamics.lasso`. See P. J. Huber, "Robust
+    Statistics" (1981), section 7.8.
     """
     problem = Quadratic.of(
         X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
@@ -120,7 +120,7 @@ def optimum(
 
 def exact_optimum(problem: Quadratic) -> Array:
     """Return the parameters at which the objective is least, see `optimum`."""
-    parameters = _reweighted(problem, np.ones(len(problem.target)))
+    parameters = _reweighted(problem, np.ones(len(problem.target)), np.zeros(problem.size))
     if not isinstance(problem.loss, Huber):
         return parameters
     # From a wide parabola to a narrow one: each optimum is near the next, so few rows change sides between them.
@@ -136,17 +136,7 @@ def _descended(problem: Quadratic, parameters: Array, steps: int) -> Array:
     """Return where at most so many steps lead, each as far as the objective falls, until none falls."""
     value = problem.objective(parameters)
     for _ in range(steps):
-        errors = problem.matrix @ parameters - problem.target
-        pull = problem.loss.slope(errors, 1.0, *problem.loss.constants(np.float64))
-        # A parabola with the same slopes that lies above the loss: its minimum is a step down, if a short one.
-        weight = np.divide(pull, errors, out=np.ones_like(errors), where=errors != 0)
-        if has_l1(problem):
-            directions = [_reweighted(problem, weight) - parameters]
-        else:
-            held = (problem.is_curved(errors), weight)
-            directions = [_newton_step(problem, parameters, pull, curved) for curved in held]
-        for direction in directions:
-            moved = parameters + (1.0 if has_l1(problem) else _far(problem, parameters, direction)) * direction
+        for moved in _lower(problem, parameters):
             now = problem.objective(moved)
             if now < value:
                 break
@@ -156,14 +146,34 @@ def _descended(problem: Quadratic, parameters: Array, steps: int) -> Array:
     return parameters
 
 
+def _lower(problem: Quadratic, parameters: Array) -> Iterator[Array]:
+    """Yield where the objective may be lower, the most promising first."""
+    errors = problem.matrix @ parameters - problem.target
+    pull = problem.loss.slope(errors, 1.0, *problem.loss.constants(np.float64))
+    # A parabola with the same slopes that lies above the loss: its minimum is a step down, if a short one.
+    above = np.divide(pull, errors, out=np.ones_like(errors), where=errors != 0)
+    direction = _newton_step(problem, parameters, pull, problem.is_curved(errors))
+    moved = parameters + _far(problem, parameters, direction) * direction
+    if has_l1(problem):
+        # Newton's method takes the signs as they are: a coefficient that would change its own is held at zero.
+        kernel = slice(problem.kernel_size)
+        moved[kernel][moved[kernel] * parameters[kernel] < 0] = 0.0
+        yield moved
+        yield _reweighted(problem, above, parameters)
+    else:
+        yield moved
+        direction = _newton_step(problem, parameters, pull, above)
+        yield parameters + _far(problem, parameters, direction) * direction
+
+
 def _far(problem: Quadratic, parameters: Array, direction: Array) -> float:
     """Return how far the objective falls along a direction: where its slope, which never falls, becomes 0."""
     errors, along = problem.matrix @ parameters - problem.target, problem.matrix @ direction
-    constants, factor, penalty = problem.loss.constants(np.float64), problem.factor(), problem.penalty_curvature()
-    straight, bend = penalty * parameters @ direction, penalty * direction @ direction
+    constants, factor = problem.loss.constants(np.float64), problem.factor()
 
     def slope(t: float) -> float:
-        return float((factor * problem.loss.slope(errors + t * along, 1.0, *constants)) @ along + straight + t * bend)
+        pull = factor * problem.loss.slope(errors + t * along, 1.0, *constants)
+        return float(pull @ along + problem.penalty_slope(parameters + t * direction) @ direction)
 
     low, high = 0.0, 1.0
     if slope(0.0) >= 0:
@@ -178,20 +188,19 @@ def _far(problem: Quadratic, parameters: Array, direction: Array) -> float:
 
 def _solved(rows: Array, target: Array) -> Array:
     """Return the least squares solution for columns brought to length 1, the smallest where it is not unique."""
-    length = np.linalg.norm(rows, axis=0)
-    length[length == 0] = 1.0
+    length = column_lengths(rows)
     return np.linalg.lstsq(rows / length, target, rcond=None)[0] / length
 
 
-def _reweighted(problem: Quadratic, weight: Array) -> Array:
-    """Return the minimum of the squared errors, each row weighed anew, and the penalty."""
+def _reweighted(problem: Quadratic, weight: Array, start: Array) -> Array:
+    """Return the minimum of the squared errors, each row weighed anew, and the penalty; an l1 part needs a start."""
     root = np.sqrt(problem.loss.slope_factor * problem.factor() * weight)
     rows, target = problem.matrix * root[:, np.newaxis], problem.target * root
     penalty = np.sqrt(problem.penalty_curvature())
     if penalty.any():
         rows, target = np.concatenate([rows, np.diag(penalty)]), np.concatenate([target, np.zeros(len(penalty))])
     if has_l1(problem):
-        return _soft_solved(rows, target, problem.regularizer.l1, problem.kernel_size)  # type: ignore[union-attr]
+        return _soft_solved(rows, target, problem.regularizer.l1, start[: problem.kernel_size])  # type: ignore[union-attr]
     if problem.has_intercept and not penalty.any():
         # Centred, so that features far from zero cost no digits.
         share = root**2 / (root**2).sum()
@@ -201,48 +210,34 @@ def _reweighted(problem: Quadratic, weight: Array) -> Array:
     return _solved(rows, target)
 
 
-def _soft_solved(rows: Array, target: Array, l1: float, kernel_size: int) -> Array:
-    """Return the least value of |rows p - target|^2 / 2 + l1 |kernel|, by coordinate descent.
+def _soft_solved(rows: Array, target: Array, l1: float, start: Array) -> Array:
+    """Return the least value of |rows p - target|^2 / 2 + l1 |kernel|; the kernel is looked for from a start.
 
-    See J. Friedman, T. Hastie and R. Tibshirani, J. Stat. Softw. 33 (2010). Once the signs stay, what is left is linear
-    and is solved at once. The intercept has no penalty: it is projected out, and found last.
+    The intercept has no penalty: it is projected out, and found last.
     """
+    kernel_size = len(start)
     ones = rows[:, kernel_size:]
     weight = float(np.square(ones).sum()) or 1.0
     kernel = rows[:, :kernel_size] - ones @ (ones.T @ rows[:, :kernel_size]) / weight
-    w = _soft_kernel(kernel.T @ kernel, kernel.T @ target, l1)
+    w = lasso(kernel, target - ones @ (ones.T @ target) / weight, l1, start)
     return np.append(w, ones.T @ (target - rows[:, :kernel_size] @ w) / weight)
 
 
-def _soft_kernel(products: Array, pulls: Array, l1: float) -> Array:
-    """Return the least value of w' products w / 2 - pulls w + l1 |w|."""
-    w, curved = np.zeros(len(pulls)), np.flatnonzero(np.diag(products) > 0)
-    for _ in range(MOST_SWEEPS):
-        signs, before = np.sign(w), w.copy()
-        for j in curved:
-            pull = pulls[j] - products[j] @ w + products[j, j] * w[j]
-            w[j] = np.sign(pull) * max(abs(pull) - l1, 0) / products[j, j]
-        if np.abs(w - before).max(initial=0) <= 1e-14 * np.abs(w).max(initial=0):
-            break
-        if (np.sign(w) == signs).all():
-            active = signs != 0
-            length = np.sqrt(np.diag(products)[active])
-            wanted = (pulls - l1 * signs)[active] / length
-            exact = np.zeros(len(w))
-            scaled = products[np.ix_(active, active)] / np.outer(length, length)
-            exact[active] = np.linalg.lstsq(scaled, wanted, rcond=None)[0] / length
-            left, rounding = pulls - products @ exact, 1e-12 * (np.abs(pulls) + np.abs(products) @ np.abs(exact))
-            held = np.where(active, np.abs(left - l1 * signs), np.abs(left) - l1) <= rounding
-            if (np.sign(exact) == signs).all() and held.all():
-                return exact
-    return w
-
-
 def _newton_step(problem: Quadratic, parameters: Array, pull: Array, curved: Array) -> Array:
-    """Return the step to the least value of the parabola with these slopes and, for each row, this curvature."""
-    factor, penalty = problem.factor(), problem.penalty_curvature()
-    gradient = problem.matrix.T @ (factor * pull) + penalty * parameters
-    hessian = (problem.matrix * (factor * curved)[:, np.newaxis]).T @ problem.matrix + np.diag(penalty)
+    """Return the step to the least value of the parabola with these slopes and, for each row, this curvature.
+
+    Under an l1 penalty, coefficients that are zero stay: its slope has no value there.
+    """
+    free = np.ones(problem.size, bool)
+    if has_l1(problem):
+        free[: problem.kernel_size] = parameters[: problem.kernel_size] != 0
+    # Columns of one size first, of which no product overflows.
+    size, factor = column_lengths(problem.matrix[:, free]), problem.factor()
+    rows, bend = problem.matrix[:, free] / size, problem.penalty_curvature()[free] / size / size
+    gradient = rows.T @ (factor * pull) + problem.penalty_slope(parameters)[free] / size
+    hessian = (rows * (factor * curved)[:, np.newaxis]).T @ rows + np.diag(bend)
     length = np.sqrt(np.diag(hessian))
     length[length == 0] = 1.0
-    return np.linalg.lstsq(hessian / np.outer(length, length), -gradient / length, rcond=None)[0] / length
+    step = np.zeros(problem.size)
+    step[free] = np.linalg.lstsq(hessian / np.outer(length, length), -gradient / length, rcond=None)[0] / length / size
+    return step

@@ -159,6 +159,13 @@ class Quadratic:
             curvature[: self.kernel_size] = slope(2 * w) - slope(w)
         return curvature
 
+    def penalty_slope(self, parameters: Array) -> Array:
+        """Return the derivative of the penalty by each parameter."""
+        slope = np.zeros(self.size)
+        if self.regularizer is not None:
+            slope[: self.kernel_size] = self.regularizer.bind(np.float64)[1](parameters[: self.kernel_size])
+        return slope
+
     def curvature_rows(self) -> Array:
         """Return a matrix S of which S^T S is the largest Hessian of the objective: the Hessian itself for MSE."""
         rows = math.sqrt(self.loss.slope_factor) * self.weighted_rows()[:, :-1]
@@ -209,6 +216,15 @@ def as_few_rows(rows: Array) -> Array:
     return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
 
 
+def column_lengths(matrix: Array) -> Array:
+    """Return the Euclidean length of each column, 1 for a column of zeros, without an overflow on the way."""
+    exponent = np.clip(np.frexp(np.abs(matrix).max(axis=0, initial=0.0))[1], -1000, 1000)
+    power = np.ldexp(1.0, exponent)  # of two: no digit changes
+    length = np.linalg.norm(matrix / power, axis=0) * power
+    length[length == 0] = 1.0
+    return length
+
+
 def excited_basis(matrix: Array) -> Array:
     """Return an orthonormal basis of the directions in which the data pull: the row space of a matrix.
 
@@ -227,8 +243,7 @@ def excited_basis(matrix: Array) -> Array:
     The rank is judged on columns of length 1, so that it does not depend on units: a singular value counts as zero
     below max(shape) eps times the largest.
     """
-    length = np.linalg.norm(matrix, axis=0)
-    length[length == 0] = 1.0
+    length = column_lengths(matrix)
     _, singular, directions = np.linalg.svd(as_few_rows(matrix / length), full_matrices=False)
     rank = int((singular > max(matrix.shape) * np.finfo(np.float64).eps * singular.max(initial=0)).sum())
     if rank == matrix.shape[1]:
