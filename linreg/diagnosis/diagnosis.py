@@ -27,6 +27,7 @@ from linreg.diagnosis.repairs import (
     not_real,
     points_between_thousands,
     repairs,
+    two_groups,
     unreadable_target,
     usual,
 )
@@ -75,6 +76,11 @@ class Diagnosis:
     case: Case | None
     given: Case | None = None
     repair: Remedy | None = None
+
+    @property
+    def poor(self) -> bool:
+        """Whether the run converges to a line that explains little of the target."""
+        return self.case is not None and self.case.outcome.healthy and _explained_by_the_best_line(self.case) < POOR
 
     def from_given(self, finding: Finding, remedy: Remedy) -> Remedy:
         """Return a remedy of a finding for the data as they were given: where they need repair, with that before it.
@@ -266,6 +272,8 @@ def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[
             "variance of the target. Look at the data: values that were read wrongly, a feature that is missing, or a "
             "relation that is no line."
         )
+        columns = zip(("the target", *case.names), (case.y, *case.X.T), strict=True)
+        yield from filter(None, (two_groups(name, column) for name, column in columns))
     yield from filter(None, [points_between_thousands(case.names, case.X)])
     if _average_lags(case):
         yield (

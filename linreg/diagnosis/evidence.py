@@ -89,8 +89,23 @@ def shown(found: Any) -> str:
     if isinstance(found, dict):
         return _listed([f"{key} {shown(inner)}" for key, inner in found.items()])
     if isinstance(found, list):
-        return _listed([shown(inner) for inner in found])
+        return _ranges(found) or _listed([shown(inner) for inner in found])
     return _readable(found, 4) if isinstance(found, float) else printable(str(found))
+
+
+def _ranges(values: list[Any]) -> str | None:
+    """Return whole numbers that rise as ranges, 3-7 for 3, 4, 5, 6, 7; None if they are none."""
+    if not all(type(value) is int for value in values) or values != sorted(set(values)):
+        return None
+    parts: list[list[int]] = []
+    for value in values:
+        if parts and value == parts[-1][-1] + 1:
+            parts[-1].append(value)
+        else:
+            parts.append([value])
+    words = [f"{part[0]}-{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts[:LISTED]]
+    left_out = len(values) - sum(map(len, parts[:LISTED]))
+    return ", ".join([*words, *([f"and {left_out} more"] if left_out else [])])
 
 
 def _listed(values: Sequence[str]) -> str:

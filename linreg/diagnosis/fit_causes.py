@@ -33,6 +33,9 @@ MISSED = 0.05
 PER_MISSED = 20.0
 """Harm of an intercept that is off by a standard deviation of y, beside that of an error that has doubled."""
 
+STUCK = 0.25
+"""How often the other rows may have a value, beside the far ones, for it to be theirs."""
+
 MOST_LISTED = 1000
 """Numbers of far rows that are told; all are counted."""
 
@@ -86,16 +89,23 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
 
 
 def _same_value(case: Case, near: Array) -> str:
-    """Say which column sets the far rows apart, if most share a value in it that no other row comes near."""
+    """Say which column sets the far rows apart, if most of them share a value in it that the others hardly have."""
     for name, column in zip(case.names, case.X.T, strict=True):
         values, times = np.unique(column[~near], return_counts=True)
         code, shared = float(values[np.argmax(times)]), int(times.max())
+        if shared < 2 or shared <= len(column[~near]) / 2:
+            continue
         low, high = float(column[near].min()), float(column[near].max())
-        if shared > 1 and shared > len(column[~near]) / 2 and not 2 * low - high <= code <= 2 * high - low:
+        have = f" {'All' if len(values) == 1 else shared} of them have {name} = {number(code)}"
+        if not 2 * low - high <= code <= 2 * high - low:
             return (
-                f" {'All' if len(values) == 1 else shared} of them have {name} = {number(code)}, where the others lie "
-                f"between {number(low)} and {number(high)}: is that a code for a missing value?"
+                f"{have}, where the others lie between {number(low)} and {number(high)}: is that a code for a missing "
+                "value?"
             )
+        others = int((column[near] == code).sum())
+        if others < STUCK * len(column[near]) * shared / len(column[~near]):
+            also = f" (and {others} of the other rows)" if others else ""
+            return f"{have}{also}: did something stand still, or was a value copied down the column?"
     return ""
 
 

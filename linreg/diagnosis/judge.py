@@ -40,7 +40,8 @@ def findings(case: Case, symptoms: Symptoms) -> list[Finding]:
     rate = next((prior(trial) for trial in trials if found and trial.cause == found[0].cause in RATES), 0.0)
     if more and oddness < rate:
         found, more = more, found  # they explain the run at the learning rate given
-    return _merged(found, more, on_top, _behind(case, found))
+    every = _merged(found, more, on_top, _behind(case, found))
+    return sorted(every, key=lambda finding: "looks_like_a_total" not in finding.evidence)  # no observations at all
 
 
 def _merged(*groups: Sequence[Finding]) -> list[Finding]:

@@ -18,6 +18,9 @@ REPAIRED = {"missing_values", "wrong_dtype"}
 """Causes whose remedies take the data as they were given; those of all others take them repaired."""
 IMPUTE = Step("sklearn.impute", "SimpleImputer", (("strategy", "median"),))
 SHOWN = 3
+DISTINCT, GAP, WIDE, TWO_UNITS = 20, 1.5, 0.05, 3.0
+"""Values that a column has at least; ratio of the two beside a gap, and its share of the range; ratio of the middles of
+the groups on both sides."""
 MIXED, HALF = 0.05, 0.5
 """Share of the rows that make a column mixed, and most of them."""
 NUMBERS = ("number", "boolean")
@@ -119,6 +122,39 @@ def points_between_thousands(names: Sequence[str], X: Array) -> str | None:
                 "point between thousands? Then multiply those by 1000."
             )
     return None
+
+
+def two_groups(name: str, column: Array) -> str | None:
+    """Return a question about a column whose values fall into two groups of different size; None if they do not.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    column : array of shape (rows,)
+        Its numbers.
+
+    Returns
+    -------
+    str or None
+        Where the groups lie: the same quantity in two units, perhaps.
+    """
+    values = np.sort(column)
+    few = max(2, int(MIXED * len(values)))
+    inner = values[few - 1 : len(values) - few + 1]
+    if len(np.unique(inner)) < DISTINCT or inner[0] <= 0:
+        return None  # counts, codes and signs fall into groups as well
+    ratios = inner[1:] / inner[:-1]
+    gap = int(np.argmax(ratios))
+    low, high = values[: few + gap], values[few + gap :]
+    wide = inner[gap + 1] - inner[gap] >= WIDE * (values[-1] - values[0])
+    if not wide or ratios[gap] < GAP or np.median(high) / np.median(low) < TWO_UNITS:
+        return None
+    return (
+        f"The values of {name} fall into two groups with nothing between them: {len(low)} from {low[0]:.4g} to "
+        f"{low[-1]:.4g}, {len(high)} from {high[0]:.4g} to {high[-1]:.4g}. Is the same quantity written in two units? "
+        "Then convert one of them."
+    )
 
 
 def usual(findings: Sequence[Finding], complete: Array) -> Remedy | None:

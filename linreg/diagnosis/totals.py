@@ -1,4 +1,4 @@
-"""A far row that is no observation at all: the line of totals under a spreadsheet."""
+"""Far rows that are no observations at all: the lines of totals, and of subtotals, of a spreadsheet."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ENOUGH = 2
 """So many values at least must agree; one may by chance."""
 
 
-def is_total(table: Array, row: int) -> bool:
-    """Return whether a row looks like the total of the others: most of its values are their sums, or their means.
+def is_total(table: Array, row: int, of: Array | None = None) -> bool:
+    """Return whether a row looks like the total of others: most of its values are their sums, or their means.
 
     Parameters
     ----------
@@ -27,6 +27,8 @@ def is_total(table: Array, row: int) -> bool:
         Features and target.
     row : int
         The row, counted from 0.
+    of : array of int, optional
+        The others; all if not given.
 
     Returns
     -------
@@ -35,13 +37,38 @@ def is_total(table: Array, row: int) -> bool:
         to six digits, and at least one is a sum that is not a mean. Columns of zeros are left out: they agree with
         everything.
     """
-    others = np.delete(table, row, axis=0)
+    others = np.delete(table, row, axis=0) if of is None else table[of]
     others, value = others[:, others.any(axis=0)], table[row, others.any(axis=0)]
     total, size = others.sum(axis=0), np.abs(others).sum(axis=0)
     sums = np.abs(value - total) <= SAME * size
     means = np.abs(value * len(others) - total) <= SAME * size
     agree = int((sums | means).sum())
     return bool((sums & ~means).any()) and agree >= ENOUGH and 2 * agree > len(value)
+
+
+def totals(table: Array, places: Array) -> list[int]:
+    """Return which of some rows are totals: of all other rows, or of those since the total before.
+
+    Parameters
+    ----------
+    table : array of shape (rows, columns)
+        Features and target, in the order of the file.
+    places : array of int
+        The rows in question.
+
+    Returns
+    -------
+    list of int
+        Those that are totals.
+    """
+    found: list[int] = []
+    ordinary = np.setdiff1d(np.arange(len(table)), places)
+    for place in map(int, np.sort(places)):
+        since = ordinary[(ordinary < place) & (ordinary > (found[-1] if found else -1))]
+        groups = (None, ordinary, since) if len(since) > 1 else (None, ordinary)
+        if any(is_total(table, place, of) for of in groups):
+            found.append(place)
+    return found
 
 
 def naming_totals(finding: Finding, case: Case, places: Array) -> Finding:
@@ -64,11 +91,12 @@ def naming_totals(finding: Finding, case: Case, places: Array) -> Finding:
     if case.counts is not None:  # a sample: the sums of all rows are not in it
         return finding
     table = np.column_stack([case.X, case.y])
-    rows = [int(case.row_numbers[place]) for place in places if is_total(table, int(place))]
+    rows = case.row_numbers[totals(table, places)].tolist()
     if not rows:
         return finding
-    what = "looks like a total: its values are the sums (or means) of the other rows."
-    words = " ".join(f"Row {row} {what}" for row in rows)
+    one = "looks like a total: its values are the sums (or means) of the other rows."
+    many = "look like totals: their values are the sums (or means) of other rows, all or those since the total before."
+    words = f"Row {rows[0]} {one}" if len(rows) == 1 else f"{len(rows)} of them (row {rows[0]} first) {many}"
     return dataclasses.replace(
         finding,
         evidence={**finding.evidence, "looks_like_a_total": rows},

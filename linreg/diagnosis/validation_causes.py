@@ -44,6 +44,9 @@ UNSURE, NO_CHANCE = 2.0, 4.0
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 """Penalties that are tried against overfitting, on standardised features."""
 
+MOST_OUTSIDE = 0.5
+"""Share of the validation targets outside nine tenths of the training ones from which the split was not at random."""
+
 SURE = 5.0
 """Standard errors from which a difference of means is no chance."""
 
@@ -92,7 +95,12 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     if elsewhere or ideal > beyond or (surely and ideal > HARMFUL * learned * train):
         evidence |= {"feature": case.names[j], "shift_in_standard_deviations": float(moved[j])}
         where = "their features lie where those of training do, but their target follows another line"
-        if moved[j] > 1.0 or (moved[j] > 0.1 and sure[j] > SURE):
+        if (outside := _outside(case.y, y)) > MOST_OUTSIDE:
+            where = (
+                f"{100 * outside:.0f} % of their targets lie outside those of nine training rows in ten: were the rows "
+                "sorted before they were split"
+            )
+        elif moved[j] > 1.0 or (moved[j] > 0.1 and sure[j] > SURE):
             where = f"{case.names[j]} lies {number(float(moved[j]))} standard deviations from its mean in training"
         return Finding(
             "validation_shift", evidence,
@@ -106,12 +114,19 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     own = float(np.mean(held_losses))
     clean_error = train * many / max(free, 1)
     # Of very few rows the residuals may tell too much noise by chance; the gap between the curves is there all the same
-    gap = own / float(np.mean(loss.value(case.objective.matrix @ case.best - case.y, *constants)))
+    trained = float(np.mean(loss.value(case.objective.matrix @ case.best - case.y, *constants)))
+    gap = own / trained if trained > 0 else math.inf
     by_chance = 1 + UNSURE * float(np.std(held_losses)) / math.sqrt(len(y)) * gap / own if own else math.inf
     apart = few and gap >= max(TWICE, by_chance)
     if not apart and (learned < HARMFUL or own < HARMFUL * clean_error):
         return None
     return _overfitting(case, evidence, words, min(max(own / clean_error, TWICE if apart else 0.0), MOST_LEARNED))
+
+
+def _outside(trained: Array, held: Array) -> float:
+    """Return the share of held-out targets outside the middle nine tenths of those of training."""
+    low, high = np.quantile(trained, [0.05, 0.95])
+    return float(np.mean((held < low) | (held > high)))
 
 
 def _without_far(errors: Array, share: float) -> Array:

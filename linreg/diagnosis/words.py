@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from linreg.diagnosis.evidence import number, proof
 from linreg.diagnosis.remedies import parameter_of
+
+Array = Any
 
 if TYPE_CHECKING:
     from linreg.diagnosis.cases import Case, Outcome
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from linreg.diagnosis.remedies import Remedy
 
 CHANGE = "What to change"
+SWING = 0.5
+"""Share of its fall by which a loss that swings comes back up."""
 VISIBLE = 1e-4
 """A smaller share of the way to the optimum is not worth a word."""
 VERDICTS = {
@@ -49,7 +53,11 @@ def without_findings(diagnosis: Diagnosis) -> Iterator[str]:
         One sentence, or nothing.
     """
     if healthy(diagnosis):
-        yield "Nothing is wrong with the training."
+        yield (
+            "Nothing is wrong with the training; the data deserve a look."
+            if diagnosis.poor
+            else ("Nothing is wrong with the training.")
+        )
     elif not diagnosis.findings and diagnosis.verdict != "cannot_run":
         yield "No cause could be proved: none of the remedies tried makes the run better."
 
@@ -135,8 +143,16 @@ def verdict_sentence(diagnosis: Diagnosis) -> str:
     str
         One sentence.
     """
-    numbers = loss_in_numbers(diagnosis)
-    return f"{VERDICTS[diagnosis.verdict]}{f' ({numbers})' if numbers else ''}."
+    numbers, verdict = loss_in_numbers(diagnosis), VERDICTS[diagnosis.verdict]
+    if diagnosis.verdict == "too_slow" and diagnosis.outcome is not None and _swings(diagnosis.outcome.curve):
+        verdict = "The run swings: the loss goes up and down, and has not come near its optimum when it ends"
+    return f"{verdict}{f' ({numbers})' if numbers else ''}."
+
+
+def _swings(curve: Array) -> bool:
+    """Whether a loss has come back up by half of its fall, or more."""
+    lowest = np.minimum.accumulate(curve)
+    return bool((curve - lowest > SWING * (curve[0] - lowest)).any() and np.isfinite(curve).all())
 
 
 def loss_in_numbers(diagnosis: Diagnosis) -> str:
