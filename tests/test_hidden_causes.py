@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from linreg import SGD, Adam, MeanSquaredError, diagnose
+from linreg import SGD, Adam, Huber, MeanSquaredError, diagnose
+from linreg.diagnosis.data_causes import high_leverage
 from linreg.diagnosis.robust import far_of_few, least_trimmed_squares
+from linreg.diagnosis.symptoms import Symptoms
 from linreg.diagnosis.validation_causes import _error_on_unseen_rows, _penalised
 from linreg.regularizers import L2
 
@@ -149,3 +151,45 @@ def test_a_shift_that_features_do_not_show_is_not_told_of_them():
     held = line(seed=1)
     found = diagnose(X, y, optimizer=SGD(0.05), epochs=300, validation_data=(held[0], held[1] + 5.0))
     assert "follows another line" in found.findings[0].explanation
+
+
+def test_weight_decay_that_holds_the_weights_back_is_told_and_undone():
+    X, y = line()
+    found = diagnose(X, y, optimizer=SGD(0.05, weight_decay=2.0), epochs=200)
+    assert [finding.cause for finding in found.findings] == ["regularization"]
+    assert found.findings[0].remedies[0].settings == {"optimizer__weight_decay": None}
+    assert found.findings[0].remedies[0].after.healthy
+
+
+def test_complex_numbers_are_a_wrong_type():
+    found = diagnose(np.fft.fft(line()[0], axis=0), line()[1])
+    assert (found.verdict, [finding.cause for finding in found.findings]) == ("cannot_run", ["wrong_dtype"])
+
+
+def test_a_penalty_under_huber_is_judged_by_squares_too():
+    X, y = line()
+    settings = {"loss": Huber(1.0), "epochs": 3000, "optimizer": SGD(0.5)}
+    harmless = diagnose(X, 30 * y, kernel_regularizer=L2(1e-4), **settings)
+    harmful = diagnose(X, 30 * y, kernel_regularizer=L2(0.004), **settings)
+    assert "regularization" not in [finding.cause for finding in harmless.findings]
+    assert "regularization" in [finding.cause for finding in harmful.findings]
+
+
+def test_a_far_row_is_told_by_the_batch_that_holds_it():
+    X, y = line(rows=6000)
+    X[17, 1] += 30.0
+    y[17] += 60.0
+    case = diagnose(X, y, optimizer=SGD(0.05), batch_size=8, epochs=20).case
+    told = high_leverage(case, Symptoms(case)).explanation
+    assert "the batch of 8 that holds row 17 is steep" in told
+    # The Hessian of that batch has at least the curvature of the row alone, 2 |(x, 1)|^2 / 8.
+    assert f"{8 / (X[17] @ X[17] + 1):.3g}" in told
+
+
+def test_a_far_row_on_the_line_of_noisy_rows_is_no_outlier():
+    X, y = line(rows=60, noise=2.0)
+    X[3] *= 60.0
+    y[3] = X[3] @ np.arange(1.0, 5.0) + 0.5
+    found = diagnose(X, y, optimizer=SGD(0.1), epochs=100)
+    assert found.findings[0].cause == "high_leverage"
+    assert "outliers" not in [finding.cause for finding in found.findings]

@@ -150,6 +150,8 @@ def _left_open(case: Case, symptoms: Symptoms) -> tuple[float, float]:
     squares = (case.objective.matrix @ case.best - case.y) ** 2
     noise = float(np.average(squares, weights=case.counts)) * rows / free
     by_data = noise * float(np.minimum(symptoms.inflation, 1e15).sum()) / rows
+    if case.settings.regularizer is not None:
+        by_data = min(by_data, size)  # a penalty holds coefficients near zero: they are off by their own size at most
     # The fitted coefficients hold the noise too: what is left of their size is theirs.
     size = max(size - by_data, 1e-3 * size)
     outcome = case.outcome

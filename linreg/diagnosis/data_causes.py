@@ -22,6 +22,8 @@ from linreg.diagnosis.totals import naming_totals
 from linreg.losses import Huber
 from linreg.optimizers import Adam, RMSprop
 
+Array = Any
+
 NARROWED = 1.3
 """By how much the variance of some feature has to fall without its far rows."""
 
@@ -41,9 +43,11 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
         return None
     kept = np.setdiff1d(np.arange(rows), far)
     narrowed = symptoms.spread / np.maximum(case.X[kept].std(axis=0), 1e-300)
-    if (narrowed**2 < NARROWED).all():
-        return None
+    # In the batch that holds it, a far row weighs more than among all rows.
+    batch, farthest = _limit_of_a_batch(case, symptoms, far)
     without = symptoms.limit(case.X[kept], kept)
+    if (narrowed**2 < NARROWED).all() and batch * NARROWED > without:
+        return None
     numbers = case.row_numbers[far].tolist()
     places = ", ".join(map(str, numbers[:3])) + (f" and {len(numbers) - 3} more" if len(numbers) > 3 else "")
     row, lie, them, whose, errors = "row", "lies", "it", "its own", "it is an error"
@@ -53,6 +57,11 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
         what = (
             f"the loss is steep because of {them}: without {them} learning rates up to {number(without)} are stable, "
             f"with {them} up to {number(symptoms.limit_now)}"
+        )
+    elif batch * NARROWED <= symptoms.limit_now:
+        what = (
+            f"the batch of {case.batch_size} that holds row {case.row_numbers[farthest]} is steep: in it learning "
+            f"rates up to {number(batch)} at most are stable, among all rows up to {number(symptoms.limit_now)}"
         )
     else:
         j = int(np.argmax(narrowed))
@@ -73,6 +82,13 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
         (left_out("drop far rows", f"Look at {row} {places}; leave {them} out if {errors}.", numbers, symptoms),),
     )
     return naming_totals(found, case, far)
+
+
+def _limit_of_a_batch(case: Case, symptoms: Symptoms, far: Array) -> tuple[float, int]:
+    """Return the rate up to which a batch can be stable that holds the farthest of some rows, and which row that is."""
+    others = 1 if case.settings.loss.reduction == "sum" else case.batch_size  # a mean divides by them
+    limits = [others * symptoms.limit(case.X[[row]], [row]) for row in far]
+    return min(limits), int(far[int(np.argmin(limits))])
 
 
 def constant_feature(case: Case, symptoms: Symptoms) -> Finding | None:

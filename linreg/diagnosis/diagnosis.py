@@ -24,6 +24,7 @@ from linreg.diagnosis.remedies import Remedy, complete_rows
 from linreg.diagnosis.repairs import (
     REPAIRED,
     integers_that_overflow,
+    not_real,
     points_between_thousands,
     repairs,
     unreadable_target,
@@ -191,6 +192,8 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
         model.set_params(random_state=0)
     model.settings()
     model.set_params(device="cpu")
+    if (imaginary := not_real(X, y)) is not None:
+        return Diagnosis("cannot_run", (imaginary,), (), None, None)
     try:
         reading = read(X, y)
     except TypeError as error:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from linreg.diagnosis.cases import Case
-from linreg.diagnosis.robust import far_of_few, least_trimmed_squares
+from linreg.diagnosis.robust import far_of_few, least_trimmed_squares, log_chance, spread_of_errors
 from linreg.dynamics.optima import exact_optimum
 from linreg.dynamics.quadratic import Quadratic
 from linreg.losses import MeanSquaredError
 
 Array = Any
 
-FAR, FAR_OF_MANY, MANY = 6.0, 5.0, 50
-"""Robust residual, in standard deviations, from which a row is far off the line; few rows make a few of them look far:
-with 16 to 30 rows of normal noise the farthest is beyond 6 in 1 to 7 % of samples, with 50 and more none of 60."""
+FAR, FAR_OF_FEW, MANY = 5.0, 6.0, 50
+"""Robust residual, in standard deviations, from which a row of so many is far off the line. Few rows make some of them
+look far: with 16 to 30 of normal noise the farthest is beyond 6 in 1 to 7 % of samples, with 50 in none of 60."""
+
+BEYOND_ALL = 2.0
+"""Spread of a row's error, over that of the noise, from which the line is an extrapolation there."""
+
+UNLIKELY = math.log(0.05)
+"""So of fewer rows it also has to be unlikely that chance explains them: `linreg.diagnosis.robust.log_chance`."""
 
 REFUSED = 4.0
 """Once there is such a row, the others that are left out beside it."""
 
 ROWS_A_PARAMETER, LEAST_ROWS = 5, 2
 """Fewer rows a parameter fit any three quarters of themselves so well that the others look far: P. J. Rousseeuw and
-A. M. Leroy, "Robust Regression and Outlier Detection" (1987), section 5.1, ask for 5. There, the test of
-`linreg.diagnosis.robust.far_of_few` decides; with fewer than 2 anything may be."""
+A. M. Leroy, "Robust Regression and Outlier Detection" (1987), section 5.1, ask for 5. There, chance
+alone decides (`linreg.diagnosis.robust.far_of_few`); with fewer than 2 anything may be."""
 
 MOST_OUTLIERS = 0.3
 """Share of the rows that can be called far off: of more, the line is wrong."""
@@ -90,8 +97,13 @@ def clean_fit(case: Case) -> tuple[Array, float, Array]:
             away = np.abs(A @ robust - case.y)
             if rows < ROWS_A_PARAMETER * size:
                 near = ~far_of_few(A, case.y, away, int(MOST_OUTLIERS * rows))
-            elif away.max() > (FAR if rows < MANY else FAR_OF_MANY) * scale:
-                near = away <= REFUSED * scale
+            else:
+                spread = spread_of_errors(A, away <= REFUSED * scale)
+                away /= np.where(spread > BEYOND_ALL, spread, 1.0)
+                few, close = rows < MANY, away <= REFUSED * scale
+                unlikely = not few or log_chance(A, case.y, ~close) <= UNLIKELY
+                if unlikely and away.max() > (FAR_OF_FEW if few else FAR) * scale:
+                    near = close
             if (~near).sum() > MOST_OUTLIERS * len(near) or near.sum() <= case.objective.size:
                 near = everywhere
         case.kept["clean"] = optimum(case, MeanSquaredError(), near), scale, near

@@ -16,7 +16,8 @@ from linreg.diagnosis.symptoms import Symptoms
 from linreg.optimizers import SGD
 
 TRIED = 2
-MOST_PAIRS = 60
+MOST_PAIRS, LEAST_PAIRS, STEPS = 60, 12, 1_000_000
+"""Pairs of remedies that are tried, and how many of long runs; these together may take about so many steps."""
 DEPTH = 2
 """Remedies after one another that a run may need."""
 TOO_LOW = 1 / 30
@@ -77,10 +78,15 @@ def explained(case: Case, trials: Sequence[Trial], depth: int) -> list[Finding]:
         if pair:
             return [*pair, cured[0].finding()]
     if cured:
+        first = _completed(cured[0], trials)
+        if not any(map(cures, first[0].remedies)):
+            # It ends the rise and leads nowhere: what leads to the optimum comes first.
+            cured.sort(key=lambda trial: not trial.cured)
+            first = _completed(cured[0], trials)
         alike = ONE_MISMATCH.get(cured[0].cause, ())
         told = [trial for trial in cured[1:] if trial in sure or trial.cause in alike or far_too_low(trial)]
         features = [trial for trial in trials if trial.cause == "feature_scale" and _needs_features(cured[0])]
-        return [*_completed(cured[0], trials), *(trial.finding() for trial in (*told, *features))]
+        return [*first, *(trial.finding() for trial in (*told, *features))]
     return _pair(case, trials) or _one_after_the_other(case, trials, depth)
 
 
@@ -139,7 +145,7 @@ def _completed(trial: Trial, trials: Sequence[Trial]) -> list[Finding]:
     rates = again.remedies if again else ()
     others = (remedy for other in trials if other is not trial for remedy in other.suspicion.remedies[:2])
     both = itertools.chain(map(first.and_then, rates), filter(None, (together(first, other) for other in others)))
-    for number, attempt in enumerate(itertools.islice(both, MOST_PAIRS // 3)):
+    for number, attempt in enumerate(itertools.islice(both, _most(trial.case) // 3)):
         proved = attempt.tried(trial.case)
         if cures(proved):
             low = again is not None and number < len(rates) and far_too_low(Trial(after, symptoms, again, ()))
@@ -169,6 +175,10 @@ def far_too_low(trial: Trial) -> bool:
     return bool(usual and evidence["reach"] <= OUT_OF_REACH * evidence["distance"])
 
 
+def _most(case: Case) -> int:
+    return max(LEAST_PAIRS, min(MOST_PAIRS, STEPS // case.steps))
+
+
 def _pair(case: Case, trials: Sequence[Trial], *, same_rate: bool = False) -> list[Finding]:
     """Return the first two causes whose remedies cure together what none cures alone."""
     likely = sorted(trials, key=prior)
@@ -178,7 +188,7 @@ def _pair(case: Case, trials: Sequence[Trial], *, same_rate: bool = False) -> li
         for first, second in itertools.product(one.suspicion.remedies[:3], other.suspicion.remedies[:4])
         if (both := together(first, second)) is not None and not (same_rate and both.changes_rate)
     )
-    for one, other, both in itertools.islice(attempts, MOST_PAIRS):
+    for one, other, both in itertools.islice(attempts, _most(case)):
         proved = both.tried(case)
         if cures(proved):
             order = sorted((one, other), key=lambda trial: trial.least)

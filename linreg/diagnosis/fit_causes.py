@@ -16,7 +16,7 @@ from linreg.diagnosis.evidence import number
 from linreg.diagnosis.exact_fits import HARMFUL, clean_fit, optimum
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import Remedy, rounded
-from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
+from linreg.diagnosis.symptoms import Symptoms
 from linreg.diagnosis.totals import naming_totals
 from linreg.losses import Huber
 from linreg.optimizers import SGD
@@ -115,7 +115,12 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
     )
     nothing = float(loss.value(A @ level - case.y, *loss.constants(np.float64)) @ factor)
     lost = (values[0] - values[1]) / (nothing - values[1]) if nothing > values[1] else 0.0
-    if values[0] < HARMFUL * values[1] + noise or lost < 1e-6:
+    ratio = values[0] / max(values[1], 1e-300)
+    if isinstance(loss, Huber):
+        # Far from the line it counts errors, not their squares: with the penalty they may have doubled all the same.
+        squares = [float(np.average((A @ p - case.y) ** 2, weights=case.counts)) for p in (case.best, free)]
+        ratio = max(ratio, squares[0] / max(squares[1], 1e-300))
+    if ratio < HARMFUL + noise / max(values[1], 1e-300) or lost < 1e-6:
         return None
     strengths = regularizer.get_params(deep=False)
     weaker = type(regularizer)(**{name: value / 100 for name, value in strengths.items()})
@@ -140,7 +145,7 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
             ),
             Remedy("weaker penalty", f"Weaken it a hundredfold: {weak}.", settings={"kernel_regularizer": weaker}),
         ),
-        harm=values[0] / max(values[1], 1e-300),
+        harm=ratio,
     )
 
 
@@ -166,7 +171,7 @@ def constant(case: Case, symptoms: Symptoms) -> Finding | None:
 
 
 def _taken(case: Case, suspicion: Finding, level: float, taken: float) -> Finding | None:
-    scatter = float(median_and_deviation(case.y)[1]) or float(case.y.std()) or 1.0
+    scatter = float(case.y.std()) or 1.0
     if abs(taken) < MISSED * scatter:
         return None
     evidence = {**suspicion.evidence, "intercept_without": level, "part_of_it_taken": taken}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ BY_THE_MIDDLE = Step("sklearn.preprocessing", "RobustScaler", (("unit_variance",
 NOTHING = Remedy("nothing", "")
 
 
-def hidden(case: Case, trials: Sequence[Trial], found: Sequence[Finding]) -> list[Finding]:
+def hidden(case: Case, trials: Sequence[Trial], found: Sequence[Finding]) -> tuple[list[Finding], float]:
     """Return odd things beside those found that would keep the run from converging by themselves.
 
     Everything odd in the data and the settings is undone at once, at the learning rate given. If the run still fails,
@@ -36,15 +37,23 @@ def hidden(case: Case, trials: Sequence[Trial], found: Sequence[Finding]) -> lis
 
     Returns
     -------
-    list of Finding
+    further : list of Finding
         Further causes; their first remedy undoes everything.
+    oddness : float
+        How odd it is, 0 oddest, that all of them are there at once; inf if they need another rate as well.
     """
     odd = [(trial, remedy) for trial in trials if prior(trial) <= SURE and (remedy := _undone(trial)) is not None]
     told = {finding.cause for finding in found}
     everything = _all(remedy for _, remedy in odd)
     if not odd or everything is None:
-        return []
+        return [], math.inf
     clean = everything.applied(case)
+    if not clean.outcome.healthy:
+        # Momentum is the one setting that can be undone by more and by less.
+        lower = [(trial, trial.suspicion.remedies[-1] if trial.cause == "momentum_too_high" else r) for trial, r in odd]
+        without = _all(remedy for _, remedy in lower)
+        if without is not None and lower != odd and without.applied(case).outcome.healthy:
+            odd, everything, clean = lower, without, without.applied(case)
     rest: list[Finding] = []
     left: list[Trial] = []
     if not clean.outcome.healthy:
@@ -52,15 +61,17 @@ def hidden(case: Case, trials: Sequence[Trial], found: Sequence[Finding]) -> lis
         left = list(trials_of(clean, symptoms, seen_in(clean, symptoms)))
         rest = explained(clean, left, 1)
         if not (rest and rest[0].remedies and cures(rest[0].remedies[0])):
-            return []
+            return [], math.inf
     last = rest[0].remedies[0] if rest else NOTHING
     proved = everything.and_then(last).tried(case) if rest else everything.tried(case)
     more = [trial for trial, _ in odd if trial.cause not in told and _alone(case, trial, odd, last)]
     further = [_explained_so(trial.finding(), proved) for trial in more]
     low = "learning_rate_too_high" not in told and any(map(far_too_low, left))
+    oddness = math.inf if everything.and_then(last).changes_rate else sum(prior(trial) for trial, _ in odd)
     if rest and (low or rest[0].cause != "learning_rate_too_low"):
         further.append(dataclasses.replace(rest[0], remedies=(proved,)))
-    return further
+        oddness += next(prior(trial) for trial in left if trial.cause == rest[0].cause)
+    return further, oddness
 
 
 def _undone(trial: Trial) -> Remedy | None:

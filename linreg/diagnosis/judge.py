@@ -10,7 +10,7 @@ from linreg.diagnosis.causes import BEHIND
 from linreg.diagnosis.explaining import DEPTH, TRIED, explained, seen_in, together, trials_of
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.hidden import hidden
-from linreg.diagnosis.ranking import RATES, cures
+from linreg.diagnosis.ranking import RATES, cures, prior
 from linreg.diagnosis.remedies import Remedy
 from linreg.diagnosis.symptoms import Symptoms
 
@@ -36,8 +36,9 @@ def findings(case: Case, symptoms: Symptoms) -> list[Finding]:
     trials = list(trials_of(case, symptoms, seen))
     found = explained(case, trials, DEPTH)
     on_top = [_once_cured(case, found, finding) for finding in seen]
-    more = hidden(case, trials, found)
-    if more and found and found[0].cause in RATES and not any(r.changes_rate for f in more for r in f.remedies[:1]):
+    more, oddness = hidden(case, trials, found)
+    rate = next((prior(trial) for trial in trials if found and trial.cause == found[0].cause in RATES), 0.0)
+    if more and oddness < rate:
         found, more = more, found  # they explain the run at the learning rate given
     return _merged(found, more, on_top, _behind(case, found))
 

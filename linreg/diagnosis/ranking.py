@@ -21,6 +21,8 @@ TENFOLD = 1.0
 CLEAR = 0.5
 """The same where a little change is all that is asked: another order of the rows, or slightly larger batches."""
 SMALLEST_SHARE = 1e-12
+ODD_LAST = 0.1
+"""Share of a batch that is odd as the last one."""
 SMALL_BATCH, USUAL_BATCH = 8, 32
 """Rows in a batch up to which it is odder than the rate, and Keras' default, from which the rate is odder."""
 SURE = 0.3
@@ -175,4 +177,7 @@ def _rank_of_noise(trial: Trial) -> float:
         return 0.12  # another order, or a slightly larger batch without the small one at the end, is all that it takes
     if not calm:
         return 2
+    last = case.count % case.batch_size
+    if 0 < last <= case.batch_size * ODD_LAST and any(cures(remedy) for remedy in trial.tried):
+        return 0.5
     return 0.5 if case.batch_size <= SMALL_BATCH else 0.9 if case.batch_size <= USUAL_BATCH else 1.1

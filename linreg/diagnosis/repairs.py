@@ -159,6 +159,29 @@ def unreadable_target(error: TypeError) -> Finding:
     return Finding("wrong_dtype", {"columns": {"y": "category"}}, str(error), (advice,))
 
 
+def not_real(X: Any, y: Any) -> Finding | None:
+    """Return the finding for complex numbers; None if there are none.
+
+    Parameters
+    ----------
+    X : array or frame
+        Features as they were given.
+    y : array
+        Target as it was given.
+
+    Returns
+    -------
+    Finding or None
+        With advice, as only the user knows which part is meant.
+    """
+    for name, values in (("X", X), ("y", y)):
+        if np.iscomplexobj(np.asarray(values)):
+            advice = Remedy("real", f"Give the part that is meant: {name}.real, or its size, abs({name}).")
+            words = f"{name} holds complex numbers, where real ones are needed: those of a spectrum, say."
+            return Finding("wrong_dtype", {"columns": {name: "complex"}}, words, (advice,))
+    return None
+
+
 def _same_numbers(given: Any, numbers: Array) -> bool:
     """Whether NumPy alone makes the same numbers of what was given, nan and infinite where they are nan."""
     if isinstance(given, np.ma.MaskedArray):

@@ -91,6 +91,28 @@ def least_trimmed_squares(A: Array, y: Array) -> tuple[Array, float]:
     return back @ p / length, scale
 
 
+def spread_of_errors(A: Array, fitted: Array) -> Array:
+    """Return the standard deviation of each row's error about a fit to some rows, in that of the noise.
+
+    Parameters
+    ----------
+    A : array of shape (rows, parameters)
+        The matrix [X, 1].
+    fitted : array of bool of shape (rows,)
+        Which rows have made the fit.
+
+    Returns
+    -------
+    array of shape (rows,)
+        1 among the rows, more far out, where the fit is an extrapolation. Source: R. D. Cook and S. Weisberg,
+        "Residuals and Influence in Regression" (1982), section 2.2.
+    """
+    length = np.linalg.norm(A[fitted], axis=0)
+    B = A / np.where(length > 0, length, 1.0)
+    inverse = np.linalg.pinv(B[fitted].T @ B[fitted], hermitian=True)
+    return np.sqrt(1 + np.maximum(np.einsum("ij,jk,ik->i", B, inverse, B), 0.0))
+
+
 def far_of_few(A: Array, y: Array, away: Array, most: int) -> Array:
     """Return which of few rows are far off the line that the others make, if that is no chance.
 
@@ -117,23 +139,47 @@ def far_of_few(A: Array, y: Array, away: Array, most: int) -> Array:
     Source: R. D. Cook and S. Weisberg, "Residuals and Influence in Regression" (1982), section 2.2.2.
     """
     rows, size = A.shape
-    order, whole = np.argsort(-away), _squares_left(A, y)
+    order = np.argsort(-away)
     far, least = np.zeros(rows, bool), math.log(CHANCE)
     for k in range(1, min(most, rows - size - 2) + 1):
-        kept = np.sort(order[k:])
-        share = _squares_left(A[kept], y[kept]) / whole if whole > 0 else 1.0
-        chance = _log_chance(share, (rows - size - k) / 2, k / 2)
-        chance += math.lgamma(rows + 1) - math.lgamma(k + 1) - math.lgamma(rows - k + 1)
+        some = np.isin(np.arange(rows), order[:k])
+        chance = log_chance(A, y, some)
         if chance < least:
-            far, least = np.isin(np.arange(rows), order[:k]), chance
+            far, least = some, chance
     return far
+
+
+def log_chance(A: Array, y: Array, far: Array) -> float:
+    """Return the logarithm of the chance that rows of one law hold some that are as far off the line as these.
+
+    Parameters
+    ----------
+    A : array of shape (rows, parameters)
+        The matrix [X, 1].
+    y : array of shape (rows,)
+        The target.
+    far : array of bool of shape (rows,)
+        Which rows are called far.
+
+    Returns
+    -------
+    float
+        At most 0, of an upper bound: see the notes of `far_of_few`.
+    """
+    (rows, size), k = A.shape, int(far.sum())
+    if rows - size - k < 1 or k == 0:
+        return 0.0
+    whole, near = _squares_left(A, y), ~far
+    share = _squares_left(A[near], y[near]) / whole if whole > 0 else 1.0
+    sets = math.lgamma(rows + 1) - math.lgamma(k + 1) - math.lgamma(rows - k + 1)
+    return min(_log_of_share(share, (rows - size - k) / 2, k / 2) + sets, 0.0)
 
 
 def _squares_left(A: Array, y: Array) -> float:
     return float(np.sum((A @ np.linalg.lstsq(A, y, rcond=None)[0] - y) ** 2))
 
 
-def _log_chance(share: float, a: float, b: float) -> float:
+def _log_of_share(share: float, a: float, b: float) -> float:
     """Return the logarithm of an upper bound on the chance that a beta variable is at most this share.
 
     With (1 - t)^(b - 1) at its largest, the incomplete beta integral is share^a / a.

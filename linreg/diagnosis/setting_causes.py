@@ -210,10 +210,10 @@ def _without_small_last(rows: int, batch_size: int) -> int | None:
 
 
 def steep_penalty(case: Case, symptoms: Symptoms) -> Finding | None:
-    """A penalty that keeps the run from settling: it makes the loss steep, or its sign flips with every step."""
-    regularizer = case.settings.regularizer
+    """A penalty that keeps the run from settling: it makes the loss steep, its sign flips, or it decays the weights."""
+    regularizer, decay = case.settings.regularizer, case.settings.optimizer.weight_decay
     if regularizer is None:
-        return None
+        return _weight_decay(decay) if decay else None
     without = case.with_settings(kernel_regularizer=None)
     limits = symptoms.limit_now, Symptoms(without).limit_now
     return Finding(
@@ -230,6 +230,23 @@ def steep_penalty(case: Case, symptoms: Symptoms) -> Finding | None:
             ),
         ),
     )
+
+
+def _weight_decay(decay: float) -> Finding:
+    weaker = rounded(decay / 100)
+    return Finding(
+        "regularization",
+        {"weight_decay": decay},
+        f"weight_decay={decay:g} takes that share of the learning rate from every weight at each step, the intercept "
+        "too, whatever the loss says: the weights settle where both pulls are equal, short of the optimum.",
+        (
+            Remedy("no decay", "Leave it out (weight_decay=None).", settings={"optimizer__weight_decay": None}),
+            Remedy(
+                "weaker decay", f"Weaken it a hundredfold: weight_decay={weaker:g}.",
+                settings={"optimizer__weight_decay": weaker},
+            ),
+        ),
+    )  # fmt: skip
 
 
 def _has_l1(case: Case) -> bool:

@@ -13,11 +13,10 @@ import numpy as np
 
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.evidence import number
-from linreg.diagnosis.exact_fits import HARMFUL, clean_fit, optimum
+from linreg.diagnosis.exact_fits import HARMFUL, clean_fit
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import STANDARDISE, Remedy
 from linreg.diagnosis.symptoms import Symptoms
-from linreg.losses import MeanSquaredError
 from linreg.regularizers import L2
 
 Array = Any
@@ -162,12 +161,17 @@ def _error_on_unseen_rows(case: Case) -> float:
     if case.validation is not None:
         X, y = case.validation
         return float(np.mean((np.column_stack([X, np.ones(len(X))])[:, : case.objective.size] @ case.best - y) ** 2))
+    hat, residual = _squares(case)
+    return float(np.mean((residual / np.maximum(1 - hat, 1e-9)) ** 2))
+
+
+def _squares(case: Case) -> tuple[Array, Array]:
+    """Return the leverages and the residuals of the fit with the least squares and the L2 penalty of the case."""
     A = case.objective.matrix
     strength = getattr(case.settings.regularizer, "l2", 0.0)
     penalty = len(A) * strength * np.diag([1.0] * case.X.shape[1] + [0.0] * case.objective.has_intercept)
     solved = np.linalg.pinv(A.T @ A + penalty, hermitian=True) @ A.T
-    left = 1 - np.einsum("ij,ji->i", A, solved)
-    return float(np.mean(((case.y - A @ (solved @ case.y)) / np.maximum(left, 1e-9)) ** 2))
+    return np.einsum("ij,ji->i", A, solved), case.y - A @ (solved @ case.y)
 
 
 def least_scatter(free: int) -> float:
@@ -183,20 +187,19 @@ def least_scatter(free: int) -> float:
 def few_rows(case: Case, symptoms: Symptoms) -> Finding | None:
     """So few rows that each decides its own prediction: told by leaving them out one at a time."""
     size, rows = case.objective.size, case.count
-    free = rows - size
-    if case.settings.regularizer is not None or free < 1 or case.X.shape[1] < MANY_FEATURES:
-        return None
-    expected = 1 + size / max(free - 1, 0.5)
-    if expected < TWICE or not case.model.fit_intercept:
+    sparse = getattr(case.settings.regularizer, "l1", 0.0) > 0  # how many parameters it leaves is up to the data
+    if sparse or rows <= size or case.X.shape[1] < MANY_FEATURES or not case.model.fit_intercept:
         return None
     if case.validation is not None:
         held = validation_causes(case, symptoms)
         if held is None or held.cause != "validation_shift":
             return None  # the validation rows have told it
         case = case.replaced(validation=None)  # they come from elsewhere, and tell nothing of these
-    train = float(np.mean((case.objective.matrix @ optimum(case, MeanSquaredError()) - case.y) ** 2))
-    alone = _error_on_unseen_rows(case)
-    if train <= 1e-12 * float(np.var(case.y)):
+    hat, residual = _squares(case)
+    used = float(hat.sum())  # parameters, fewer under a penalty
+    expected = 1 + used / max(rows - used - 1, 0.5)
+    train, alone = float(np.mean(residual**2)), _error_on_unseen_rows(case)
+    if expected < TWICE or train <= 1e-12 * float(np.var(case.y)):
         return None
     evidence = {"training_loss": train, "left_out_loss": alone, "rows": rows, "parameters": size}
     words = f"its mean squared error is {number(train)} on these rows, and {number(alone)} on a row that is left out"
