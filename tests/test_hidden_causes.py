@@ -9,6 +9,7 @@ from linreg.diagnosis.robust import far_of_few, least_trimmed_squares
 from linreg.diagnosis.symptoms import Symptoms
 from linreg.diagnosis.validation_causes import _error_on_unseen_rows, _penalised
 from linreg.regularizers import L2
+from linreg.schedules import PolynomialDecay
 
 
 def line(rows=200, columns=4, seed=0, noise=0.1):
@@ -193,3 +194,27 @@ def test_a_far_row_on_the_line_of_noisy_rows_is_no_outlier():
     found = diagnose(X, y, optimizer=SGD(0.1), epochs=100)
     assert found.findings[0].cause == "high_leverage"
     assert "outliers" not in [finding.cause for finding in found.findings]
+
+
+def test_a_clip_that_keeps_the_run_from_its_optimum_is_told_and_left_out():
+    X, y = line()
+    found = diagnose(X, y, optimizer=SGD(0.05, clipnorm=1e-3), epochs=100)
+    assert found.findings[0].cause == "target_scale"
+    assert found.findings[0].remedies[0].settings == {"optimizer__clipnorm": None}
+    assert found.findings[0].remedies[0].after.healthy
+    # 7 batches an epoch, each moves a parameter by 0.05 * 1e-3 at most.
+    assert found.findings[0].evidence["reach"] == pytest.approx(0.05 * 1e-3 * 700)
+
+
+def test_betas_that_were_swapped_are_set_right():
+    X, y = line()
+    found = diagnose(X, y, optimizer=Adam(0.05, beta_1=0.999, beta_2=0.9), batch_size=200, epochs=150)
+    assert found.findings[0].cause == "momentum_too_high"
+    assert found.findings[0].remedies[0].settings == {"optimizer__beta_1": 0.9, "optimizer__beta_2": 0.999}
+
+
+def test_a_last_batch_of_one_row_is_told_under_a_schedule_too():
+    X, y = line(rows=197, noise=1.0)
+    rate = PolynomialDecay(0.5, 60, end_learning_rate=0.3)
+    found = diagnose(X, y, optimizer=SGD(rate), batch_size=49, epochs=30, random_state=3)
+    assert "batch_noise" in [finding.cause for finding in found.findings]

@@ -16,6 +16,12 @@ from linreg.data.notation import EXAMPLES, dates_in, is_date, is_number, numbers
 Array = Any
 
 
+STRAY = 0.1
+"""Share of the rows in which words may stand between numbers: a header that was pasted twice, "unknown"."""
+DIFFERENT = 10
+"""Different numbers, for each such word, of a column that holds no categories."""
+
+
 class Parsed(NamedTuple):
     """The values of a column as numbers, nan where missing; of a category column, places in the vocabulary."""
 
@@ -74,6 +80,9 @@ def _from_objects(cells: list[Any], label: str) -> Parsed:
         read = numbers_in(words) if families <= {"number", "boolean"} else None
         if read is None and families <= {"date"}:
             read = dates_in(words)
+        if read is None and families <= {"number", "boolean"} and (odd := _strays(words, text, values)):
+            read = numbers_in([word for word in words if word not in odd])
+            read = read and read._replace(examples=[shown(min(odd)), *read.examples])
         if read is None:
             return _categories(cells, family)
         for row, word in text.items():
@@ -90,6 +99,14 @@ def _from_objects(cells: list[Any], label: str) -> Parsed:
     if families <= {"duration"}:
         return _durations(values)._replace(spelled=spelled)
     return _categories(cells, family)
+
+
+def _strays(words: Sequence[str], text: dict[int, str], values: Array) -> set[str]:
+    """Return the words between numbers that are none, if they are a few strays and no categories."""
+    odd = {word for word in words if not is_number(word)}
+    stray = sum(word in odd for word in text.values())
+    different = len(words) - len(odd) + len(np.unique(values[~np.isnan(values)]))
+    return odd if stray <= STRAY * len(values) and different >= DIFFERENT * max(len(odd), 1) else set()
 
 
 def _sorted(cells: list[Any], label: str) -> tuple[Array, Array]:

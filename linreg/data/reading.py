@@ -14,7 +14,8 @@ How a column of text is read, decided by the column as a whole:
    "6.5 kg" is 6.5.
 2. As dates, if every value is one: "2024-01-31", "31.01.2024" or "01/31/2024", with or without a time. The month comes
    first between slashes if that makes dates of them all, else the day. Times with a zone count in UTC.
-3. As categories. The first in alphabetical order has no column of its own; a missing value is nan in the columns of all
+3. As numbers, if at most a tenth of the rows hold words and the numbers are many: those rows count as missing.
+4. As categories. The first in alphabetical order has no column of its own; a missing value is nan in the columns of all
    others. With more than 50 categories there are no columns: no name begins with the column's.
 """
 

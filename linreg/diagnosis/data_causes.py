@@ -20,7 +20,7 @@ from linreg.diagnosis.remedies import STANDARDISE, STANDARDISED, Remedy, at_rate
 from linreg.diagnosis.symptoms import Symptoms, median_and_deviation
 from linreg.diagnosis.totals import naming_totals
 from linreg.losses import Huber
-from linreg.optimizers import Adam, RMSprop
+from linreg.optimizers import SGD, Adam, RMSprop
 
 Array = Any
 
@@ -158,18 +158,27 @@ def feature_scale(case: Case, symptoms: Symptoms) -> Finding | None:
     )
 
 
+def clipped(case: Case, symptoms: Symptoms) -> str:
+    """Return the clip that keeps the run from its optimum, however large the gradients are; "" if none does."""
+    optimizer = case.settings.optimizer
+    for name in ("clipnorm", "global_clipnorm", "clipvalue"):
+        bound = getattr(optimizer, name)
+        if bound and isinstance(optimizer, SGD) and bound * case.learning_rate * case.steps < symptoms.distance:
+            return name
+    return ""
+
+
 def target_scale(case: Case, symptoms: Symptoms) -> Finding | None:
     """A target of a size that the steps cannot reach, or that the arithmetic cannot hold."""
     level, deviation = map(float, median_and_deviation(case.y))
     spread = deviation or float(case.y.std())
-    size = math.hypot(level, spread)
-    if 0.1 <= size <= 10 or spread == 0:
+    size, clip = math.hypot(level, spread), clipped(case, symptoms)
+    if spread == 0 or (0.1 <= size <= 10 and not clip):
         return None
     optimizer = case.settings.optimizer
     evidence: dict[str, Any] = {"mean": level, "standard_deviation": spread, "steps": case.steps}
     words = f"The target is about {number(size)} in size. "
-    clips = [name for name in ("clipnorm", "global_clipnorm", "clipvalue") if getattr(optimizer, name)]
-    bounded = isinstance(optimizer, Adam | RMSprop) or isinstance(case.settings.loss, Huber) or bool(clips)
+    bounded = isinstance(optimizer, Adam | RMSprop) or isinstance(case.settings.loss, Huber) or bool(clip)
     if not bounded and size < 1e15:
         return None
     if isinstance(optimizer, Adam | RMSprop):
@@ -180,18 +189,25 @@ def target_scale(case: Case, symptoms: Symptoms) -> Finding | None:
             f"{number(evidence['reach'])} "
             f"in the {case.steps} steps of this run, but the farthest parameter is {number(evidence['distance'])} away."
         )
+    elif clip:
+        evidence["reach"] = getattr(optimizer, clip) * case.learning_rate * case.steps
+        evidence["distance"] = symptoms.distance
+        words += (
+            f"With {clip}={getattr(optimizer, clip):g} no step is longer than that times the learning rate: the "
+            f"{case.steps} steps of this run move a parameter by {number(evidence['reach'])} at most, but the farthest "
+            f"one is {number(evidence['distance'])} away."
+        )
     elif isinstance(case.settings.loss, Huber):
         words += f"Beyond delta = {case.settings.loss.delta:g} Huber's slope is bounded, so each step is short."
-    elif clips:
-        words += f"With {clips[0]}={getattr(optimizer, clips[0]):g} no step is longer, however far it has to go."
     else:
         words += "Squared, that is at the end of what float32 can hold."
+    unclipped = [Remedy("no clipping", f"Leave {clip} out.", settings={f"optimizer__{clip}": None})] if clip else []
     scaled = Remedy("scale the target", "Standardise the target (TransformedTargetRegressor).", scale_target=True)
     both = dataclasses.replace(
         scaled, name="scale target and features", steps=(STANDARDISE,),
         words="Standardise the target (TransformedTargetRegressor) and the features (StandardScaler).",
     )  # fmt: skip
-    return Finding("target_scale", evidence, words, (scaled, both, *_and_rates(case, both)))
+    return Finding("target_scale", evidence, words, (*unclipped, scaled, both, *_and_rates(case, both)))
 
 
 def _and_rates(case: Case, remedy: Remedy) -> list[Remedy]:

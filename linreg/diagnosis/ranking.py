@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from linreg.diagnosis.cases import Case, Outcome
+from linreg.diagnosis.data_causes import clipped
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import Remedy
-from linreg.diagnosis.setting_causes import unusual_momentum
+from linreg.diagnosis.setting_causes import FAR_OFF, unusual_momentum
 from linreg.diagnosis.symptoms import Symptoms
 from linreg.optimizers import SGD
 
@@ -31,8 +32,6 @@ LONG = 0.5
 """Step of an adaptive rule, as a share of the way to the optimum, from which no batch is large enough."""
 IN_THE_LOSS = ("outliers", "regularization")
 """Causes told from the exact fit that may also keep a run from converging."""
-FAR_OFF = 20.0
-"""Highest rate of a schedule over its mean, or over its first, that nobody means."""
 FLAT = ("collinearity", "ill_conditioned")
 RATES = ("learning_rate_too_high", "learning_rate_too_low")
 ODD = {"loss_reduction": 0.2, "outliers": 0.05, "regularization": 0.05, "high_leverage": 0.1, "constant_feature": 0.1}
@@ -152,6 +151,8 @@ def prior(trial: Trial) -> float:
     if trial.cause in FLAT:
         steep = isinstance(case.settings.optimizer, SGD) and case.learning_rate > symptoms.limit_now
         return 3 if steep or case.outcome.verdict == "diverges" else 0.15  # a flat direction makes no step too long
+    if trial.cause == "target_scale" and clipped(case, symptoms):
+        return 0.2
     off = symptoms.abnormality[trial.cause]
     return SURE - min(off, 20.0) / 100 if off >= TENFOLD else 1.5
 

@@ -290,7 +290,10 @@ def _filled(reading: Reading, reads: bool) -> list[Remedy]:
         remedies.append(Remedy("impute", words, steps, reads=reads))
     if complete.sum() > 1:
         words = f"Leave out the {_rows(~complete)} with missing values."
-        remedies.append(Remedy("drop rows", words, complete=True, reads=reads))
+        drop = Remedy("drop rows", words, complete=True, reads=reads)
+        # Of a row that is hardly there, a pasted header say, a fill makes a row that nobody has seen.
+        hollow = not complete.all() and bool((np.isnan(reading.X[~complete]).mean(axis=1) > HALF).all())
+        remedies.insert(0 if hollow else len(remedies), drop)
     if not remedies:
         words = "Give more values: too few are left to train on. Look at how the data are read if they should be there."
         remedies.append(Remedy("collect", words))

@@ -25,6 +25,9 @@ HEAVY = 2.0
 USUAL_MOMENTUM = 0.95
 """Momentum up to which nobody is surprised."""
 
+FAR_OFF = 20.0
+"""Highest rate of a schedule over its mean, or over its first, that nobody means."""
+
 SMALL_LAST = 4
 """So many times smaller than the others is a last batch that is worth a word."""
 
@@ -82,6 +85,12 @@ def momentum_too_high(case: Case, symptoms: Symptoms) -> Finding | None:
         )
         for value in lower
     )  # fmt: skip
+    if isinstance(optimizer, Adam) and momentum > optimizer.beta_2:
+        usual = {"optimizer__beta_1": 0.9, "optimizer__beta_2": 0.999}
+        words = (
+            f"beta_1={momentum:g} is above beta_2={optimizer.beta_2:g}: were they swapped? Keras' are 0.9 and 0.999."
+        )
+        remedies = (Remedy("usual betas", words, settings=usual), *remedies)
     return Finding(
         "momentum_too_high",
         {field: momentum, "steps_remembered": memory, "steps": case.steps},
@@ -172,8 +181,8 @@ def learning_rate_too_low(case: Case, symptoms: Symptoms) -> Finding | None:
 def batch_noise(case: Case, symptoms: Symptoms) -> Finding | None:
     """Batches so small that their noise keeps the run from settling."""
     rows = case.count
-    if case.full_batch or callable(case.settings.optimizer.learning_rate):
-        return None  # other batches change how many steps an epoch has, and so the rates of a schedule
+    if case.full_batch or case.rates.mean() * FAR_OFF < case.rates.max():
+        return None  # larger batches make fewer steps: a schedule that decays too soon would seem cured by them
     sizes = [size for size in (8 * case.batch_size, 32 * case.batch_size) if size < rows] + [rows]
     last = rows % case.batch_size
     remedies = [
