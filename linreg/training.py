@@ -78,9 +78,6 @@ class Run:
         """Bind everything that a step needs."""
         loss, parameters = members(self.loss)[0], self.state.parameters
         self._slope = loss.slope
-        self._batches = Batches(self.problem, self.shuffle, loss, self.precision, parameters)
-        self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size)
-        self._rates = Rates(self.optimizer, self.precision)
         self._constants = constants_of(self.loss, self.precision.number)
         self._penalty = penalty_of(self.regularizer, self.precision.cast) if self.regularizer is not None else None
         self._validation: Batches | None = None
@@ -89,6 +86,14 @@ class Run:
         self._steps_at_once = CHUNK
         self._interrupted = False
         self._last_learning_rate: Any = math.nan
+        self._bind_loop()
+
+    def _bind_loop(self) -> None:
+        """Bind what the loop itself needs, which other engines run in another way."""
+        parameters = self.state.parameters
+        self._batches = Batches(self.problem, self.shuffle, members(self.loss)[0], self.precision, parameters)
+        self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size)
+        self._rates = Rates(self.optimizer, self.precision)
 
     @property
     def learning_rate(self) -> float:
@@ -171,16 +176,16 @@ class Run:
             weighted_sum = weighted_sum + batches.rows[first:last].dot(losses)
             rows = int(batches.ends[last - 1])
             if watched:
-                self.callbacks.call("on_train_batch_end", first, {"loss": _as_logged(weighted_sum / rows)})
+                self.callbacks.call("on_train_batch_end", first, {"loss": as_logged(weighted_sum / rows)})
                 if self.stop_training:
                     break
         return self._end_epoch(epoch, weighted_sum / rows, self._last_learning_rate)
 
     def _end_epoch(self, epoch: int, loss: Any, learning_rate: float) -> Logs:
         """Book an epoch that has been run, and return its logs."""
-        logs = {"loss": _as_logged(loss), "learning_rate": learning_rate}
+        logs = {"loss": as_logged(loss), "learning_rate": learning_rate}
         if self._validation is not None:
-            logs["val_loss"] = _as_logged(self._validation_loss(self._validation))
+            logs["val_loss"] = as_logged(self._validation_loss(self._validation))
         self.callbacks.call("on_epoch_end", epoch, logs)
         self.state.epoch = epoch + 1
         self._append({name: [value] for name, value in logs.items()}, 1)
@@ -214,7 +219,7 @@ class Run:
                 g[kernel] += penalty[1](w)
             step(state, g, rate, lr)
             state.iterations += 1
-        self._last_learning_rate = _as_logged(lr.copy())
+        self._last_learning_rate = as_logged(lr.copy())
         if self._interrupted:
             raise KeyboardInterrupt
         losses = self._batches.losses(first, last, constants).astype(np.float64)
@@ -225,7 +230,8 @@ class Run:
         self._interrupted = True
 
 
-def _as_logged(loss: Any) -> Any:
+def as_logged(loss: Any) -> Any:
+    """Return a number of the logs: a float, or an array of shape (K,) of K models."""
     return loss if getattr(loss, "shape", ()) else float(loss)
 
 
