@@ -65,13 +65,15 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """Do what np.maximum does with numbers, nan included, in fewer branches than Numba's."""
-    return x if (x >= y) | (x != x) else y
+    """Do what np.maximum does with numbers, nan included; the first line is one instruction, as Numba's is not."""
+    larger = y if x < y else x
+    return larger if y == y else y
 
 
 def minimum(x: Any, y: Any) -> Any:
-    """Do what np.minimum does with numbers, nan included, in fewer branches than Numba's."""
-    return x if (x <= y) | (x != x) else y
+    """Do what np.minimum does with numbers, nan included; the first line is one instruction, as Numba's is not."""
+    smaller = y if x > y else x
+    return smaller if y == y else y
 
 
 def total(x: Any, axis: Any) -> Any:  # noqa: ARG001 (there is only one)
