@@ -4,15 +4,14 @@ Each has its formulas written in, as a user would who needs this one run to be f
 function of a `Task` that returns `prepare`.
 """
 
+from types import FunctionType
+
 import numpy as np
 import pytest
-from loops import Prepare, Task
+from loops import Prepare, Task, linreg_loop
 
 from linreg import SGD, Adam, Huber
-from linreg.batches import Problem
 from linreg.data.arrays import design_matrix
-from linreg.precision import FLOAT32
-from linreg.steps import State
 
 
 def linreg_numba(task: Task) -> Prepare:
@@ -20,28 +19,19 @@ def linreg_numba(task: Task) -> Prepare:
     pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
     from linreg.compiled.run import NumbaRun
 
-    features = task.X.shape[1]
-    problem = Problem(design_matrix(task.X, True), task.y, None, task.batch_size, features)
-
-    def prepare():
-        state = State.start(np.zeros(features + 1, np.float32), task.optimizer, FLOAT32, np.random.default_rng(0))
-        run = NumbaRun(problem, state, task.optimizer, task.loss, FLOAT32, shuffle=False)
-
-        def train():
-            run.train(task.epochs)
-            return state.parameters
-
-        return train
-
-    return prepare
+    return linreg_loop(task, NumbaRun)
 
 
 def hand_fused(task: Task) -> Prepare:
     """One loop in Numba, row by row, in which any sum may be reordered and any product fused with it."""
     numba = pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
-    loop = numba.njit(fastmath={"reassoc", "contract"}, error_model="numpy")(
-        _fused_adam if isinstance(task.optimizer, Adam) else _fused_sgd
-    )
+
+    def jit(function, **parts):
+        """Compile a function with others in the place of its globals."""
+        whole = FunctionType(function.__code__, {**globals(), **parts}, function.__name__)
+        return numba.njit(fastmath={"reassoc", "contract"}, error_model="numpy", forceinline=bool(not parts))(whole)
+
+    loop = jit(_fused, _move=jit(_fused_adam if isinstance(task.optimizer, Adam) else _fused_sgd))
     A, rate = design_matrix(task.X, True), np.float32(task.optimizer.learning_rate)
     delta = np.float32(getattr(task.loss, "delta", np.inf))
     factor = np.float32((1 if isinstance(task.loss, Huber) else 2) / task.batch_size)
@@ -58,40 +48,9 @@ def hand_fused(task: Task) -> Prepare:
     return prepare
 
 
-def _fused_sgd(A, y, batch_size, lr, factor, delta, p, losses):
-    n, d = len(y), A.shape[1] - 1
-    g = np.empty(d + 1, np.float32)
-    half = np.float32(0.5)
-    for epoch in range(len(losses)):
-        total = 0.0
-        for start in range(0, n, batch_size):
-            g[:] = 0
-            loss = np.float32(0)
-            for i in range(start, min(start + batch_size, n)):
-                e = p[d] - y[i]
-                for j in range(d):
-                    e += A[i, j] * p[j]
-                if delta == np.inf:
-                    loss += e * e
-                else:
-                    a = abs(e)
-                    loss += half * e * e if a <= delta else delta * a - half * delta * delta
-                    e = min(max(e, -delta), delta)
-                e *= factor
-                for j in range(d):
-                    g[j] += e * A[i, j]
-                g[d] += e
-            for j in range(d + 1):
-                p[j] -= g[j] * lr
-            total += loss
-        losses[epoch] = total / n
-
-
-def _fused_adam(A, y, batch_size, lr, factor, delta, p, losses):
-    n, d = len(y), A.shape[1] - 1
+def _fused(A, y, batch_size, lr, factor, delta, p, losses):
+    n, d, half, t = len(y), A.shape[1] - 1, np.float32(0.5), 0
     g, m, v = np.empty(d + 1, np.float32), np.zeros(d + 1, np.float32), np.zeros(d + 1, np.float32)
-    half, t = np.float32(0.5), 0
-    share_1, share_2, epsilon = np.float32(1 - 0.9), np.float32(1 - 0.999), np.float32(1e-7)
     for epoch in range(len(losses)):
         total = 0.0
         for start in range(0, n, batch_size):
@@ -112,13 +71,26 @@ def _fused_adam(A, y, batch_size, lr, factor, delta, p, losses):
                     g[j] += e * A[i, j]
                 g[d] += e
             t += 1
-            alpha = np.float32(lr * np.sqrt(1 - 0.999**t) / (1 - 0.9**t))
-            for j in range(d + 1):
-                m[j] += (g[j] - m[j]) * share_1
-                v[j] += (g[j] * g[j] - v[j]) * share_2
-                p[j] -= m[j] * alpha / (np.sqrt(v[j]) + epsilon)
+            _move(p, g, m, v, lr, t)
             total += loss
         losses[epoch] = total / n
+
+
+def _fused_sgd(p, g, m, v, lr, t):  # noqa: ARG001 (in the place of the other)
+    for j in range(len(p)):
+        p[j] -= g[j] * lr
+
+
+def _fused_adam(p, g, m, v, lr, t):
+    share_1, share_2, epsilon = np.float32(1 - 0.9), np.float32(1 - 0.999), np.float32(1e-7)
+    alpha = np.float32(lr * np.sqrt(1 - 0.999**t) / (1 - 0.9**t))
+    for j in range(len(p)):
+        m[j] += (g[j] - m[j]) * share_1
+        v[j] += (g[j] * g[j] - v[j]) * share_2
+        p[j] -= m[j] * alpha / (np.sqrt(v[j]) + epsilon)
+
+
+_move = _fused_sgd
 
 
 def jax_scan(task: Task) -> Prepare:

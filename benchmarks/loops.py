@@ -37,14 +37,14 @@ class Task:
         return self.steps * self.batch_size // len(self.y)
 
 
-def linreg_loop(task: Task) -> Prepare:
-    """The loop that `LinearRegression` runs, with its history."""
+def linreg_loop(task: Task, kind: type[Run] = Run) -> Prepare:
+    """The loop that `LinearRegression` runs, with its history; `kind` is what an engine runs."""
     features = task.X.shape[1]
     problem = Problem(design_matrix(task.X, True), task.y, None, task.batch_size, features)
 
     def prepare():
         state = State.start(np.zeros(features + 1, np.float32), task.optimizer, FLOAT32, np.random.default_rng(0))
-        run = Run(problem, state, task.optimizer, task.loss, FLOAT32, shuffle=False)
+        run = kind(problem, state, task.optimizer, task.loss, FLOAT32, shuffle=False)
 
         def train():
             run.train(task.epochs)

@@ -1,4 +1,9 @@
-"""256 learning rates at once: a sweep beside `jax.vmap` of `lax.scan`, and beside single runs of the same rates."""
+"""256 learning rates at once: a sweep beside `jax.vmap` of `lax.scan`, and beside single runs of the same rates.
+
+The compiled sweep is held to both; the one in NumPy to single runs in NumPy.
+"""
+
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -19,11 +24,17 @@ def steps(epochs=EPOCHS):
     return epochs * ROWS // BATCH
 
 
-def swept(optimizer, rates=RATES, epochs=EPOCHS):
+needs_numba = pytest.mark.skipif(
+    find_spec("numba") is None, reason="Numba is not installed: pip install 'linreg[fast]'"
+)
+each_engine = pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=needs_numba)])
+
+
+def swept(optimizer, engine, rates=RATES, epochs=EPOCHS):
     """The whole call, checks and history included."""
     task = task_of(optimizer, MeanSquaredError())
     return sweep(task.X, task.y, optimizer=optimizer, learning_rate=rates, epochs=epochs, batch_size=BATCH,
-                 shuffle=False, kernel_initializer="zeros")  # fmt: skip
+                 shuffle=False, kernel_initializer="zeros", engine=engine)  # fmt: skip
 
 
 def jax_sweep(optimizer):
@@ -61,10 +72,11 @@ def jax_sweep(optimizer):
     return lambda: jax.block_until_ready(compiled(rates))
 
 
-def single_runs(optimizer, some):
+def single_runs(optimizer, engine, some):
     """Return what fits some of the configurations one by one."""
     task = task_of(optimizer, MeanSquaredError())
-    settings = {"epochs": EPOCHS, "batch_size": BATCH, "shuffle": False, "kernel_initializer": "zeros"}
+    settings = {"epochs": EPOCHS, "batch_size": BATCH, "shuffle": False, "kernel_initializer": "zeros",
+                "engine": engine}  # fmt: skip
     models = [LinearRegression(optimizer.set_params(learning_rate=rate), **settings) for rate in RATES[some].tolist()]
     return lambda: [model.fit(task.X, task.y) for model in models]
 
@@ -81,40 +93,52 @@ def assert_equal(optimizer, parameters, losses, found, some):
         np.testing.assert_allclose(loss, found.history["loss"][:, k], rtol=1e-5, atol=reach)
 
 
+@needs_numba
 @pytest.mark.ratio
 @each_optimizer
 def test_a_sweep_of_256_rates_beside_vmap_of_scan(hold, optimizer):
     peer = jax_sweep(optimizer)
     parameters, losses = (np.asarray(x) for x in peer())
     by_epoch = losses.reshape(len(RATES), EPOCHS, -1).mean(axis=-1)
-    assert_equal(optimizer, parameters, by_epoch, swept(optimizer), slice(None))
+    assert_equal(optimizer, parameters, by_epoch, swept(optimizer, "numba"), slice(None))
     unit = len(RATES) * steps()
-    ratio = interleaved(lambda: seconds(lambda: swept(optimizer)) / unit, lambda: seconds(peer) / unit, rounds=9)
-    hold(f"a configuration-step of sweep to one of jax.vmap(lax.scan), {optimizer!r}", ratio, at_most=1 / 0.95)
+    ratio = interleaved(lambda: seconds(lambda: swept(optimizer, "numba")) / unit, lambda: seconds(peer) / unit,
+                        rounds=9)  # fmt: skip
+    hold(f"a configuration-step of a compiled sweep to one of jax.vmap(lax.scan), {optimizer!r}", ratio,
+         at_most=1 / 0.95)  # fmt: skip
+
+
+AT_LEAST = {"numpy": 15, "numba": 2}
+"""How many times the time of a single run is that of a configuration in a sweep."""
 
 
 @pytest.mark.ratio
 @each_optimizer
-def test_a_sweep_of_256_rates_beside_single_runs(hold, optimizer):
+@each_engine
+def test_a_sweep_of_256_rates_beside_single_runs(hold, engine, optimizer):
     some = slice(0, None, 16)
-    fit = single_runs(optimizer, some)
+    fit = single_runs(optimizer, engine, some)
     parameters = [np.append(model.coef_, model.intercept_) for model in fit()]
     losses = [model.history_["loss"] for model in fit()]
-    assert_equal(optimizer, parameters, losses, swept(optimizer), some)
+    assert_equal(optimizer, parameters, losses, swept(optimizer, engine), some)
     ratio = interleaved(
-        lambda: seconds(lambda: swept(optimizer)) / (len(RATES) * steps()),
+        lambda: seconds(lambda: swept(optimizer, engine)) / (len(RATES) * steps()),
         lambda: seconds(fit) / (len(parameters) * steps()),
         rounds=7,
     )
-    hold(f"a configuration-step of sweep to one of a single fit, {optimizer!r}", ratio, at_most=1 / 15)
+    hold(f"a configuration-step of sweep to one of a single fit, engine={engine!r}, {optimizer!r}", ratio,
+         at_most=1 / AT_LEAST[engine])  # fmt: skip
 
 
 @pytest.mark.ratio
-def test_columns_that_diverge_slow_nobody_down(hold):
+@each_engine
+def test_columns_that_diverge_slow_nobody_down(hold, engine):
     wild = RATES.copy()
     wild[::2] = DIVERGING
     unit = len(RATES) * steps()
     ratio = interleaved(
-        lambda: seconds(lambda: swept(SGD(), wild)) / unit, lambda: seconds(lambda: swept(SGD())) / unit, rounds=9
+        lambda: seconds(lambda: swept(SGD(), engine, wild)) / unit,
+        lambda: seconds(lambda: swept(SGD(), engine)) / unit,
+        rounds=9,
     )
-    hold("a sweep half of whose rates diverge to one where none does, SGD()", ratio, at_most=1.05)
+    hold(f"a sweep half of whose rates diverge to one where none does, engine={engine!r}, SGD()", ratio, at_most=1.05)

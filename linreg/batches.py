@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,14 +77,13 @@ class Batches:
         self.target = np.empty_like(problem.target) if shuffle else problem.target
         self.weight: Array = problem.weight
         self.starts = problem.starts
+        self.many = like.ndim == 2
         # How many batches leave their errors behind before their losses are taken.
         self.at_once = len(self.starts)
-        if like.ndim == 2:
+        if self.many:
             self.at_once = max(1, min(self.at_once, KEPT_ERRORS // (problem.batch_size * like.shape[1])))
         self._kept_rows = self.at_once * problem.batch_size
-        rows = min(self._kept_rows, len(problem.target))
-        # CuPy keeps the order of a matrix with one column, which is Fortran's too, and writes no product into that.
-        self.error = np.empty_like(problem.matrix, shape=(rows, *like.shape[1:]), order="C")
+        self._models = like.shape[1:]
         self.ends = np.minimum(self.starts + problem.batch_size, len(problem.target))
         self.rows = self._device.put((self.ends - self.starts).astype(np.float64))
         self._views: list[tuple[Array, ...]] | None = None
@@ -91,6 +91,13 @@ class Batches:
         if self.weight is not None:
             self._weights, self._factors = np.empty_like(self.target), np.empty_like(self.target)
         self._laid_out = self.weight is None
+
+    @cached_property
+    def error(self) -> Array:
+        """Where the errors of some batches go."""
+        rows = min(self._kept_rows, len(self._problem.target))
+        # CuPy keeps the order of a matrix with one column, which is Fortran's too, and writes no product into that.
+        return np.empty_like(self._problem.matrix, shape=(rows, *self._models), order="C")
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -204,7 +211,7 @@ class Batches:
 
         Parameters
         ----------
-        sums : array of shape (last - first,) or (last - first, K)
+        sums : array of shape (..., last - first) or (..., last - first, K)
             Sums of the values, times the weights where there are any.
         first, last : int
             Batches of the epoch, from `first` up to `last`.
@@ -217,7 +224,7 @@ class Batches:
         if self._divisors is None:
             self._divisors = self._batch_divisors()
         divisors = self._divisors[first:last]
-        return sums / (divisors if sums.ndim == 1 else divisors[:, np.newaxis])
+        return sums / (divisors[:, np.newaxis] if self.many else divisors)
 
     def _sums(self, values: Array, first: int, last: int) -> Array:
         """Return the sum of the values of each batch."""

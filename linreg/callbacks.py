@@ -43,6 +43,8 @@ class Callback:
     """
 
     run: Run
+    may_come_late = False
+    """Whether it only reads the logs at the end of epochs, so that it may be called for several epochs afterwards."""
 
     def set_run(self, run: Run) -> None:
         """Receive the run, before it starts."""

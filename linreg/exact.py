@@ -33,14 +33,7 @@ AT_ONCE = 2**16
 
 
 class ExactRun(Run):
-    """A run that is computed: the same state, history and parameters as `Run`, to float64 rounding.
-
-    Parameters
-    ----------
-    problem, state, optimizer, loss, precision, shuffle, regularizer : Any
-        As for `linreg.training.Run`.
-    validation, callbacks, history, stop_training : Any
-        As there.
+    """A run that is computed, as `Run`, to float64 rounding.
 
     Raises
     ------

@@ -70,6 +70,8 @@ class Precision:
 
 
 def _float32(x: float) -> np.float32:
+    if -1e38 < x < 1e38:  # nearly always, and to silence NumPy takes longer than to round
+        return np.float32(x)
     with np.errstate(over="ignore"):
         number = np.float32(x)
     if math.isinf(number) and not math.isinf(x):

@@ -14,6 +14,8 @@ from linreg.callbacks import Callback, Logs
 class ProgressBar(Callback):
     """Moves a bar of Rich by one after each epoch and shows the loss beside it."""
 
+    may_come_late = True
+
     def __init__(self, bar: Any, task: Any) -> None:
         self._bar, self._task = bar, task
 

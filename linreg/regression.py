@@ -271,7 +271,7 @@ class LinearRegression:
             state.learning_rate = settings.optimizer.learning_rate
         self._learning_rate: Any = settings.optimizer.learning_rate
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
-            run = _runs_of(self.engine)(
+            run = runs_of(self.engine)(
                 problem,
                 state,
                 settings.optimizer,
@@ -532,8 +532,8 @@ class LinearRegression:
         return short_repr(self, _parameters(type(self)))  # type: ignore[arg-type]
 
 
-def _runs_of(engine: str) -> type[Run]:
-    """Return what executes a run."""
+def runs_of(engine: str) -> type[Run]:
+    """Return what executes a run in an engine; an ImportError where its extra is missing."""
     if engine == "numba":
         kind: type[Run] = numba_run()
         return kind

@@ -67,7 +67,8 @@ class State:
         cls, parameters: Array, optimizer: Several[Optimizer], precision: Precision, generator: np.random.Generator
     ) -> State:
         """Return the state before the first step: everything but the parameters is zero."""
-        letters, first = rule_of(optimizer, precision).state, members(optimizer)[0]
+        first = members(optimizer)[0]  # all members have its rule
+        letters = first.rule(precision).state
         rates = tuple(one.learning_rate for one in members(optimizer))
         return cls(
             parameters,
@@ -224,13 +225,15 @@ class Rates:
 
     Attributes
     ----------
+    rule : Rule
+        The rule.
     last : scalar or array of shape (K,)
         The learning rate of the last step that `pairs` was asked for, in the host's memory.
     """
 
     def __init__(self, optimizer: Several[Optimizer], precision: Precision, device: Host = HOST) -> None:
         self._device = device
-        self._rate = rule_of(optimizer, precision).rate
+        self.rule = rule_of(optimizer, precision)
         self._every = members(optimizer)[0].gradient_accumulation_steps or 1
         self._precision = precision
         self._source: Any = None
@@ -267,6 +270,9 @@ class Rates:
         if any(callable(one) and not isinstance(one, Schedule) for one in members(source)):
             ahead = count  # a callable of the user's is asked for no step too many
         steps = np.arange(first, first + ahead)
-        lr = rates_of(source, steps, self._precision)
-        self._rates, self._pairs = (self._rate(lr, steps // self._every + 1), lr), None
+        if source is self._source and len(self._rates[1]) >= ahead and not any(map(callable, members(source))):
+            lr = self._rates[1][:ahead]  # numbers, which are the same for all steps
+        else:
+            lr = rates_of(source, steps, self._precision)
+        self._rates, self._pairs = (self.rule.rate(lr, steps // self._every + 1), lr), None
         self._source, self._first, self._end = source, first, first + ahead

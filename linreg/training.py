@@ -81,9 +81,6 @@ class Run:
         loss, parameters = members(self.loss)[0], self.state.parameters
         self._device = device_of(self.problem.matrix)
         self._slope = loss.slope
-        self._batches = Batches(self.problem, self.shuffle, loss, self.precision, parameters)
-        self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size, self._device)
-        self._rates = Rates(self.optimizer, self.precision, self._device)
         self._constants = tuple(map(self._device.put, constants_of(self.loss, self.precision.number)))
         self._penalty = None
         if self.regularizer is not None:
@@ -94,6 +91,14 @@ class Run:
         self._steps_at_once = CHUNK
         self._interrupted = False
         self._last_learning_rate: Any = math.nan
+        self._bind_loop()
+
+    def _bind_loop(self) -> None:
+        """Bind what the loop itself needs, which other engines run in another way."""
+        parameters = self.state.parameters
+        self._batches = Batches(self.problem, self.shuffle, members(self.loss)[0], self.precision, parameters)
+        self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size, self._device)
+        self._rates = Rates(self.optimizer, self.precision, self._device)
 
     @property
     def learning_rate(self) -> float:
@@ -185,7 +190,7 @@ class Run:
 
     def _logged(self, *losses: Any) -> list[Any]:
         """Return losses as the logs hold them, in the host's memory: floats, or arrays where there are K models."""
-        return list(map(_as_logged, self._device.fetch(*losses)))
+        return list(map(as_logged, self._device.fetch(*losses)))
 
     def _end_epoch(self, epoch: int, loss: Any, learning_rate: float) -> Logs:
         """Book an epoch that has been run, and return its logs."""
@@ -229,7 +234,7 @@ class Run:
                 g[kernel] += penalty[1](w)
             step(state, g, rate, lr)
             state.iterations += 1
-        self._last_learning_rate = _as_logged(self._rates.last)
+        self._last_learning_rate = as_logged(self._rates.last)
         if self._interrupted:
             raise KeyboardInterrupt
         losses = self._batches.losses(first, last, constants).astype(np.float64)
@@ -240,7 +245,8 @@ class Run:
         self._interrupted = True
 
 
-def _as_logged(loss: Any) -> Any:
+def as_logged(loss: Any) -> Any:
+    """Return a number of the logs: a float, or an array of shape (K,) of K models."""
     return loss if getattr(loss, "shape", ()) else float(loss)
 
 

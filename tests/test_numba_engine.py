@@ -423,6 +423,15 @@ def test_every_formula_is_compiled_to_numpys_bits_and_type(formula, dtype):
     assert np.dtype(dtype).name in kinds
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("function", [np.maximum, np.minimum])
+def test_the_larger_and_the_smaller_of_two_numbers_are_numpys_with_nan_and_infinity(function, dtype):
+    compiled = formulas.jit(getattr(formulas, function.__name__))
+    numbers = np.array([np.nan, -np.inf, -1.0, 0.0, 1.0, 2.0, np.inf], dtype)
+    for x in numbers:
+        assert_equal_bits(np.array([compiled(x, y) for y in numbers], dtype), function(x, numbers))
+
+
 @pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=["float32", "float64"])
 def test_compiled_powers_are_those_of_numpy(precision):
     compiled = CompiledPowers.of(precision)

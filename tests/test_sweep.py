@@ -35,7 +35,8 @@ def integers(rows=16, features=3, seed=0):
 def own_run(found, k):
     model = LinearRegression(**found.models[k].get_params(deep=False))
     X, y, weight, validation = found.data
-    return model.set_params(random_state=copy.deepcopy(model.random_state)).fit(X, y, weight, validation)
+    model.set_params(random_state=copy.deepcopy(model.random_state), engine="numpy")
+    return model.fit(X, y, weight, validation)
 
 
 def assert_bits_of_own_runs(found):
@@ -250,10 +251,11 @@ def test_a_column_that_diverges_neither_warns_nor_poisons_the_others():
 @pytest.mark.parametrize("optimizer", ["sgd", SGD(use_ema=True), SGD(momentum=0.5, gradient_accumulation_steps=3)])
 def test_columns_of_nan_are_left_out_and_recorded_as_their_own_runs_are(optimizer, monkeypatch):
     widths = []
-    run = passes.Run
+    run = passes.runs_of("numpy")
     monkeypatch.setattr(
-        passes, "Run", lambda *args, **kw: widths.append(args[1].parameters.shape[1]) or run(*args, **kw)
-    )
+        passes, "runs_of",
+        lambda engine: lambda *args, **kw: widths.append(args[1].parameters.shape[1]) or run(*args, **kw),
+    )  # fmt: skip
     X, y = data()
     rates = [0.01, 1e9, 1e20, 0.02, schedules.ExponentialDecay(1e15, 3, 0.9), 10.0]
     found = sweep(X, y, optimizer=optimizer, learning_rate=rates, epochs=40, random_state=0, validation_data=(X, y))
@@ -401,7 +403,9 @@ def test_without_its_extra_a_picture_or_a_frame_says_what_to_install(monkeypatch
         ({"dtype": ["float32"]}, TypeError, r"dtype is the same for all configurations"),
         ({"callbacks": [TerminateOnNaN()]}, ValueError, r"a sweep has no callbacks: fit one of its models"),
         ({"warm_start": True}, ValueError, r"warm_start=True is not possible: a sweep starts anew"),
-        ({"engine": "exact"}, ValueError, r"engine='exact' is not possible: a sweep runs on the NumPy engine"),
+        ({"engine": "exact"}, ValueError, r'engine="exact" is not possible: .*set engine="numpy" or "numba"'),
+        ({"engine": "nunba"}, ValueError, r"unknown engine 'nunba'; did you mean 'numba'"),
+        ({"engine": ["numpy", "numba"]}, TypeError, r"engine is the same for all configurations"),
         ({"learning_rate": [0.1], "momentum": [0, 0.5], "paired": True}, ValueError,
          r"paired=True needs lists of one length, but learning_rate has 1, momentum has 2"),
         ({"paired": True}, ValueError, r"paired=True needs lists of one length, but there is none"),

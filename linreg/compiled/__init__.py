@@ -1,7 +1,8 @@
 """`engine="numba"`: the same formulas, compiled.
 
-`formulas` compiles rules, losses and penalties as they stand, `loops` is the loop around them, `kernels` puts the two
-together, and `run` drives them. Only `run` is imported from outside, and only when a run asks for it.
+`formulas` compiles rules, losses and penalties as they stand, `loops` is the loop around them and `columns` the part of
+it that trains many models at once, `kernels` puts them together, `binding` and `layout` turn a run into plain numbers,
+and `run` drives them. Only `run` is imported from outside, and only when a run asks for it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from linreg.compiled.loops import ALL_BY_NORM, BY_VALUE, EACH_BY_NORM, NO_CLIP, 
 from linreg.losses import Loss
 from linreg.optimizers import Optimizer
 from linreg.precision import Precision
+from linreg.stacks import Several, members, stacked
 
 Array = Any
 
@@ -42,6 +44,7 @@ class InOrder(Batches):
 
     def __init__(self, problem: Problem, shuffle: bool, loss: Loss, precision: Precision, like: Array) -> None:
         super().__init__(problem, False, loss, precision, like)
+        self.at_once = len(self)  # the loop keeps no errors
         self._draws = shuffle
         # All rows of one batch: their order changes nothing but the order in which sums are added up.
         self.shuffled = shuffle and len(self) > 1
@@ -103,39 +106,49 @@ def _fill_with_powers(bases: Array, exponents: Array, powers: Array) -> None:
 _powers = jit(_fill_with_powers, cache=True)
 
 
-def around(optimizer: Optimizer, precision: Precision) -> Around:
+def around(optimizer: Several[Optimizer], precision: Precision, layout: Any) -> Around:
     """Return what stands around the rule of an optimizer, with numbers of the run's arithmetic.
 
     Parameters
     ----------
-    optimizer : Optimizer
-        The optimizer.
+    optimizer : Optimizer or tuple of Optimizer
+        The optimizer, or one for each of K models.
     precision : Precision
         The arithmetic of the run.
+    layout : OneModel or BlocksOfModels
+        How numbers of models lie in memory.
 
     Returns
     -------
     Around
         As the compiled loop reads it.
     """
-    number, clip, limit, one_over_limit = precision.number, NO_CLIP, 0.0, 0.0
-    if optimizer.clipnorm:
-        clip, limit = EACH_BY_NORM, optimizer.clipnorm
-    elif optimizer.global_clipnorm:
-        clip, limit, one_over_limit = ALL_BY_NORM, optimizer.global_clipnorm, 1 / optimizer.global_clipnorm
-    elif optimizer.clipvalue:
-        clip, limit = BY_VALUE, optimizer.clipvalue
+    several = members(optimizer)
+    first, number = several[0], precision.number
+    clip, limit, one_over_limit = NO_CLIP, number(0), number(0)
+
+    def each(rounded: Callable[[float], Any], name: str) -> Any:
+        return stacked(rounded(getattr(one, name)) for one in several)
+
+    if first.clipnorm:
+        clip, limit = EACH_BY_NORM, each(number, "clipnorm")
+    elif first.global_clipnorm:
+        clip, limit = ALL_BY_NORM, each(number, "global_clipnorm")
+        one_over_limit = stacked(number(1 / one.global_clipnorm) for one in several if one.global_clipnorm)
+    elif first.clipvalue:
+        clip, limit = BY_VALUE, each(number, "clipvalue")
+    decays = first.weight_decay is not None
     return Around(
-        every=int(optimizer.gradient_accumulation_steps or 1),
+        every=int(first.gradient_accumulation_steps or 1),
         clip=clip,
-        limit=number(limit),
-        one_over_limit=number(one_over_limit),
-        decays=optimizer.weight_decay is not None,
-        weight_decay=precision.cast(optimizer.weight_decay or 0.0),
-        averages=bool(optimizer.use_ema),
-        first_share=number(0.0),
-        later_share=number(optimizer.ema_momentum),
-        overwrite=int(optimizer.ema_overwrite_frequency or 0),
+        limit=layout.constant(limit, precision.dtype),
+        one_over_limit=layout.constant(one_over_limit, precision.dtype),
+        decays=decays,
+        weight_decay=layout.constant(each(precision.cast, "weight_decay") if decays else number(0), precision.dtype),
+        averages=bool(first.use_ema),
+        first_share=layout.constant(number(0), precision.dtype),
+        later_share=layout.constant(each(number, "ema_momentum"), precision.dtype),
+        overwrite=int(first.ema_overwrite_frequency or 0),
     )
 
 

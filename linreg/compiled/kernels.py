@@ -1,4 +1,4 @@
-"""Kernels: the loop of `linreg.compiled.loops`, compiled with the formulas of one run, and kept on disk."""
+"""Kernels: the loops of `linreg.compiled`, compiled with the formulas of one run, and kept on disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from linreg.compiled import formulas, loops
+from linreg.compiled import columns, formulas, loops
 from linreg.compiled.formulas import bound, compiled, jit
 
 Function = Callable[..., Any]
@@ -24,30 +24,52 @@ TILE = 256
 class Form(NamedTuple):
     """Which of the loops a run takes."""
 
-    columns: bool
-    """X is given as columns."""
-    blocks: bool
+    columns: int = 0
+    """X is given as 1 column, or as 2 or more, which is 2 here; 0 where it is given as rows."""
+    in_blocks: bool = False
     """Batches are so large that all cores work on one."""
-    shuffled: bool
+    shuffled: bool = False
     """Rows are read in another order than they lie in."""
-    around: bool
+    around: bool = False
     """Something stands around the rule."""
+    width: int = 0
+    """Models in a block of them; 0 where there is one model."""
 
 
-@functools.cache
-def kernel(update: Function, slots: int, value: Function, slope: Function, terms: Terms, form: Form) -> Any:
-    """Return `linreg.compiled.loops.train` for some formulas.
+class Formulas(NamedTuple):
+    """The formulas of a run, and how many numbers they take.
 
     Parameters
     ----------
     update : function
         The rule.
-    slots : int
-        How many state arrays it has.
     value, slope : function
         The loss.
+    slots, constants : int
+        How many state arrays and constants the rule has.
+    loss_constants : int
+        How many constants the loss has.
     terms : tuple of (function, function)
         The terms of the regulariser, each a penalty and its slope.
+    """
+
+    update: Function
+    value: Function
+    slope: Function
+    slots: int
+    constants: int
+    loss_constants: int
+    terms: Terms
+
+
+@functools.cache
+def kernel(given: Formulas, form: Form) -> Any:
+    """Return `linreg.compiled.loops.train`, or `linreg.compiled.columns.train_columns`, for some formulas.
+
+    Parameters
+    ----------
+    given : Formulas
+        The formulas.
     form : Form
         Which loops to take.
 
@@ -57,47 +79,83 @@ def kernel(update: Function, slots: int, value: Function, slope: Function, terms
         Compiled, or read from disk, when it is first called with a type.
     """
     parts: dict[str, Any] = {
-        "update": compiled(update),
-        "value": compiled(value),
-        "slope": compiled(slope),
-        "penalised": bool(terms),
-        "penalty": formulas.added(penalty for penalty, _ in terms),
-        "penalty_slope": formulas.added(penalty_slope for _, penalty_slope in terms),
-        "read_slots": _reader(slots),
-        "write_slots": _writer(slots),
+        "update": compiled(given.update),
+        "value": compiled(given.value),
+        "slope": compiled(given.slope),
+        "penalised": bool(given.terms),
+        "penalty": formulas.added(penalty for penalty, _ in given.terms),
+        "penalty_slope": formulas.added(penalty_slope for _, penalty_slope in given.terms),
+        "read_slots": _reader(given.slots),
+        "write_slots": _writer(given.slots),
         "block_size": BLOCK,
     }
     parts["row"] = _with(parts, loops.looked_up if form.shuffled else loops.itself)
     for function in (loops.minus, loops.slope_and_value, loops.clip, loops.rule_alone):
         parts[function.__name__] = _with(parts, function)
-    parts["one_by_one"] = parts["gradient"] = _with(
-        parts, loops.by_columns if form.columns else loops.by_rows, sums=True
-    )
-    if form.blocks:
-        parts["gradient"] = _with(parts, loops.in_blocks, sums=True, parallel=True)
-    parts["step"] = _with(parts, loops.rule_and_around) if form.around else parts["rule_alone"]
-    used = (update, value, slope, *(function for pair in terms for function in pair))
-    return _kept_on_disk(parts, used, [str(slots), *(name for name, given in form._asdict().items() if given)])
+    if form.around:
+        parts["one_step"] = _with(parts, loops.rule_and_around)
+    if form.width:
+        return _kept_on_disk(columns.train_columns, _for_columns(parts, given, form), given, form)
+    over_rows = {0: loops.by_rows, 1: loops.by_the_column}.get(form.columns, loops.by_columns)
+    parts["one_by_one"] = parts["over_rows"] = _with(parts, over_rows, sums=True)
+    if form.in_blocks:
+        parts["over_rows"] = _with(parts, loops.in_blocks, sums=True, parallel=True)
+    parts["gradient"] = _with(parts, loops.gradient_of_one)
+    parts["step"] = parts["one_step"] if form.around else parts["rule_alone"]
+    parts["penalise"] = _with(parts, loops.penalise_one)
+    return _kept_on_disk(loops.train, parts, given, form)
 
 
-def _with(parts: dict[str, Any], function: Any, *, sums: bool = False, parallel: bool = False) -> Any:
+def _for_columns(parts: dict[str, Any], given: Formulas, form: Form) -> dict[str, Any]:
+    """Return the parts of the loop over blocks of models."""
+    parts |= {
+        "width": form.width,
+        "read_loss_constants": _reader(given.loss_constants),
+        "read_rule_constants": _reader(given.constants),
+        "read_strengths": _reader(max(1, len(given.terms))),
+    }
+    sums = columns.predict_tile, columns.add_tile, columns.predict_features, columns.add_features, columns.take_slopes
+    for function in (*sums, columns.put_bias):
+        parts[function.__name__] = _with(parts, function, sums=function in sums)
+    parts["of_models"] = _with(parts, columns.of_models)
+    # Called, not inlined, which takes no time beside so much work, and saves half of the time to compile.
+    parts["gradient"] = _with(parts, columns.gradient_of_columns, inlined=False)
+    step = columns.step_of_each_column if form.around else columns.rule_of_columns
+    parts["step"] = _with(parts, step, inlined=False)
+    parts["penalise"] = _with(parts, columns.penalise_columns, inlined=False)
+    parts["train"] = _with(parts, loops.train, inlined=False)
+    return parts
+
+
+def _with(parts: dict[str, Any], function: Any, **options: bool) -> Any:
     """Compile a function of the loop with those parts that it uses, once for all kernels that have the same."""
     used = {name: parts.get(name, value) for name, value in formulas.global_names(function).items()}
-    return _compiled_once(function, tuple(used.items()), sums, parallel)
+    return _compiled_once(function, tuple(used.items()), **options)
 
 
 @functools.cache
-def _compiled_once(function: Any, used: tuple[tuple[str, Any], ...], sums: bool, parallel: bool) -> Any:
+def _compiled_once(
+    function: Any, used: tuple[tuple[str, Any], ...], sums: bool = False, parallel: bool = False, inlined: bool = True
+) -> Any:
     names = {name: compiled(value) if isinstance(value, FunctionType) else value for name, value in used}
-    return jit(bound(function, **names), sums=sums, parallel=parallel, allocates=parallel)
+    whole = bound(function, **names)
+    return _part(whole, sums=sums, parallel=parallel, allocates=parallel, inlined=inlined and not parallel)
 
 
-def _kept_on_disk(parts: dict[str, Any], used: tuple[Function, ...], kinds: list[str]) -> Any:
+def _part(function: Any, **options: bool) -> Any:
+    """Compile a function that only compiled code calls: ways in from Python and C would take their time to compile."""
+    return jit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
+
+
+def _kept_on_disk(outermost: Any, parts: dict[str, Any], given: Formulas, form: Form) -> Any:
     """Compile the whole, under a name that tells it from every other and from itself before a change."""
-    own = [function for _, function in inspect.getmembers(loops, inspect.isfunction)]
+    used = (given.update, given.value, given.slope, *(function for pair in given.terms for function in pair))
+    own = [function for module in (loops, columns) for _, function in inspect.getmembers(module, inspect.isfunction)]
     mark = formulas.fingerprint([*used, *own], formulas.__file__, __file__)
-    name = "_".join(["train", *(function.__name__ for function in used), *kinds, str(mark)])
-    train = jit(bound(loops.train, name, **parts), allocates=False)
+    kinds = [f"{name}{int(kind)}" for name, kind in form._asdict().items() if kind]
+    name = "_".join(["train", *(function.__name__ for function in used), str(given.slots), *kinds, str(mark)])
+    parallel = outermost is columns.train_columns
+    train = jit(bound(outermost, name, **parts), parallel=parallel, allocates=parallel)
     if mark is not None:
         with contextlib.suppress(RuntimeError):  # no folder to write to
             train.enable_caching()
@@ -108,21 +166,21 @@ def _kept_on_disk(parts: dict[str, Any], used: tuple[Function, ...], kinds: list
 def _reader(slots: int) -> Any:
     """Return `read(slots, j)`: what so many slots hold for the j-th parameter, as a tuple."""
     if slots == 0:
-        return jit(lambda slots, j: (), allocates=False)  # noqa: ARG005
+        return _part(lambda slots, j: (), allocates=False)  # noqa: ARG005
     before, last = _reader(slots - 1), slots - 1
     # Numba adds tuples.
-    return jit(lambda slots, j: before(slots, j) + (slots[last, j],), allocates=False)  # noqa: RUF005
+    return _part(lambda slots, j: before(slots, j) + (slots[last, j],), allocates=False)  # noqa: RUF005
 
 
 @functools.cache
 def _writer(slots: int) -> Any:
     """Return `write(slots, j, after)`, which puts what a rule returns, but for the parameter, into so many slots."""
     if slots == 0:
-        return jit(lambda slots, j, after: None, allocates=False)  # noqa: ARG005
+        return _part(lambda slots, j, after: None, allocates=False)  # noqa: ARG005
     before, last = _writer(slots - 1), slots - 1
 
     def write(slots: Any, j: Any, after: Any) -> None:
         before(slots, j, after)
         slots[last, j] = after[last + 1]
 
-    return jit(write, allocates=False)
+    return _part(write, allocates=False)

@@ -34,10 +34,12 @@ update: Any = None
 penalty: Any = None
 penalty_slope: Any = None
 penalised = False
+penalise: Any = None
 read_slots: Any = None
 write_slots: Any = None
 row: Any = None
 one_by_one: Any = None
+over_rows: Any = None
 gradient: Any = None
 step: Any = None
 block_size = 0
@@ -86,17 +88,14 @@ def slope_and_value(prediction: Any, target: Any, weight: Any, factor: Any, cons
 
 
 def by_rows(
-    matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
-    constants: Any, g: Array, e: Array,
-) -> Any:  # fmt: skip
-    """Write the gradient of the rows from `start` up to `end` of the order into g; return the sum of their values."""
+    matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array,
+    bias: Any, d: int, constants: Any, g: Array, e: Array,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Write the gradient of the rows from `start` up to `end` into g; return the sums of their values and slopes."""
     # Four rows at a time: then each parameter, and each element of g, is read once for four.
-    zero = p.dtype.type(0)
-    has_bias = len(p) > d
-    bias = p[d] if has_bias else zero
+    loss = slopes = p.dtype.type(0)
     for j in range(d):
-        g[j] = zero
-    loss = slopes = zero
+        g[j] = 0
     fours = (end - start) // 4
     for four in range(fours):
         i = np.uintp(start + 4 * four)
@@ -126,23 +125,37 @@ def by_rows(
             g[j] += s0 * matrix[i0, j]
         slopes += s0
         loss += v0
-    if has_bias:
-        g[d] = slopes
-    return loss
+    return loss, slopes
+
+
+def by_the_column(
+    columns: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array,
+    bias: Any, d: int, constants: Any, g: Array, e: Array,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Do the same for a single feature: one loop that writes nothing, so that many rows are taken at a time."""
+    loss = slopes = pull = p.dtype.type(0)
+    w = p[0]
+    for k in range(start, end):
+        i = np.uintp(k)
+        at = row(order, i)
+        a = columns[0, at]
+        s, v = slope_and_value(bias + a * w, target[at], weight[i], factor[i], constants)
+        pull += a * s
+        slopes += s
+        loss += v
+    g[0] = pull
+    return loss, slopes
 
 
 def by_columns(
-    columns: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
-    constants: Any, g: Array, e: Array,
-) -> Any:  # fmt: skip
+    columns: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array,
+    bias: Any, d: int, constants: Any, g: Array, e: Array,
+) -> tuple[Any, Any]:  # fmt: skip
     """Do the same with X given as columns: for few features, loops over many rows take less time than over a row."""
     # The errors, then the slopes, of as many rows as e is long lie in e.
-    zero = p.dtype.type(0)
-    has_bias = len(p) > d
-    bias = p[d] if has_bias else zero
+    loss = slopes = p.dtype.type(0)
     for j in range(d):
-        g[j] = zero
-    loss = slopes = zero
+        g[j] = 0
     for first in range(start, end, len(e)):
         n, at = min(len(e), end - first), np.uintp(first)
         for i in range(n):
@@ -159,32 +172,44 @@ def by_columns(
         for j in range(d):
             for i in range(n):
                 g[j] += e[i] * columns[j, row(order, at + np.uintp(i))]
-    if has_bias:
-        g[d] = slopes
-    return loss
+    return loss, slopes
 
 
 def in_blocks(
-    matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
-    constants: Any, g: Array, e: Array,
-) -> Any:  # fmt: skip
+    matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array,
+    bias: Any, d: int, constants: Any, g: Array, e: Array,
+) -> tuple[Any, Any]:  # fmt: skip
     """Do the same on all cores, in blocks whose sums are added in order: their number does not change the result."""
     # A block is as long as fits into the cache.
     size = max(1, block_size // len(p))
     blocks = (end - start + size - 1) // size
-    parts, losses = np.empty((blocks, len(p)), p.dtype), np.empty(blocks, p.dtype)
+    parts, losses, slopes = np.empty((blocks, d), p.dtype), np.empty(blocks, p.dtype), np.empty(blocks, p.dtype)
     for k in prange(blocks):
         first = start + k * size
         last, own = min(first + size, end), np.empty(len(e), p.dtype)
-        losses[k] = one_by_one(matrix, target, order, weight, factor, first, last, p, d, constants, parts[k], own)
-    loss = p.dtype.type(0)
-    for j in range(len(p)):
-        g[j] = p.dtype.type(0)
+        losses[k], slopes[k] = one_by_one(
+            matrix, target, order, weight, factor, first, last, p, bias, d, constants, parts[k], own
+        )
+    loss = slope_sum = p.dtype.type(0)
+    for j in range(d):
+        g[j] = 0
     for k in range(blocks):
-        for j in range(len(p)):
+        for j in range(d):
             g[j] += parts[k, j]
         loss += losses[k]
-    return loss
+        slope_sum += slopes[k]
+    return loss, slope_sum
+
+
+def gradient_of_one(
+    matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array, d: int,
+    constants: Any, g: Array, e: Array, sums: Array, i: int,
+) -> None:  # fmt: skip
+    """Write the gradient of a batch into g, and the sum of its values to the i-th place of `sums`."""
+    bias = p[d] if len(p) > d else p.dtype.type(0)
+    sums[i], slopes = over_rows(matrix, target, order, weight, factor, start, end, p, bias, d, constants, g, e)
+    if len(p) > d:
+        g[d] = slopes
 
 
 def clip(g: Array, d: int, around: Around) -> None:
@@ -243,6 +268,13 @@ def rule_and_around(
                 p[j] = average[j]
 
 
+def penalise_one(p: Array, g: Array, d: int, strengths: Any, penalties: Array, i: int) -> None:
+    """Write the penalty, and add its slope to the gradient."""
+    penalties[i] = penalty(p[:d], strengths)
+    for j in range(d):
+        g[j] += penalty_slope(p[j], strengths)
+
+
 def train(
     matrix: Array, target: Array, orders: Array, weight: Array, factor: Array, batch_size: int, first: int, last: int,
     epochs: int, d: int, rates: Array, lrs: Array, iterations: int, p: Array, g: Array, e: Array, slots: Array,
@@ -255,10 +287,8 @@ def train(
         order = orders[epoch % len(orders)]
         for b in range(first, last):
             start, end = b * batch_size, min((b + 1) * batch_size, n)
-            sums[k] = gradient(matrix, target, order, weight, factor, start, end, p, d, loss_constants, g, e)
+            gradient(matrix, target, order, weight, factor, start, end, p, d, loss_constants, g, e, sums, k)
             if penalised:
-                penalties[k] = penalty(p[:d], strengths)
-                for j in range(d):
-                    g[j] += penalty_slope(p[j], strengths)
+                penalise(p, g, d, strengths, penalties, k)
             step(p, g, slots, total, average, rates[k], lrs[k], iterations + k, d, rule_constants, around)
             k += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from typing import Any
 
@@ -12,18 +13,21 @@ from numba.core.errors import NumbaError
 
 from linreg.callbacks import Logs
 from linreg.compiled.binding import CompiledPowers, InOrder, around, stands_there
-from linreg.compiled.kernels import TILE, Form, kernel
-from linreg.progress import ProgressBar
-from linreg.stacks import members
+from linreg.compiled.kernels import TILE, Form, Formulas, kernel
+from linreg.compiled.layout import BlocksOfModels, OneModel
+from linreg.compiled.loops import Around
+from linreg.losses import Loss
+from linreg.optimizers import Rule
+from linreg.stacks import members, stacked
 from linreg.steps import Rates
-from linreg.training import Run
+from linreg.training import Run, as_logged
 
 Array = Any
 
-AT_ONCE = 2**24
-"""Numbers of the matrix that one call reads: some milliseconds of work."""
-MOST_STEPS = 2**13
-"""Steps of one call, whose learning rates are computed beforehand, while they fit into the cache."""
+AT_ONCE, AT_ONCE_OF_MANY = 2**24, 2**27
+"""Numbers of the matrix that one call reads, times the models: some milliseconds of work for one model, or for many."""
+MOST_STEPS, MOST_RATES = 2**13, 2**18
+"""Steps of one call, whose learning rates are computed beforehand, while those of all models fit into the cache."""
 FEW_COLUMNS, MANY_ROWS = 4, 16
 """Up to so many features, and from so many rows in a batch on, X is read by columns."""
 LARGE = 2**19
@@ -34,14 +38,7 @@ _all_cores = threading.Lock()
 
 
 class NumbaRun(Run):
-    """A compiled run: the same state, history and parameters as `Run`, but for the order in which sums are added up.
-
-    Parameters
-    ----------
-    problem, state, optimizer, loss, precision, shuffle, regularizer : Any
-        As for `linreg.training.Run`.
-    validation, callbacks, history, stop_training : Any
-        As there.
+    """A compiled run of one model or of several, as `Run`, but for the order in which sums are added up.
 
     Raises
     ------
@@ -49,41 +46,60 @@ class NumbaRun(Run):
         If Numba cannot compile a rule, a loss or a penalty that is not linreg's own.
     """
 
-    def __post_init__(self) -> None:
+    def _bind_loop(self) -> None:
         """Bind everything that a step needs."""
-        super().__post_init__()
-        problem, precision, size = self.problem, self.precision, len(self.state.parameters)
-        (optimizer,), (loss,) = members(self.optimizer), members(self.loss)  # one model: a sweep has a loop of its own
-        self._batches: InOrder = InOrder(problem, self.shuffle, loss, precision, self.state.parameters)
+        problem, precision, parameters = self.problem, self.precision, self.state.parameters
+        loss = members(self.loss)[0]
+        several = parameters.ndim == 2
+        self._layout: Any = BlocksOfModels(parameters.shape[1]) if several else OneModel()
+        self._target = problem.target.reshape(-1)
+        rows = dataclasses.replace(problem, target=self._target)
+        self._batches: InOrder = InOrder(rows, self.shuffle, loss, precision, parameters)
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
-        rule, given = optimizer.rule(precision), around(optimizer, precision)
-        terms = [] if self.regularizer is None else members(self.regularizer)[0].terms()
-        in_batch = min(problem.batch_size, len(problem.target)) * size
+        terms = [one.terms() for one in members(self.regularizer or ())]
+        given = around(self.optimizer, precision, self._layout)
+        in_batch = min(problem.batch_size, len(self._target)) * parameters.size
+        by_columns = not several and problem.kernel_size <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS
         self._form = Form(
-            columns=problem.kernel_size <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS,
-            blocks=in_batch >= LARGE,
+            columns=min(problem.kernel_size, 2) if by_columns else 0,
+            in_blocks=not several and in_batch >= LARGE,
             shuffled=self._batches.shuffled,
             around=stands_there(given),
+            width=self._layout.width,
         )
-        if self._form.blocks:
+        self._on_all_cores = several or self._form.in_blocks
+        if self._on_all_cores:
             get_num_threads()  # This starts them, which code from disk relies on: a crash in Numba 0.61 otherwise.
-        matrix = problem.matrix[:, : problem.kernel_size].T if self._form.columns else problem.matrix
+        matrix = problem.matrix[:, : problem.kernel_size].T if by_columns else problem.matrix
         self._matrix = np.ascontiguousarray(matrix)
-        pairs = tuple((penalty, slope) for penalty, slope, _ in terms)
-        self._train = kernel(rule.update, len(rule.state), loss.value, loss.slope, pairs, self._form)
-        strengths = tuple(precision.cast(strength) for *_, strength in terms) or (precision.number(0),)
-        self._bound = self._constants, tuple(rule.constants), strengths, given
-        self._steps_at_once = min(max(1, AT_ONCE // in_batch), MOST_STEPS)
+        self._bind_formulas(self._rates.rule, loss, terms, given)
+        most = MOST_RATES // parameters.shape[1] if several else MOST_STEPS
+        self._steps_at_once = max(1, min((AT_ONCE_OF_MANY if several else AT_ONCE) // in_batch, most))
+
+    def _bind_formulas(self, rule: Rule, loss: Loss, terms: list[Any], given: Around) -> None:
+        """Bind the compiled formulas and their constants."""
+        layout, precision, dtype = self._layout, self.precision, self.state.parameters.dtype
+        pairs = tuple((penalty, slope) for penalty, slope, _ in terms[0]) if terms else ()
+        counts = len(rule.state), len(rule.constants), len(self._constants)
+        self._train = kernel(Formulas(rule.update, loss.value, loss.slope, *counts, pairs), self._form)
+        strengths = [stacked(precision.cast(one[k][-1]) for one in terms) for k in range(len(pairs))]
+        self._bound = (
+            layout.constants(self._constants, dtype),
+            layout.constants(rule.constants, dtype),
+            layout.constants(strengths or [precision.number(0)], dtype),
+            given,
+        )
 
     def _advance(self, end: int) -> Logs:
         """Run as many epochs as fit into one call, if nobody looks on between them."""
-        batches, alone = self._batches, all(isinstance(it, ProgressBar) for it in self.callbacks.callbacks)
+        batches, alone = self._batches, all(it.may_come_late for it in self.callbacks.callbacks)
         epochs = min(end - self.state.epoch, self._steps_at_once // len(batches))
         if epochs <= 1 or not alone or self.validation is not None or batches.factors_change:
             return super()._advance(end)
         batches.reorder(self.state.generator, epochs)
-        losses = (self._steps(0, len(batches), epochs) @ batches.rows / len(self.problem.target)).tolist()
-        learning_rates = self._lr[len(batches) - 1 :: len(batches)].tolist()
+        steps = self._steps(0, len(batches), epochs)
+        means = (batches.rows @ steps if batches.many else steps @ batches.rows) / len(self._target)
+        losses, learning_rates = _entries(means), _entries(self._lr[len(batches) - 1 :: len(batches)])
         first, self.state.epoch = self.state.epoch, self.state.epoch + epochs
         self._append({"loss": losses, "learning_rate": learning_rates}, epochs)
         for k in range(epochs if self.callbacks.callbacks else 0):
@@ -96,43 +112,56 @@ class NumbaRun(Run):
     def _chunk(self, first: int, last: int) -> Array:
         """Run the batches from `first` up to `last` of the epoch, and return their losses."""
         (losses,) = self._steps(first, last, 1)
-        self._last_learning_rate = float(self._lr[-1])
+        self._last_learning_rate = as_logged(self._lr[-1].copy())
         if self._interrupted:
             raise KeyboardInterrupt
         return losses
 
     def _steps(self, first: int, last: int, epochs: int) -> Array:
-        """Run the batches from `first` up to `last` of some epochs, and return their losses, (epochs, last - first)."""
-        problem, batches, state = self.problem, self._batches, self.state
+        """Run the batches from `first` up to `last` of some epochs.
+
+        Returns
+        -------
+        array of shape (epochs, last - first) or (epochs, last - first, K)
+            Their losses.
+        """
+        problem, batches, state, layout = self.problem, self._batches, self.state, self._layout
         count = epochs * (last - first)
         rates, self._lr = self._rates.arrays(state.learning_rate, state.iterations, count)
+        shape, dtype = state.parameters.shape, state.parameters.dtype
         # Arrays of the state may be shared (with `fitted`, with each other), and the loop writes into its own.
-        p = state.parameters.copy()
-        slots = np.array(state.slots, p.dtype).reshape(len(state.slots), len(p))
-        total, average = (np.empty(0, p.dtype) if it is None else it.copy() for it in (state.total, state.average))
-        sums, penalties = np.empty(count, p.dtype), np.empty(count if self._penalty else 0, p.dtype)
-        steps = problem.batch_size, first, last, epochs
-        buffers = p, np.empty_like(p), np.empty(TILE, p.dtype), slots, total, average
+        p = layout.vectors(state.parameters)
+        slots = layout.vectors(np.array(state.slots, dtype).reshape(len(state.slots), *shape))
+        empty = np.empty((0, *shape[1:]), dtype)
+        total, average = (layout.vectors(empty if it is None else it) for it in (state.total, state.average))
+        g, e = np.empty_like(p), np.empty((*p.shape[:-1], max(TILE, 5 * layout.width)), dtype)
+        sums = layout.numbers(np.empty((count, *shape[1:]), dtype))
+        penalties = layout.numbers(np.empty((count if self._penalty else 0, *shape[1:]), dtype))
+        in_loop = lrs = layout.numbers(rates)
+        if rates is not self._lr and self._form.around:
+            lrs = layout.numbers(self._lr)
         self._call(
-            *(self._matrix, problem.target, batches.orders, batches.weights, batches.factor),
-            *steps,
-            problem.kernel_size,
-            *(rates, self._lr, state.iterations),
-            *buffers,
+            *(self._matrix, self._target, batches.orders, batches.weights, batches.factor),
+            *(problem.batch_size, first, last, epochs, problem.kernel_size),
+            *(in_loop, lrs, state.iterations),
+            *(p, g, e, slots, total, average),
             *self._bound,
             *(sums, penalties),
         )
-        state.parameters, state.slots = p, list(slots)
-        state.total = None if state.total is None else total
-        state.average = None if state.average is None else average
+        state.parameters = layout.back(p, shape)
+        state.slots = list(layout.back(slots, (len(state.slots), *shape)))
+        state.total = None if state.total is None else layout.back(total, shape)
+        state.average = None if state.average is None else layout.back(average, shape)
         state.iterations += count
-        shape = (epochs, last - first)
-        means = batches.means(sums.reshape(shape).T, first, last).T.astype(np.float64)
-        return means + penalties.reshape(shape) if self._penalty else means
+        sums = layout.back(sums, (count, *shape[1:])).reshape(epochs, last - first, *shape[1:])
+        losses = batches.means(sums, first, last).astype(np.float64)
+        if self._penalty:
+            losses += layout.back(penalties, (count, *shape[1:])).reshape(losses.shape)
+        return losses
 
     def _call(self, *arguments: Any) -> None:
         try:
-            with _all_cores if self._form.blocks else contextlib.nullcontext():
+            with _all_cores if self._on_all_cores else contextlib.nullcontext():
                 self._train(*arguments)
         except NumbaError as error:
             names = f"{self.optimizer!r}, {self.loss!r} and {self.regularizer!r}"
@@ -140,3 +169,8 @@ class NumbaRun(Run):
                 f'engine="numba": Numba cannot compile the formulas of {names}. Make them of + - * / and NumPy '
                 f'functions that Numba knows, or set engine="numpy". Numba says: {error}'
             ) from None
+
+
+def _entries(values: Array) -> list[Any]:
+    """Return the entries of a history: numbers, or arrays of shape (K,)."""
+    return values.tolist() if values.ndim == 1 else list(values)

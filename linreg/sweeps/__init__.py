@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from linreg.progress import progress_bar
+from linreg.regression import runs_of
 from linreg.sweeps.grid import configured
 from linreg.sweeps.passes import Records, together, train
 from linreg.sweeps.result import Sweep
@@ -52,7 +53,7 @@ def sweep(
         list (tuple, range, 1-d array) is swept over, anything else is the same for all; of `kernel_initializer`, an
         array of shape (K, features) is K starts and one of shape (features,) a single one. A parameter that some of the
         optimizers (losses, regularisers) of a sweep do not have is left out for them. `epochs`, `dtype`, `engine` and
-        the like are the same for all; there are no callbacks and no warm start.
+        the like are the same for all; there are no callbacks and no warm start. `engine` is "numpy" or "numba".
 
     Returns
     -------
@@ -61,6 +62,8 @@ def sweep(
 
     Raises
     ------
+    ImportError
+        If `engine="numba"` is asked for and Numba is missing.
     TypeError
         If a list is given where a sweep has one value, or data or a value are of the wrong type.
     ValueError
@@ -73,6 +76,9 @@ def sweep(
     clipping, starts) are trained in one vectorised pass over shared batches in a shared order: their parameters are the
     columns of one array (features + 1, K), which goes through the same formulas as one vector does. Configurations of
     another rule, loss, batch size or order of rows get a pass of their own.
+
+    With `engine="numba"` (extra `fast`) the same formulas run compiled, over blocks of 16 to 64 configurations and on
+    all cores; the first sweep with a rule and a loss takes seconds more, and what was compiled is kept on disk.
 
     Each column equals its own run but for the order in which a matrix product adds up, and bit for bit where all sums
     are exact. What is not finite stays in its column; columns that hold nothing but nan are left out after some epochs.
@@ -92,6 +98,7 @@ def sweep(
     tried = configured(parameters, paired=paired)
     models = [one.model for one in tried]
     data = X, y, sample_weight, validation_data
+    runs_of(models[0].engine)  # before any work: its extra may be missing
     groups = together(models, *data)
     epochs = int(models[0].epochs)
     names = ("loss", "learning_rate", "val_loss")[: 2 if validation_data is None else 3]
@@ -101,7 +108,7 @@ def sweep(
     with progress_bar(len(groups) * epochs, enabled=bool(verbose)) as bar:
         try:
             for group in groups:
-                train(group, epochs, records, bar)
+                train(group, models[0].engine, epochs, records, bar)
         except KeyboardInterrupt:
             records.interrupted = True
     found = Sweep([one.given for one in tried], models, records.history, records.coef, records.intercept,

@@ -18,7 +18,6 @@ OWNER = "sweep"
 GROUPS = ("optimizer", "loss", "kernel_regularizer")
 SAME_FOR_ALL = ("epochs", "dtype", "engine", "warm_start", "callbacks", "verbose", "device")
 REFUSED = {
-    "engine": ("numpy", "a sweep runs on the NumPy engine: leave it out"),
     "warm_start": (False, "a sweep starts anew: leave it out, and set it on one of its models"),
     "callbacks": ((), "a sweep has no callbacks: fit one of its models with them"),
 }
@@ -88,7 +87,7 @@ class _Names:
 
 def _listed(name: str, given: Any) -> list[Any] | None:
     """Return the values that a parameter is swept over, None if it has one value for all."""
-    if name in REFUSED and name not in ("engine", "warm_start"):
+    if name == "callbacks":
         return None
     if isinstance(given, str) or callable(given):
         return None
@@ -117,6 +116,10 @@ def _refuse(lists: Mapping[str, list[Any]], fixed: Mapping[str, Any]) -> None:
     for name, (allowed, reason) in REFUSED.items():
         if name in fixed and fixed[name] != allowed and not (name == "callbacks" and not fixed[name]):
             raise ValueError(f"{OWNER}: {name}={fixed[name]!r} is not possible: {reason}.")
+    if fixed.get("engine") == "exact":
+        raise ValueError(
+            f'{OWNER}: engine="exact" is not possible: it computes one run at a time; set engine="numpy" or "numba".'
+        )
 
 
 def _grids(lists: dict[str, list[Any]], paired: bool) -> list[dict[str, list[Any]]]:

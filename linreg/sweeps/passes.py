@@ -14,7 +14,7 @@ from linreg.batches import Problem
 from linreg.callbacks import Callback, CallbackList, Logs
 from linreg.data.arrays import column_names
 from linreg.devices import device_of, on_host
-from linreg.regression import LinearRegression
+from linreg.regression import LinearRegression, runs_of
 from linreg.schedules import rates_of
 from linreg.settings import Settings
 from linreg.stacks import structure
@@ -27,7 +27,7 @@ DEAD_SHARE = 1 / 8
 """Share of columns without a number left at which the others go on without them."""
 
 ERRORS_OF_A_BATCH = 2**22
-"""Errors of one batch that a pass holds: of large batches, fewer columns are trained at a time."""
+"""Errors of one batch that a pass in NumPy holds: of large batches, fewer columns are trained at a time."""
 
 
 @dataclass
@@ -141,6 +141,8 @@ def together(
         key = layout, shuffle, structure(*parts), order if shuffle else None
         member = Member(index, settings, start)
         groups.setdefault(key, Group(problem, validation, shuffle)).members.append(member)
+    if models[0].engine != "numpy":
+        return list(groups.values())
     return [part for group in groups.values() for part in _in_parts(group)]
 
 
@@ -175,13 +177,15 @@ def _in_parts(group: Group) -> list[Group]:
     return [dataclasses.replace(group, members=part) for part in parts]
 
 
-def train(group: Group, epochs: int, records: Records, bar: Sequence[Callback]) -> None:
+def train(group: Group, engine: str, epochs: int, records: Records, bar: Sequence[Callback]) -> None:
     """Train a group and record what comes of it, also when it is interrupted.
 
     Parameters
     ----------
     group : Group
         The configurations.
+    engine : {"numpy", "numba"}
+        What runs the loop.
     epochs : int
         Epochs to run.
     records : Records
@@ -197,10 +201,11 @@ def train(group: Group, epochs: int, records: Records, bar: Sequence[Callback]) 
         live[0].settings.precision,
         copy.deepcopy(first.generator),  # parts of a group all begin with the same order
     )
+    kind = runs_of(engine)
     while live and state.epoch < epochs:
-        watch = _Watch(live, records, bar)
+        begun = state.epoch
         penalties = tuple(one for member in live if (one := member.settings.regularizer) is not None)
-        run = Run(
+        run = kind(
             group.problem,
             state,
             tuple(member.settings.optimizer for member in live),
@@ -209,14 +214,15 @@ def train(group: Group, epochs: int, records: Records, bar: Sequence[Callback]) 
             shuffle=group.shuffle,
             regularizer=penalties or None,
             validation=group.validation,
-            callbacks=CallbackList((watch,)),
+            callbacks=CallbackList((_Watch(bar),)),
         )
         try:
-            run.train(epochs - state.epoch)
+            run.train(epochs - begun)
         finally:
-            _keep(run, live, records)
-        alive = np.flatnonzero(~watch.dead(state))
-        _record_dead(group, live, watch.dead(state), state.epoch, epochs, records)
+            _keep(run, begun, live, records)
+        dead = _dead(state)
+        _record_dead(group, live, dead, state.epoch, epochs, records)
+        alive = np.flatnonzero(~dead)
         live, state = [live[k] for k in alive], _columns(state, alive)
     for epoch in range(state.epoch, epochs):
         for callback in bar:
@@ -224,33 +230,38 @@ def train(group: Group, epochs: int, records: Records, bar: Sequence[Callback]) 
 
 
 class _Watch(Callback):
-    """Records each epoch, moves the bar, and ends the run when too many columns hold nothing but nan."""
+    """Moves the bar, and ends the run when too many columns hold nothing but nan."""
 
-    def __init__(self, live: Sequence[Member], records: Records, bar: Sequence[Callback]) -> None:
-        self._columns = [member.index for member in live]
-        self._records, self._bar = records, bar
+    may_come_late = True
 
-    @staticmethod
-    def dead(state: State) -> Array:
-        """Return which columns hold nothing but nan: whatever they are given, they stay so."""
-        dead: Array = on_host(np.isnan(state.parameters).all(axis=0))
-        return dead
+    def __init__(self, bar: Sequence[Callback]) -> None:
+        self._bar = bar
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Act after each epoch."""
-        for name, values in logs.items():
-            self._records.history[name][epoch, self._columns] = values
-        self._records.epochs[self._columns] = epoch + 1
-        dead = self.dead(self.run.state)  # type: ignore[attr-defined]
-        self.run.stop_training = bool(dead.mean() >= DEAD_SHARE)
-        shown = {name: float(np.nanmin(values)) for name, values in logs.items() if np.isfinite(values).any()}
-        for callback in self._bar:
-            callback.on_epoch_end(epoch, shown)
+        losses = logs["loss"]
+        if not np.isfinite(losses.max()):  # type: ignore[attr-defined]
+            self.run.stop_training = bool(_dead(self.run.state).mean() >= DEAD_SHARE)  # type: ignore[attr-defined]
+        if self._bar:
+            shown = {name: float(np.nanmin(values)) for name, values in logs.items() if np.isfinite(values).any()}
+            for callback in self._bar:
+                callback.on_epoch_end(epoch, shown)
 
 
-def _keep(run: Run, live: Sequence[Member], records: Records) -> None:
-    """Record the parameters of a run that has ended."""
+def _dead(state: State) -> Array:
+    """Return which columns hold nothing but nan: whatever they are given, they stay so."""
+    dead: Array = on_host(np.isnan(state.parameters).all(axis=0))
+    return dead
+
+
+def _keep(run: Run, begun: int, live: Sequence[Member], records: Records) -> None:
+    """Record what a run that has ended has found since epoch `begun`."""
     kernel, columns = run.problem.kernel_size, [member.index for member in live]
+    done = run.state.epoch
+    for name, values in run.history.items():
+        if done > begun:
+            records.history[name][begun:done, columns] = values[: done - begun]
+    records.epochs[columns] = done
     fitted = on_host(run.state.fitted if run.state.fitted is not None else run.state.parameters)
     records.coef[columns] = fitted[:kernel].T
     if len(fitted) > kernel:
