@@ -87,8 +87,10 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
 def _limit_of_a_batch(case: Case, symptoms: Symptoms, far: Array) -> tuple[float, int]:
     """Return the rate up to which a batch can be stable that holds the farthest of some rows, and which row that is."""
     others = 1 if case.settings.loss.reduction == "sum" else case.batch_size  # a mean divides by them
-    limits = [others * symptoms.limit(case.X[[row]], [row]) for row in far]
-    return min(limits), int(far[int(np.argmin(limits))])
+    weight = case.weight()
+    rows = [int(row) for row in far if weight is None or weight[row] > 0]
+    limits = [others * symptoms.limit(case.X[[row]], [row]) for row in rows]
+    return (min(limits), rows[int(np.argmin(limits))]) if rows else (math.inf, int(far[0]))
 
 
 def constant_feature(case: Case, symptoms: Symptoms) -> Finding | None:
