@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from linreg.devices import device_of
 from linreg.losses import Loss, divisor, row_factor
 from linreg.precision import Precision
 
@@ -32,7 +32,7 @@ class Problem:
     target : array of shape (rows,), or (rows, 1) where `State.parameters` holds K models
         The target y.
     weight : array of shape (rows,) or None
-        Sample weights.
+        Sample weights, always in the host's memory: what they make of a batch's factor is decided there.
     batch_size : int
         Rows in a batch; the last batch of an epoch holds what is left.
     kernel_size : int
@@ -70,10 +70,11 @@ class Batches:
 
     def __init__(self, problem: Problem, shuffle: bool, loss: Loss, precision: Precision, like: Array) -> None:
         self._problem, self._loss, self._number = problem, loss, precision.number
+        self._device = device_of(problem.matrix)
         self._shuffle = shuffle
         self.matrix = np.empty_like(problem.matrix) if shuffle else problem.matrix
         self.target = np.empty_like(problem.target) if shuffle else problem.target
-        self.weight = problem.weight
+        self.weight: Array = problem.weight
         self.starts = problem.starts
         # How many batches leave their errors behind before their losses are taken.
         self.at_once = len(self.starts)
@@ -81,11 +82,15 @@ class Batches:
             self.at_once = max(1, min(self.at_once, KEPT_ERRORS // (problem.batch_size * like.shape[1])))
         self._kept_rows = self.at_once * problem.batch_size
         rows = min(self._kept_rows, len(problem.target))
-        self.error = np.empty_like(problem.matrix, shape=(rows, *like.shape[1:]))
+        # CuPy keeps the order of a matrix with one column, which is Fortran's too, and writes no product into that.
+        self.error = np.empty_like(problem.matrix, shape=(rows, *like.shape[1:]), order="C")
         self.ends = np.minimum(self.starts + problem.batch_size, len(problem.target))
-        self.rows = (self.ends - self.starts).astype(np.float64)
+        self.rows = self._device.put((self.ends - self.starts).astype(np.float64))
         self._views: list[tuple[Array, ...]] | None = None
         self._divisors: Array = None
+        if self.weight is not None:
+            self._weights, self._factors = np.empty_like(self.target), np.empty_like(self.target)
+        self._laid_out = self.weight is None
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -96,11 +101,24 @@ class Batches:
         if not self._shuffle:
             return
         order = generator.permutation(len(self.target))
-        self._problem.matrix.take(order, 0, self.matrix, "clip")
-        self._problem.target.take(order, 0, self.target, "clip")
+        moved = self._device.put(order)
+        self._device.gather(self._problem.matrix, moved, self.matrix)
+        self._device.gather(self._problem.target, moved, self.target)
         if self._problem.weight is not None:
             self.weight = self._problem.weight[order]
-            self._views = self._divisors = None
+            self._divisors = None
+            self._laid_out = False
+
+    def _lay_out_weights(self) -> None:
+        """Bring the weights of the rows, and the factors in the slope that follow from them, to where the rows lie."""
+        factors = np.concatenate([self.factor_of(end - start, self.weight[start:end]) for start, end in self._places()])
+        for there, here in ((self._weights, self.weight), (self._factors, factors)):
+            there[...] = self._device.put(here).reshape(there.shape)
+        self._laid_out = True
+
+    def _places(self) -> Iterator[tuple[int, int]]:
+        """Return where each batch begins and ends."""
+        return zip(self.starts.tolist(), self.ends.tolist(), strict=True)
 
     def views(self, first: int, last: int) -> Iterable[tuple[Array, ...]]:
         """Return what a step reads of the batches from `first` up to `last`.
@@ -116,6 +134,8 @@ class Batches:
             For each batch with matrix A: `A.dot`, `A.T.dot`, y, where its errors go, and the factor of its rows in the
             slope.
         """
+        if not self._laid_out:
+            self._lay_out_weights()
         if self._views is None and len(self) <= KEPT_VIEWS:
             self._views = list(self._cut(0, len(self)))
         if self._views is not None:
@@ -128,12 +148,10 @@ class Batches:
             matrix, rows = self.matrix[start:end], end - start
             if self.weight is None:
                 if rows not in factors:
-                    factors[rows] = self.factor_of(rows)
+                    factors[rows] = self._device.constant(self.factor_of(rows))
                 factor = factors[rows]
             else:
-                factor = self.factor_of(rows, self.weight[start:end])
-                if self.error.ndim == 2:
-                    factor = factor[:, np.newaxis]
+                factor = self._factors[start:end]
             kept = start % self._kept_rows
             yield matrix.dot, matrix.T.dot, self.target[start:end], self.error[kept : kept + rows], factor
 
@@ -153,7 +171,7 @@ class Batches:
             One factor for all, or one for each weight.
         """
         factor = row_factor(self._number, divisor(self._loss.reduction, rows, weight), weight)
-        return np.asarray(self._loss.slope_factor * factor)
+        return self._loss.slope_factor * factor
 
     def losses(self, first: int, last: int, constants: tuple[Any, ...]) -> Array:
         """Return the loss of each batch, from the errors that their steps left behind.
@@ -176,8 +194,9 @@ class Batches:
         kept = start % self._kept_rows
         values = self._loss.value(self.error[kept : kept + end - start], *constants)
         if self.weight is not None:
-            weight = self.weight[start:end]
-            values = values * (weight if values.ndim == 1 else weight[:, np.newaxis])
+            if not self._laid_out:
+                self._lay_out_weights()
+            values = values * self._weights[start:end]
         return self.means(self._sums(values, first, last), first, last)
 
     def means(self, sums: Array, first: int, last: int) -> Array:
@@ -204,19 +223,24 @@ class Batches:
         """Return the sum of the values of each batch."""
         starts = self.starts[first:last] - self.starts[first]
         if values.ndim == 1:
-            return np.add.reduceat(values, starts)
+            return self._device.sums(values, starts)
         # Down columns `reduceat` is slow; a row of ones times each batch is not.
         rows = int(self.ends[first] - self.starts[first])
         whole = len(values) // rows
         cut, ones = whole * rows, np.ones_like(values, shape=rows)
         sums = ones @ values[:cut].reshape(whole, rows, -1)
-        return sums if cut == len(values) else np.append(sums, [ones[cut - len(values) :] @ values[cut:]], axis=0)
+        if cut == len(values):
+            return sums
+        return np.concatenate((sums, (ones[cut - len(values) :] @ values[cut:])[np.newaxis]))
 
     def _batch_divisors(self) -> Array:
-        parts = itertools.repeat(None) if self.weight is None else iter(np.split(self.weight, self.starts[1:]))
-        divisors = [divisor(self._loss.reduction, rows, next(parts)) for rows in self.rows.astype(int).tolist()]
+        weight = self.weight
+        divisors = [
+            divisor(self._loss.reduction, end - start, None if weight is None else weight[start:end])
+            for start, end in self._places()
+        ]
         # A batch whose weights sum to nothing counts as 0 (Keras' divide_no_nan): its sum is 0 already.
-        return np.array([self._number(d if d != 0 else 1) for d in divisors])
+        return self._device.put(np.array([self._number(d if d != 0 else 1) for d in divisors]))
 
     def evaluate(self, parameters: Array, constants: tuple[Any, ...]) -> Any:
         """Return the loss at given parameters, without a penalty: the mean over batches, weighted by their rows."""
@@ -228,4 +252,4 @@ class Batches:
             self.matrix[rows].dot(parameters, error)
             np.subtract(error, self.target[rows], error)
             losses.append(self.losses(first, last, constants).astype(np.float64))
-        return np.average(np.concatenate(losses), axis=0, weights=self.rows)
+        return self.rows.dot(np.concatenate(losses)) / len(self.target)

@@ -14,6 +14,7 @@ from linreg.batches import Batches, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.compiled import numba_run
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, numbers, row_vector, weight_vector
+from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested
 from linreg.initializers import initial_bias, initial_kernel
@@ -22,7 +23,7 @@ from linreg.optimizers import Optimizer
 from linreg.progress import progress_bar
 from linreg.regularizers import Regularizer
 from linreg.seeds import generator_from
-from linreg.settings import OWNER, Settings, check, with_groups
+from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, with_groups
 from linreg.steps import State
 from linreg.training import Run
 
@@ -71,11 +72,14 @@ class LinearRegression:
         Called between steps, see `linreg.callbacks`.
     verbose : {0, 1}, default=0
         1 shows a progress bar, on a terminal only.
+    device : {"cpu", "cuda"}, default="cpu"
+        Where `fit` trains NumPy arrays and frames: "cuda" copies them once to a GPU and runs the same rules there
+        (`engine="numpy"` only; extra `gpu`). CuPy arrays are trained on the GPU where they lie, whatever is given here.
 
     Attributes
     ----------
     coef_ : array of shape (features,)
-        Coefficients, in units of y per unit of each feature.
+        Coefficients, in units of y per unit of each feature; a NumPy array also where a GPU has trained them.
     intercept_ : float
         Intercept, in units of y; 0.0 without `fit_intercept`.
     history_ : dict of str to list of float
@@ -89,7 +93,8 @@ class LinearRegression:
     feature_names_in_ : array of str
         Column names, where X had them.
     state_ : State
-        Where the run stands: parameters, optimizer state, learning rate, order of the rows, counters.
+        Where the run stands: parameters, optimizer state, learning rate, order of the rows, counters. After a run on a
+        GPU its arrays are CuPy's.
 
     Notes
     -----
@@ -135,6 +140,8 @@ class LinearRegression:
         warm_start: bool = False,
         callbacks: Iterable[Callback] = (),
         verbose: int = 0,
+        *,
+        device: str = "cpu",
     ) -> None:
         self.optimizer = optimizer
         self.loss = loss
@@ -151,6 +158,7 @@ class LinearRegression:
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.verbose = verbose
+        self.device = device
 
     # Parameters.
 
@@ -224,9 +232,9 @@ class LinearRegression:
         Parameters
         ----------
         X : array or frame of shape (rows, features)
-            Features: finite numbers.
+            Features: finite numbers. A CuPy array is trained on its GPU.
         y : array of shape (rows,) or (rows, 1)
-            Target.
+            Target; brought to where X is trained, unless it is a CuPy array and X is not.
         sample_weight : array of shape (rows,), optional
             Weight of each row in the loss. With the default reduction the sum is divided by the number of rows, as in
             Keras, so doubling all weights doubles the step.
@@ -241,20 +249,23 @@ class LinearRegression:
         Raises
         ------
         TypeError
-            If the data hold something that is no number.
+            If the data hold something that is no number, or y lies on a GPU and X does not.
+        ImportError or RuntimeError
+            If a GPU is asked for, and CuPy or the GPU is missing.
         ValueError
             If a parameter is refused, shapes do not fit, or values are missing or infinite.
         KeyboardInterrupt
             After Ctrl-C, with the model fitted as far as it was.
         """
         settings = self.settings()
-        problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept)
+        device = self._training_device(X)
+        problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
         names = column_names(X)
-        validation = self._validation(validation_data, problem.kernel_size, names, settings)
+        validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
         going_on = self.warm_start and hasattr(self, "state_")
         if going_on:
             self._check_same_kind_of_run(problem, settings)
-        state = self.state_ if going_on else self._start(problem, settings)
+        state = self.state_.moved(device) if going_on else self._start(problem, settings)
         if going_on and settings.optimizer.learning_rate != self._learning_rate:
             state.learning_rate = settings.optimizer.learning_rate
         self._learning_rate: Any = settings.optimizer.learning_rate
@@ -277,6 +288,14 @@ class LinearRegression:
                 self._keep(run, names)
         return self
 
+    def _training_device(self, X: Any) -> Host:
+        """Return where a fit on X runs."""
+        device = device_of(X)
+        if device is not HOST:
+            check_engine_of_gpu(self.engine, "X is a CuPy array", "copy X to the host with cupy.asnumpy(X)")
+            return device
+        return cuda() if self.device == "cuda" else HOST
+
     def _problem(
         self,
         X: Any,
@@ -286,14 +305,17 @@ class LinearRegression:
         names: tuple[str, str, str] = ("X", "y", "sample_weight"),
         *,
         intercept: bool,
+        device: Host,
     ) -> Problem:
         dtype = settings.precision.dtype
-        matrix = feature_matrix(X, dtype, name=names[0])
-        target = row_vector(y, dtype, len(matrix), name=names[1], of=names[0])
-        weight = weight_vector(sample_weight, dtype, len(matrix), name=names[2], of=names[0])
+        matrix = device.put(feature_matrix(X, dtype, name=names[0]), names[0])
+        target = device.put(row_vector(y, dtype, len(matrix), name=names[1], of=names[0]), names[1])
+        weight = on_host(weight_vector(sample_weight, dtype, len(matrix), name=names[2], of=names[0]))
         return Problem(design_matrix(matrix, intercept), target, weight, int(self.batch_size), matrix.shape[1])
 
-    def _validation(self, data: Any, features: int, names: list[str] | None, settings: Settings) -> Problem | None:
+    def _validation(
+        self, data: Any, features: int, names: list[str] | None, settings: Settings, device: Host
+    ) -> Problem | None:
         if data is None:
             return None
         if not isinstance(data, tuple | list) or len(data) not in (2, 3):
@@ -303,7 +325,7 @@ class LinearRegression:
             )
         parts = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         weight = data[2] if len(data) == 3 else None
-        problem = self._problem(data[0], data[1], weight, settings, parts, intercept=self.fit_intercept)
+        problem = self._problem(data[0], data[1], weight, settings, parts, intercept=self.fit_intercept, device=device)
         sklearn_adapter.check_feature_names(OWNER, column_names(data[0]), names)
         if problem.kernel_size != features:
             raise ValueError(
@@ -335,7 +357,7 @@ class LinearRegression:
         parameters = np.empty(problem.matrix.shape[1], dtype)
         initializer = self.kernel_initializer
         if not isinstance(initializer, str):
-            initializer = numbers(initializer, "kernel_initializer")
+            initializer = numbers(on_host(initializer), "kernel_initializer")
         with np.errstate(over="ignore"):
             kernel = initial_kernel(initializer, problem.kernel_size, generator, dtype)
             bias = initial_bias(self.bias_initializer, dtype)
@@ -346,12 +368,13 @@ class LinearRegression:
             )
         parameters[: problem.kernel_size] = kernel
         parameters[problem.kernel_size :] = bias
-        return State.start(parameters, settings.optimizer, settings.precision, generator)
+        there = device_of(problem.matrix).put(parameters)
+        return State.start(there, settings.optimizer, settings.precision, generator)
 
     def _keep(self, run: Run, names: list[str] | None) -> None:
         """Make the run's result the model's."""
         features = run.problem.kernel_size
-        fitted = run.state.fitted if run.state.fitted is not None else run.state.parameters
+        fitted = on_host(run.state.fitted if run.state.fitted is not None else run.state.parameters)
         self.coef_ = fitted[:features].copy()
         self.intercept_ = float(fitted[features]) if self.fit_intercept else 0.0
         self.history_ = run.history
@@ -376,7 +399,7 @@ class LinearRegression:
         Returns
         -------
         array of shape (rows,)
-            Predictions in the arithmetic of the model, in units of y.
+            Predictions in the arithmetic of the model, in units of y; a CuPy array if X is one.
 
         Raises
         ------
@@ -407,9 +430,10 @@ class LinearRegression:
             scikit-learn).
         """
         matrix = self._checked(X)
-        target = row_vector(y, np.float64, len(matrix), name="y")
+        device = device_of(matrix)
+        target = device.put(row_vector(y, np.float64, len(matrix), name="y"), "y")
         weight = weight_vector(sample_weight, np.float64, len(matrix))
-        weight = np.ones(len(matrix)) if weight is None else weight
+        weight = np.ones_like(target) if weight is None else device.put(weight, "sample_weight")
         if len(matrix) < 2:
             return float("nan")
         with np.errstate(all="ignore"):
@@ -440,15 +464,16 @@ class LinearRegression:
         """
         self._checked(X)
         settings = self.settings()
-        problem = self._problem(X, y, sample_weight, settings, intercept=True)
+        device = device_of(X)
+        problem = self._problem(X, y, sample_weight, settings, intercept=True, device=device)
         number, dtype = settings.precision.number, settings.precision.dtype
-        parameters = np.append(self.coef_, self.intercept_).astype(dtype)
+        parameters = device.put(np.append(self.coef_, self.intercept_).astype(dtype))
         with np.errstate(all="ignore"):
             batches = Batches(problem, False, settings.loss, settings.precision, parameters)
             loss = batches.evaluate(parameters, settings.loss.constants(number))
             if settings.regularizer is not None:
                 loss = loss + settings.regularizer.bind(settings.precision.cast)[0](parameters[: problem.kernel_size])
-        return float(loss)
+        return float(on_host(loss))
 
     def diagnose(self, X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any = None) -> Any:
         """Say why the loss of this model rises or does not come down on some data; the model is not trained.
@@ -476,8 +501,8 @@ class LinearRegression:
 
     def _predict(self, matrix: Array) -> Array:
         with np.errstate(all="ignore"):
-            # Row by row: with BLAS' matrix product the last bit of a row depends on the rows beside it.
-            return np.vecdot(matrix, self.coef_) + matrix.dtype.type(self.intercept_)
+            device = device_of(matrix)
+            return device.row_dot(matrix, device.put(self.coef_)) + matrix.dtype.type(self.intercept_)
 
     def _checked(self, X: Any) -> Array:
         """Return X as an array that fits the fitted model."""
@@ -491,6 +516,11 @@ class LinearRegression:
                 "give the columns that fit was given."
             )
         return matrix
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled or copied: with arrays of the host, so that it can be read where there is no GPU."""
+        own = dict(self.__dict__)
+        return {**own, "state_": self.state_.moved(HOST)} if "state_" in own else own
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn what the estimator can do."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from linreg.callbacks import Callback
+from linreg.devices import DEVICES
 from linreg.hyperparameters import check_count, check_flag, nearest
 from linreg.losses import LOSSES, Loss
 from linreg.optimizers import OPTIMIZERS, Optimizer
@@ -67,6 +68,11 @@ def check(parameters: Mapping[str, Any]) -> Settings:
     engine, dtype, penalty = parameters["engine"], parameters["dtype"], parameters["kernel_regularizer"]
     if engine not in ENGINES:
         raise ValueError(f"{OWNER}: unknown engine {engine!r}{nearest(engine, ENGINES)}.")
+    device = parameters["device"]
+    if device not in DEVICES:
+        raise ValueError(f"{OWNER}: unknown device {device!r}{nearest(device, DEVICES)}.")
+    if device != "cpu":
+        check_engine_of_gpu(engine, f"device={device!r} was given", 'device="cpu"')
     dtype_name = getattr(dtype, "__name__", str(dtype))  # numpy.float64 is as good as "float64"
     if dtype_name not in PRECISIONS:
         raise ValueError(f"{OWNER}: unknown dtype {dtype!r}{nearest(dtype_name, PRECISIONS)}.")
@@ -77,6 +83,30 @@ def check(parameters: Mapping[str, Any]) -> Settings:
         PRECISIONS[dtype_name],
         tuple(parameters["callbacks"]),
     )
+
+
+def check_engine_of_gpu(engine: str, given: str, instead: str) -> None:
+    """Raise unless an engine runs on a GPU.
+
+    Parameters
+    ----------
+    engine : str
+        The engine.
+    given : str
+        What asks for a GPU, for the error.
+    instead : str
+        How to stay on the processor, for the error.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    if engine != "numpy":
+        raise ValueError(
+            f'{OWNER}: engine={engine!r} runs on the processor, but {given}: choose engine="numpy", whose rules run on '
+            f"a GPU as they stand, or {instead}."
+        )
 
 
 def with_groups(own: dict[str, Any]) -> dict[str, Any]:

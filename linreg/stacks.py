@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from linreg.devices import HOST, Host
 from linreg.losses import Loss
 from linreg.optimizers import Optimizer, Rule
 from linreg.precision import Precision
@@ -103,7 +104,7 @@ def constants_of(loss: Several[Loss], number: Callable[[float], Any]) -> tuple[A
 
 
 def penalty_of(
-    regularizer: Several[Regularizer], number: Callable[[float], Any]
+    regularizer: Several[Regularizer], number: Callable[[float], Any], device: Host = HOST
 ) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """Return penalty(w) and slope(w) of a regulariser, or of a stack of them.
 
@@ -113,6 +114,8 @@ def penalty_of(
         The penalties; in a stack all must have the same terms.
     number : callable
         Makes a number of the run's arithmetic.
+    device : Host, optional
+        Where the arrays of the run lie.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def penalty_of(
     """
     several = members(regularizer)
     strengths = zip(*([strength for *_, strength in one.terms()] for one in several), strict=True)
-    both = [stacked(map(number, term)) for term in strengths]
+    both = [device.put(stacked(map(number, term))) for term in strengths]
     return several[0].bind_strengths(both)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from linreg import rules
+from linreg.devices import HOST, Host, device_of, on_host
 from linreg.optimizers import Optimizer
 from linreg.precision import Precision
 from linreg.schedules import Schedule, rates_of
@@ -78,8 +79,35 @@ class State:
             average=np.zeros_like(parameters) if first.use_ema else None,
         )
 
+    def moved(self, device: Host) -> State:
+        """Return the state with its arrays on a device, for a run that goes on there.
 
-def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: int) -> Step:
+        Parameters
+        ----------
+        device : Host
+            Where to.
+
+        Returns
+        -------
+        State
+            The same state; arrays that lie there already are shared.
+        """
+
+        def there(array: Array) -> Array:
+            is_there = array is None or device_of(array).name == device.name
+            return array if is_there else device.put(on_host(array))
+
+        return replace(
+            self,
+            parameters=there(self.parameters),
+            slots=[there(slot) for slot in self.slots],
+            total=there(self.total),
+            average=there(self.average),
+            fitted=there(self.fitted),
+        )
+
+
+def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: int, device: Host = HOST) -> Step:
     """Return `step(state, g, rate, lr)`: accumulate -> clip -> decay -> rule -> average, only those that are asked for.
 
     Parameters
@@ -90,6 +118,8 @@ def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: 
         The arithmetic of the run.
     kernel_size : int
         Where the kernel ends and the bias begins, since `clipnorm` treats each by itself.
+    device : Host, optional
+        Where the arrays of the run lie.
 
     Returns
     -------
@@ -101,10 +131,9 @@ def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: 
     optimizer = several[0]  # what is asked for is the same for all
 
     def each(rounded: Callable[[float], Any], name: str) -> Any:
-        return stacked(rounded(getattr(one, name)) for one in several)
+        return device.put(stacked(rounded(getattr(one, name)) for one in several))
 
-    # A ufunc takes a 0-d array faster than a scalar.
-    update, constants = rule.update, tuple(map(np.asarray, rule.constants))
+    update, constants = rule.update, tuple(map(device.constant, rule.constants))
 
     def follow_rule(state: State, g: Array, rate: Any, lr: Any) -> None:  # noqa: ARG001 (weight decay needs lr)
         state.parameters, *state.slots = update(state.parameters, g, *state.slots, rate, *constants)
@@ -115,7 +144,8 @@ def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: 
     if optimizer.clipnorm:
         step = _with_clipping(step, _clip_each(each(number, "clipnorm"), kernel_size))
     elif optimizer.global_clipnorm:
-        one_over_clipnorm = stacked(number(1 / one.global_clipnorm) for one in several if one.global_clipnorm)
+        inverses = (number(1 / one.global_clipnorm) for one in several if one.global_clipnorm)
+        one_over_clipnorm = device.put(stacked(inverses))
         step = _with_clipping(step, _clip_all(each(number, "global_clipnorm"), one_over_clipnorm))
     elif optimizer.clipvalue:
         clipvalue = each(number, "clipvalue")
@@ -189,9 +219,17 @@ class Rates:
         Knows what its rule takes.
     precision : Precision
         The arithmetic of the run.
+    device : Host, optional
+        Where the arrays of the run lie.
+
+    Attributes
+    ----------
+    last : scalar or array of shape (K,)
+        The learning rate of the last step that `pairs` was asked for, in the host's memory.
     """
 
-    def __init__(self, optimizer: Several[Optimizer], precision: Precision) -> None:
+    def __init__(self, optimizer: Several[Optimizer], precision: Precision, device: Host = HOST) -> None:
+        self._device = device
         self._rate = rule_of(optimizer, precision).rate
         self._every = members(optimizer)[0].gradient_accumulation_steps or 1
         self._precision = precision
@@ -199,6 +237,7 @@ class Rates:
         self._first = self._end = 0
         self._rates: Array = None
         self._pairs: list[tuple[Any, Any]] | None = None
+        self.last: Any = None
 
     def arrays(self, source: Any, first: int, count: int) -> tuple[Array, Array]:
         """Return the rates and the learning rates of `count` steps from step `first`."""
@@ -214,10 +253,12 @@ class Rates:
             rate, lr = self._rates
             varying = any(map(callable, members(source)))
             if rate is lr and not varying:
-                self._pairs = [(lr[0, ...], lr[0, ...])] * len(lr)
+                (constant,) = self._device.rows(lr[:1])
+                self._pairs = [(constant, constant)] * len(lr)
             else:
-                self._pairs = [(rate[i, ...], lr[i, ...]) for i in range(len(lr))]  # 0-d arrays: faster than scalars
+                self._pairs = list(zip(self._device.rows(rate), self._device.rows(lr), strict=True))
         offset = first - self._first
+        self.last = self._rates[1][offset + count - 1]
         return self._pairs[offset : offset + count]
 
     def _look_ahead(self, source: Any, first: int, count: int) -> None:

@@ -2,7 +2,8 @@
 
 Everything that a step needs (rounded constants, views of batches, buffers) is bound before the loop starts, so that a
 step is two matrix products, the slope and the rule. The loop runs over *chunks* of batches; between chunks it looks
-for Ctrl-C, and between epochs it books the loss and calls the callbacks.
+for Ctrl-C, and between epochs it books the loss and calls the callbacks. Arrays may lie on a GPU: no step looks at a
+value there, and the losses of an epoch are fetched in one transfer when they are booked.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from linreg.batches import Batches, Problem
 from linreg.callbacks import CallbackList, Logs
+from linreg.devices import device_of
 from linreg.hyperparameters import check_number
 from linreg.losses import Loss
 from linreg.optimizers import Optimizer
@@ -77,12 +79,15 @@ class Run:
     def __post_init__(self) -> None:
         """Bind everything that a step needs."""
         loss, parameters = members(self.loss)[0], self.state.parameters
+        self._device = device_of(self.problem.matrix)
         self._slope = loss.slope
         self._batches = Batches(self.problem, self.shuffle, loss, self.precision, parameters)
-        self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size)
-        self._rates = Rates(self.optimizer, self.precision)
-        self._constants = constants_of(self.loss, self.precision.number)
-        self._penalty = penalty_of(self.regularizer, self.precision.cast) if self.regularizer is not None else None
+        self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size, self._device)
+        self._rates = Rates(self.optimizer, self.precision, self._device)
+        self._constants = tuple(map(self._device.put, constants_of(self.loss, self.precision.number)))
+        self._penalty = None
+        if self.regularizer is not None:
+            self._penalty = penalty_of(self.regularizer, self.precision.cast, self._device)
         self._validation: Batches | None = None
         if self.validation is not None:
             self._validation = Batches(self.validation, False, loss, self.precision, parameters)
@@ -106,13 +111,14 @@ class Run:
         self.state.learning_rate = float(value)
 
     def get_weights(self) -> Array:
-        """Return a copy of the parameters: the kernel, then the bias."""
+        """Return a copy of the parameters: the kernel, then the bias; a CuPy array where they lie on a GPU."""
         return self.state.parameters.copy()
 
     def set_weights(self, weights: Array) -> None:
         """Overwrite the parameters."""
-        shape, dtype = self.state.parameters.shape, self.state.parameters.dtype
-        self.state.parameters = self.state.fitted = np.array(weights, dtype=dtype).reshape(shape)
+        parameters = np.empty_like(self.state.parameters)
+        parameters[...] = np.reshape(self._device.put(weights, "weights"), parameters.shape)
+        self.state.parameters = self.state.fitted = parameters
 
     def train(self, epochs: int) -> None:
         """Run so many epochs more, unless a callback stops the run.
@@ -171,16 +177,23 @@ class Run:
             weighted_sum = weighted_sum + batches.rows[first:last].dot(losses)
             rows = int(batches.ends[last - 1])
             if watched:
-                self.callbacks.call("on_train_batch_end", first, {"loss": _as_logged(weighted_sum / rows)})
+                (so_far,) = self._logged(weighted_sum / rows)
+                self.callbacks.call("on_train_batch_end", first, {"loss": so_far})
                 if self.stop_training:
                     break
         return self._end_epoch(epoch, weighted_sum / rows, self._last_learning_rate)
 
+    def _logged(self, *losses: Any) -> list[Any]:
+        """Return losses as the logs hold them, in the host's memory: floats, or arrays where there are K models."""
+        return list(map(_as_logged, self._device.fetch(*losses)))
+
     def _end_epoch(self, epoch: int, loss: Any, learning_rate: float) -> Logs:
         """Book an epoch that has been run, and return its logs."""
-        logs = {"loss": _as_logged(loss), "learning_rate": learning_rate}
-        if self._validation is not None:
-            logs["val_loss"] = _as_logged(self._validation_loss(self._validation))
+        if self._validation is None:
+            logs = {"loss": self._logged(loss)[0], "learning_rate": learning_rate}
+        else:
+            loss, val_loss = self._logged(loss, self._validation_loss(self._validation))
+            logs = {"loss": loss, "learning_rate": learning_rate, "val_loss": val_loss}
         self.callbacks.call("on_epoch_end", epoch, logs)
         self.state.epoch = epoch + 1
         self._append({name: [value] for name, value in logs.items()}, 1)
@@ -200,8 +213,10 @@ class Run:
     def _chunk(self, first: int, last: int) -> Array:
         """Run the batches from `first` up to `last` of the epoch, the hot loop, and return their losses."""
         state, step, slope, constants = self.state, self._step, self._slope, self._constants
-        penalty, kernel, penalties = self._penalty, slice(0, self.problem.kernel_size), []
+        penalty, kernel = self._penalty, slice(0, self.problem.kernel_size)
         subtract, g = np.subtract, np.empty_like(state.parameters)
+        if penalty is not None:
+            began, penalties = state.iterations, np.empty_like(g, shape=(last - first, *g.shape[1:]))
         views = self._batches.views(first, last)
         pairs = self._rates.pairs(state.learning_rate, state.iterations, last - first)
         for (predict, add_up, target, error, factor), (rate, lr) in zip(views, pairs, strict=True):
@@ -210,15 +225,15 @@ class Run:
             add_up(slope(error, factor, *constants), g)
             if penalty is not None:
                 w = state.parameters[kernel]
-                penalties.append(penalty[0](w))
+                penalties[state.iterations - began] = penalty[0](w)
                 g[kernel] += penalty[1](w)
             step(state, g, rate, lr)
             state.iterations += 1
-        self._last_learning_rate = _as_logged(lr.copy())
+        self._last_learning_rate = _as_logged(self._rates.last)
         if self._interrupted:
             raise KeyboardInterrupt
         losses = self._batches.losses(first, last, constants).astype(np.float64)
-        return losses + np.array(penalties) if penalties else losses
+        return losses if penalty is None else losses + penalties
 
     def interrupt(self) -> None:
         """End the run with a KeyboardInterrupt as soon as the chunk that is running is finished."""

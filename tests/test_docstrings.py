@@ -22,8 +22,11 @@ EQUATIONS = (
     "linreg.regularizers.l1_",
     "linreg.regularizers.l2_",
     "linreg.initializers.glorot_limit",
-    "linreg.diagnosis.run_causes.",
+    "linreg.diagnosis.coefficients.",
+    "linreg.diagnosis.data_causes.",
     "linreg.diagnosis.fit_causes.",
+    "linreg.diagnosis.setting_causes.",
+    "linreg.diagnosis.validation_causes.",
 )
 
 

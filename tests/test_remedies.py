@@ -11,13 +11,12 @@ from error_bound import Batch, FollowedRun
 
 from linreg import L2, SGD, Adam, Huber, KerasSeed, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
 from linreg.diagnosis.cases import Case
+from linreg.diagnosis.causes import FIT_CAUSES, suspicions
 from linreg.diagnosis.code import keras_code, python_code
 from linreg.diagnosis.diagnosis import Diagnosis
 from linreg.diagnosis.estimators import apply, original_units, pipeline
 from linreg.diagnosis.findings import Finding
-from linreg.diagnosis.fit_causes import FIT_CAUSES
 from linreg.diagnosis.remedies import STANDARDISE, WHITEN, Remedy, Step, keep_columns
-from linreg.diagnosis.run_causes import suspicions
 from linreg.diagnosis.source import KERAS_HOMES
 from linreg.diagnosis.symptoms import Symptoms
 from linreg.seeds import generator_from

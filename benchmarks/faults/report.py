@@ -23,7 +23,7 @@ TARGETS = {
     "healthy runs without false alarm": "above 99 %",
     "first remedy cures": "98 %",
 }
-GENERATORS = {"generator": "first", "second": "second", "third": "third", "fourth": "fourth"}
+GENERATORS = {"generator": "first", "second": "second", "third": "third", "fourth": "fourth", "fifth": "fifth"}
 INTRODUCTION = """\
 # How often the diagnosis is right
 

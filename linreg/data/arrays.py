@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from linreg.devices import HOST, device_of
+
 Array = Any
 
 _DROP_OR_IMPUTE = "drop those rows or fill them in first (sklearn.impute.SimpleImputer)"
@@ -374,7 +376,8 @@ def as_array(values: Any, name: str) -> Array:
     Returns
     -------
     array
-        Of any type and shape. It may share memory with `values`: do not write to it.
+        Of any type and shape; a CuPy array stays where it lies. It may share memory with `values`: do not write to
+        it.
 
     Raises
     ------
@@ -383,6 +386,8 @@ def as_array(values: Any, name: str) -> Array:
     ValueError
         If its rows differ in length.
     """
+    if device_of(values) is not HOST:
+        return values
     if hasattr(values, "toarray") and hasattr(values, "nnz"):
         raise TypeError(
             f"Sparse data was passed as {name} ({type(values).__name__}), but dense data is required. "
@@ -506,7 +511,7 @@ def _where(place: Sequence[int]) -> str:
 def _finite(array: Array, dtype: Any, name: str, names: list[str] | None) -> Array:
     """Return the array in `dtype`, C-ordered, or say where its first missing, infinite or too large value stands."""
     with np.errstate(over="ignore", invalid="ignore"):
-        cast = np.ascontiguousarray(array, dtype=dtype)
+        cast = array.astype(dtype, order="C", copy=False)
     if np.isfinite(cast).all():
         return cast
 

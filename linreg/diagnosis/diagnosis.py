@@ -12,6 +12,7 @@ import numpy as np
 from linreg.data.arrays import column_names, numbers, weight_vector
 from linreg.data.blocks import ArrayRows
 from linreg.data.reading import Reading, read
+from linreg.devices import on_host
 from linreg.diagnosis import judge
 from linreg.diagnosis.cases import Case, Outcome, variance
 from linreg.diagnosis.evidence import number
@@ -178,12 +179,17 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
     Notes
     -----
     The run is made, in the arithmetic asked for, and judged by formula (`linreg.diagnosis.verdicts`). Every suspected
-    cause is tried: its remedy is applied and the run repeated. A cause is named only if that makes this run better.
+    cause is tried: its remedy is applied and the run repeated. A cause is named only if that makes this run better. All
+    of it is done on the processor, whatever `device` says: CuPy arrays are copied to the host first.
     """
+    X, y, sample_weight = map(on_host, (X, y, sample_weight))
+    if isinstance(validation_data, tuple | list):
+        validation_data = tuple(map(on_host, validation_data))
     model = LinearRegression(**settings)
     if model.random_state is None:
         model.set_params(random_state=0)
     model.settings()
+    model.set_params(device="cpu")
     try:
         reading = read(X, y)
     except TypeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,17 @@ import numpy as np
 from linreg.diagnosis.cases import Case, Outcome
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import Remedy
-from linreg.diagnosis.run_causes import Suspicion, start_of, unusual_momentum
+from linreg.diagnosis.setting_causes import unusual_momentum
 from linreg.diagnosis.symptoms import Symptoms
 from linreg.optimizers import SGD
 
 TENFOLD = 1.0
 """Powers of ten by which the excess has to fall to be clearly better."""
 CLEAR = 0.5
+"""The same where a little change is all that is asked: another order of the rows, or slightly larger batches."""
 SMALLEST_SHARE = 1e-12
-SMALL_BATCH = 8
+SMALL_BATCH, USUAL_BATCH = 8, 32
+"""Rows in a batch up to which it is odder than the rate, and Keras' default, from which the rate is odder."""
 SURE = 0.3
 """Rank up to which a cause is told even if another one explains the run too."""
 LONG = 0.5
@@ -54,7 +57,7 @@ class Trial:
 
     case: Case
     symptoms: Symptoms
-    suspicion: Suspicion
+    suspicion: Finding
     tried: tuple[Remedy, ...]
 
     @property
@@ -87,10 +90,15 @@ class Trial:
         some = self.tried if remedies is None else remedies
         return max((gain(self.case.outcome, remedy.after) for remedy in some if remedy.after is not None), default=0.0)
 
+    @property
+    def least(self) -> float:
+        """The least share of the initial excess that any of the remedies leaves."""
+        return min((remedy.after.share for remedy in self.tried if remedy.after is not None), default=math.inf)
+
     def finding(self) -> Finding:
         """Return it as a finding, the remedies that cure first, then those that win most."""
         order = sorted(self.tried, key=lambda remedy: (not cures(remedy), -gain(self.case.outcome, remedy.after)))  # type: ignore[arg-type]
-        return Finding(self.cause, self.suspicion.evidence, self.suspicion.explanation, tuple(order), self.gain())
+        return dataclasses.replace(self.suspicion, remedies=tuple(order), gain=self.gain())
 
 
 def rank(trial: Trial, trials: Sequence[Trial]) -> float:
@@ -117,7 +125,13 @@ def rank(trial: Trial, trials: Sequence[Trial]) -> float:
         any(map(cures, trial.same_rate)) or trial.stabilises
     ):
         return 2
-    return prior(trial)
+    odd = prior(trial)
+    if trial.cause == "batch_noise" and odd <= SURE:
+        # Where the data are odd and undoing that wins far more, the batches only show it.
+        others = (other for other in trials if other is not trial and prior(other) <= SURE)
+        won = max((other.gain(other.same_rate) for other in others if any(map(cures, other.same_rate))), default=0.0)
+        return SURE if won > trial.gain() + TENFOLD else odd
+    return odd
 
 
 def prior(trial: Trial) -> float:
@@ -154,10 +168,11 @@ def _rank_of_noise(trial: Trial) -> float:
     if isinstance(case.settings.optimizer, SGD):
         calm = case.learning_rate <= trial.symptoms.limit_now
     else:
-        distance = float(np.abs(case.best - start_of(case)).max())
-        calm = case.learning_rate <= LONG * distance
+        calm = case.learning_rate <= LONG * trial.symptoms.distance
         if not calm:
             return 2
     if any(cures(r) and r.name.startswith(("whole", "shuffle")) and trial.gain([r]) >= CLEAR for r in trial.tried):
         return 0.12  # another order, or a slightly larger batch without the small one at the end, is all that it takes
-    return (0.5 if case.batch_size <= SMALL_BATCH else 0.9) if calm else 2
+    if not calm:
+        return 2
+    return 0.5 if case.batch_size <= SMALL_BATCH else 0.9 if case.batch_size <= USUAL_BATCH else 1.1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from linreg.diagnosis.cases import Case, Outcome
+from linreg.optimizers import SGD
 from linreg.regression import LinearRegression
 
 Array = Any
@@ -309,3 +311,56 @@ def _renumbered(first: tuple[Step, ...], second: tuple[Step, ...]) -> tuple[Step
 
 
 STANDARDISED = Remedy("standardise", "Standardise the features (StandardScaler).", (STANDARDISE,))
+
+
+def at_rate(learning_rate: float) -> dict[str, Any]:
+    """Return the settings that train with another, constant learning rate.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The rate.
+
+    Returns
+    -------
+    dict
+        Settings of a `Remedy`.
+    """
+    return {"optimizer__learning_rate": float(learning_rate)}
+
+
+def rounded(value: float) -> float:
+    """Round to two digits: nobody types more.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+
+    Returns
+    -------
+    float
+        The number, rounded.
+    """
+    return float(f"{value:.2g}")
+
+
+def faster(case: Case, limit: float) -> list[float]:
+    """Return rates above the present one that are worth trying once the features are standardised.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+    limit : float
+        Largest stable rate of SGD then.
+
+    Returns
+    -------
+    list of float
+        Rates, rounded.
+    """
+    lr = case.learning_rate
+    if isinstance(case.settings.optimizer, SGD):
+        return [rounded(limit / 2), rounded(limit / 10)] if math.isfinite(limit) and limit / 2 > lr else []
+    return [rounded(lr * 10), rounded(lr * 100)] if lr < 0.05 else []

@@ -17,6 +17,8 @@ NEAR, ALL_BUT_FEW = 2.5, 1.0475
 """Rows within 2.5 standard deviations are fitted again; the factor undoes what their cut takes from the deviation."""
 STARTS, STEPS, FINALISTS = 60, 2, 5
 MOST_ROWS = 5000
+CHANCE = 1e-5
+"""Chance at which rows of one law may be called far."""
 FEW = 20
 """Rows for each parameter from which the fit is that of the normal equations."""
 
@@ -86,3 +88,57 @@ def least_trimmed_squares(A: Array, y: Array) -> tuple[Array, float]:
         squares = (B[near] @ p - target[near]) ** 2
         scale = ALL_BUT_FEW * math.sqrt(float(squares.sum()) / max(int(near.sum()) - size, 1))
     return back @ p / length, scale
+
+
+def far_of_few(A: Array, y: Array, away: Array, most: int) -> Array:
+    """Return which of few rows are far off the line that the others make, if that is no chance.
+
+    Parameters
+    ----------
+    A : array of shape (rows, parameters)
+        The matrix [X, 1].
+    y : array of shape (rows,)
+        The target.
+    away : array of shape (rows,)
+        Distance of each row from a robust fit, which says in which order they are suspected.
+    most : int
+        How many rows may be far.
+
+    Returns
+    -------
+    array of bool of shape (rows,)
+        The set of k rows that chance explains least; none if it explains every set.
+
+    Notes
+    -----
+    Left out, k rows given in advance lower the sum of squares of normal errors to a share that follows a beta
+    distribution, as in the F test of k parameters more; those that were picked are any of (n over k) sets (Bonferroni).
+    Source: R. D. Cook and S. Weisberg, "Residuals and Influence in Regression" (1982), section 2.2.2.
+    """
+    rows, size = A.shape
+    order, whole = np.argsort(-away), _squares_left(A, y)
+    far, least = np.zeros(rows, bool), math.log(CHANCE)
+    for k in range(1, min(most, rows - size - 2) + 1):
+        kept = np.sort(order[k:])
+        share = _squares_left(A[kept], y[kept]) / whole if whole > 0 else 1.0
+        chance = _log_chance(share, (rows - size - k) / 2, k / 2)
+        chance += math.lgamma(rows + 1) - math.lgamma(k + 1) - math.lgamma(rows - k + 1)
+        if chance < least:
+            far, least = np.isin(np.arange(rows), order[:k]), chance
+    return far
+
+
+def _squares_left(A: Array, y: Array) -> float:
+    return float(np.sum((A @ np.linalg.lstsq(A, y, rcond=None)[0] - y) ** 2))
+
+
+def _log_chance(share: float, a: float, b: float) -> float:
+    """Return the logarithm of an upper bound on the chance that a beta variable is at most this share.
+
+    With (1 - t)^(b - 1) at its largest, the incomplete beta integral is share^a / a.
+    """
+    if share <= 0 or share >= 1:
+        return -math.inf if share <= 0 else 0.0
+    steepest = (b - 1) * math.log1p(-share) if b < 1 else 0.0
+    beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    return a * math.log(share) - math.log(a) + steepest - beta

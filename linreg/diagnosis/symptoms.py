@@ -176,15 +176,39 @@ class Symptoms:
         return np.square(basis[0][:, kept]).sum(axis=1) / stands_for + 1 / self.case.count
 
     @cached_property
+    def distance(self) -> float:
+        """How far the farthest parameter is from its optimum at the start; what is drawn counts as zero."""
+        initializer = self.case.model.kernel_initializer
+        start = np.zeros_like(self.case.best)
+        if not isinstance(initializer, str):
+            start[: self.case.X.shape[1]] = np.asarray(initializer, np.float64).reshape(-1)
+        return float(np.abs(self.case.best - start).max())
+
+    @cached_property
     def abnormality(self) -> dict[str, float]:
-        """By how many powers of ten features and target are off from the size 1."""
+        """By how many powers of ten features and target are off from the size 1.
+
+        Rows far out in the features make none of them large: they are what is odd then.
+        """
+        if len(self.far_rows):
+            near = np.setdiff1d(np.arange(len(self.case.y)), self.far_rows)
+            counts, weight = (None if v is None else v[near] for v in (self.case.counts, self.case.sample_weight))
+            some = {"X": self.case.X[near], "y": self.case.y[near], "counts": counts, "sample_weight": weight}
+            return Symptoms(self.case.replaced(**some, rows=self.case.row_numbers[near]))._off
+        return self._off
+
+    @cached_property
+    def _off(self) -> dict[str, float]:
         sizes = np.sqrt(self._share @ self.case.X**2)[~self.constant]
         target = math.hypot(*median_and_deviation(self.case.y))
 
         def off(size: float) -> float:
             return abs(math.log10(size)) if size > 0 else 0.0
 
-        steeper = off(self.limit_scaled / self.limit_now) if np.isfinite(self.limit_scaled) and self.limit_now else 0.0
+        steeper = 0.0
+        if np.isfinite(self.limit_scaled):
+            now = self.limit(self.case.X[:, ~self.constant]) if self.constant.any() else self.limit_now
+            steeper = off(self.limit_scaled / now) if now else 0.0
         return {"feature_scale": max([*map(off, sizes.tolist()), steeper]), "target_scale": off(target)}
 
     @cached_property

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from linreg.data.arrays import feature_matrix, row_vector, weight_vector
+from linreg.devices import on_host
 from linreg.dynamics.quadratic import LARGEST_HESSIAN, USE_THE_LOOP, Quadratic, has_l1
 from linreg.losses import Huber
 
@@ -47,9 +48,9 @@ def least_squares(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: b
     Singular value decomposition of the centred columns, each divided by its length, so that features of very different
     scale cost no digits. See G. H. Golub and C. F. Van Loan, "Matrix Computations", 4th ed., section 5.5.
     """
-    matrix = feature_matrix(X, np.float64)
-    target = row_vector(y, np.float64, len(matrix), name="y")
-    weight = weight_vector(sample_weight, np.float64, len(matrix))
+    matrix = feature_matrix(on_host(X), np.float64)
+    target = row_vector(on_host(y), np.float64, len(matrix), name="y")
+    weight = weight_vector(on_host(sample_weight), np.float64, len(matrix))
     root = np.ones(len(matrix)) if weight is None else np.sqrt(weight)
     centre, level = np.zeros(matrix.shape[1]), 0.0
     if fit_intercept:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
+from linreg.devices import on_host
 from linreg.losses import Loss, MeanSquaredError, divisor, row_factor
 from linreg.optimizers import SGD
 from linreg.regularizers import Regularizer
@@ -97,7 +98,7 @@ class Quadratic:
         instead: str,
     ) -> Self:
         """Check what a user has given; refuse more than `largest` features, saying what to do `instead`."""
-        matrix = feature_matrix(X, np.float64)
+        matrix = feature_matrix(on_host(X), np.float64)
         rows, features = matrix.shape
         if features > largest:
             raise ValueError(
@@ -106,8 +107,8 @@ class Quadratic:
         names = column_names(X) or [f"x{j}" for j in range(features)]
         return cls(
             design_matrix(matrix, fit_intercept),
-            np.zeros(rows) if y is None else row_vector(y, np.float64, rows, name="y"),
-            weight_vector(sample_weight, np.float64, rows),
+            np.zeros(rows) if y is None else row_vector(on_host(y), np.float64, rows, name="y"),
+            weight_vector(on_host(sample_weight), np.float64, rows),
             resolve("loss", loss, owner),
             None if kernel_regularizer is None else resolve("kernel_regularizer", kernel_regularizer, owner),
             features,

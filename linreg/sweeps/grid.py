@@ -16,7 +16,7 @@ from linreg.settings import with_groups
 
 OWNER = "sweep"
 GROUPS = ("optimizer", "loss", "kernel_regularizer")
-SAME_FOR_ALL = ("epochs", "dtype", "engine", "warm_start", "callbacks", "verbose")
+SAME_FOR_ALL = ("epochs", "dtype", "engine", "warm_start", "callbacks", "verbose", "device")
 REFUSED = {
     "engine": ("numpy", "a sweep runs on the NumPy engine: leave it out"),
     "warm_start": (False, "a sweep starts anew: leave it out, and set it on one of its models"),

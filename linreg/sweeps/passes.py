@@ -13,6 +13,7 @@ import numpy as np
 from linreg.batches import Problem
 from linreg.callbacks import Callback, CallbackList, Logs
 from linreg.data.arrays import column_names
+from linreg.devices import device_of, on_host
 from linreg.regression import LinearRegression
 from linreg.schedules import rates_of
 from linreg.settings import Settings
@@ -147,8 +148,9 @@ def _read(
     model: LinearRegression, settings: Settings, X: Any, y: Any, sample_weight: Any, validation_data: Any
 ) -> tuple[Problem, Problem | None]:
     """Return the data as `fit` reads them, with targets that broadcast against many columns."""
-    problem = model._problem(X, y, sample_weight, settings, intercept=model.fit_intercept)
-    validation = model._validation(validation_data, problem.kernel_size, column_names(X), settings)
+    device = model._training_device(X)
+    problem = model._problem(X, y, sample_weight, settings, intercept=model.fit_intercept, device=device)
+    validation = model._validation(validation_data, problem.kernel_size, column_names(X), settings, device)
     return _column(problem), validation and _column(validation)
 
 
@@ -231,7 +233,8 @@ class _Watch(Callback):
     @staticmethod
     def dead(state: State) -> Array:
         """Return which columns hold nothing but nan: whatever they are given, they stay so."""
-        return np.isnan(state.parameters).all(axis=0)
+        dead: Array = on_host(np.isnan(state.parameters).all(axis=0))
+        return dead
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Act after each epoch."""
@@ -248,7 +251,7 @@ class _Watch(Callback):
 def _keep(run: Run, live: Sequence[Member], records: Records) -> None:
     """Record the parameters of a run that has ended."""
     kernel, columns = run.problem.kernel_size, [member.index for member in live]
-    fitted = run.state.fitted if run.state.fitted is not None else run.state.parameters
+    fitted = on_host(run.state.fitted if run.state.fitted is not None else run.state.parameters)
     records.coef[columns] = fitted[:kernel].T
     if len(fitted) > kernel:
         records.intercept[columns] = fitted[kernel]
@@ -269,7 +272,7 @@ def _columns(state: State, kept: Array) -> State:
     """Return the state of some of the columns."""
 
     def cut(array: Array) -> Array:
-        return None if array is None else array.take(kept, axis=1)
+        return None if array is None else array.take(device_of(array).put(kept), axis=1)
 
     return dataclasses.replace(
         state,
