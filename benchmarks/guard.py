@@ -1,4 +1,4 @@
-"""The ratios that continuous integration holds: linreg's loops beside loops with nothing of linreg in them.
+"""The ratio that continuous integration holds, and another: linreg's loops beside loops with nothing of linreg in them.
 
 `python -m benchmarks.guard` prints, for SGD and Adam, the time of the NumPy engine over that of the bare calls of NumPy
 and, where there is Numba, of the Numba engine over that of a loop written by hand; `--slowdown 1.5` slows linreg's
@@ -71,9 +71,11 @@ def main() -> None:
     """Print the ratios as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guard", description=__doc__)
     parser.add_argument("--slowdown", type=float, default=1.0, help="how many times slower linreg is made")
-    factor = parser.parse_args().slowdown
+    parser.add_argument("--engine", choices=("numpy", "both"), default="both", help="whose loop")
+    given = parser.parse_args()
+    factor = given.slowdown
     pairs: dict[str, tuple[Make, Make, int]] = {"numpy": (numpy_engine, bare_calls, 1)}
-    if importlib.util.find_spec("numba"):
+    if given.engine == "both" and importlib.util.find_spec("numba"):
         pairs["numba"] = numba_engine, hand_fused, 8
     if factor > 1:
         Run._chunk = slowed(Run._chunk, factor)  # type: ignore[method-assign]

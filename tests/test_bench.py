@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the package benchmarks.hot_loop
 
-from benchmarks.hot_loop import growth, measure, record, run, show
+from benchmarks.hot_loop import growth, measure, record, regimes, report, run, show
 from benchmarks.hot_loop.peers import BARE_CALLS, NUMPY, PEERS, MissingPeerError, Peer
 from benchmarks.hot_loop.table import Case
 from linreg import cli
@@ -151,7 +151,7 @@ def test_bench_says_in_one_line_what_it_could_not_do(capsys, monkeypatch, name):
 
 def test_bench_on_a_gpu_that_is_not_there_says_so(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    for sees in ("_torch_sees", "_jax_sees", "_tensorflow_sees"):
+    for sees in ("_cupy_sees", "_torch_sees", "_jax_sees", "_tensorflow_sees"):
         monkeypatch.setattr(run, sees, lambda: False)
     code, _, err = call(capsys, "--device", "cuda")
     assert code == cli.FAILED
@@ -189,3 +189,36 @@ def test_the_standard_run_has_every_shape_batch_rule_and_loss():
     }
     assert {c.dtype for c in cases} == set(table.DTYPES)
     assert show.skipped({"cases": [], "sweeps": [], "whole": [], "tolerance": []}) == {}
+
+
+PAGE, RUN = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks" / "hot-loop.json"
+
+
+def test_the_page_about_speed_is_made_from_the_run_that_is_kept():
+    guarded = json.loads(report.GUARD.read_text(encoding="utf-8"))
+    assert report.page(record.load(RUN), guarded) == PAGE.read_text(encoding="utf-8")
+
+
+def test_the_readme_has_the_sentence_on_speed_of_the_run_that_is_kept():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.count(regimes.headline(record.load(RUN))) == 1
+    assert report.with_sentence(readme, record.load(RUN)) == readme
+
+
+def test_every_result_of_the_run_that_is_kept_was_equal():
+    assert show.unequal(record.load(RUN)) == []
+
+
+def test_of_several_cases_the_worst_counts_beside_what_was_asked():
+    loops = {"linreg numpy": 1.0, "keras fit": 300.0, "torch eager": 14.0}
+    cases = [
+        {"case": Case(rule, "MSE", 1024, 16, 32, "float32").to_dict(),
+         "loops": {name: {"rounds": [us * factor] if name == "keras fit" else [us]} for name, us in loops.items()}}
+        for rule, factor in (("SGD", 1.0), ("Adam", 0.5))
+    ]  # fmt: skip
+    rows = regimes.rows(record.empty("cpu") | {"cases": cases})
+    keras, torch, graph = rows[:3]
+    assert (keras.measured, keras.met, keras.detail[:6]) == (150.0, "**not met**", "1 of 2")
+    assert "Adam" in keras.detail
+    assert (torch.measured, torch.met) == (14.0, "**not met**")
+    assert (graph.measured, graph.met) == (None, "not measured")

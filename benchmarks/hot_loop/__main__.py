@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.hot_loop import record
 from benchmarks.hot_loop.run import check_device, chosen, jobs, run
 
 
@@ -26,7 +25,7 @@ def main() -> None:
         print(f"{perf_counter() - begin:6.0f} s  {name}", file=sys.stderr, flush=True)
 
     planned = jobs(arguments.which, chosen(arguments.peers), arguments.device)
-    record.save(run(planned, arguments.device, advance), arguments.file)
+    run(planned, arguments.device, advance, arguments.file)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from benchmarks.hot_loop.peers.ours import numpy_engine
 from benchmarks.loops import Task
 
 Array = Any
-STEPS, NUMBERS = 64, 2**28
+STEPS, NUMBERS = 64, 2**27
 """Steps after which results are compared, about: few, so that rounding has not grown; and numbers of X to read."""
 OTHER_ROUNDINGS = 10
 """Of the slope and the rule, beside those of the sums."""

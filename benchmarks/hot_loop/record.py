@@ -37,6 +37,7 @@ def empty(device: str) -> dict[str, Any]:
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
         "versions": {"Python": platform.python_version(), **versions},
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+        "load before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "device": device,
         "interrupted": False,
         "seconds": 0.0,

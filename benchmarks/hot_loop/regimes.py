@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ
 from benchmarks.hot_loop.record import ratios
 from benchmarks.hot_loop.table import SHAPES, Case
+from benchmarks.hot_loop.whole import FULL_BATCH, TWO_PASSES
 
 COMPILED = ("tf.function XLA loop", "JAX scan", "torch compiled")
 SMALL, LONG = (1024, 16), (65_536, 512)
@@ -88,10 +89,10 @@ def rows(document: dict[str, Any]) -> list[Row]:
 
 def _others(document: dict[str, Any]) -> Iterable[Row]:
     whole = {entry["what"]: entry["loops"] for entry in document["whole"]}
-    loops = whole.get("a full-batch step, 2000000 x 32", {})
+    loops = whole.get(FULL_BATCH, {})
     yield Row(
         "Numba engine, full batch 2,000,000 x 32", "two NumPy passes", 1.8,
-        _median(ratios(loops, "X @ w and X.T @ e in NumPy", NUMBA)),
+        _median(ratios(loops, TWO_PASSES, NUMBA)),
     )  # fmt: skip
     swept = {entry["sweep"]["optimizer"]: entry["loops"] for entry in document["sweeps"]}
     for peer, asked in (("jax.vmap of scan", 0.95), ("single runs, linreg numba", 2)):

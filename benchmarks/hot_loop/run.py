@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +14,11 @@ from benchmarks.hot_loop.measure import measure
 from benchmarks.hot_loop.peers import PEERS, Peer
 from benchmarks.hot_loop.sweeps import measure_sweep
 from benchmarks.hot_loop.whole import full_batch, small_fit, to_tolerance
+from linreg.devices import cuda
 from linreg.hyperparameters import nearest
+
+TO_COMPILE = "torch compiled"
+"""What compiles for seconds, and the first time for up to a minute."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,19 @@ def check_device(device: str) -> None:
     """
     if device not in ("cpu", "cuda"):
         raise ValueError(f"Unknown device {device!r}: choose cpu or cuda.")
-    if device == "cuda" and not any(sees() for sees in (_torch_sees, _jax_sees, _tensorflow_sees)):
+    if device == "cuda" and not any(sees() for sees in (_cupy_sees, _torch_sees, _jax_sees, _tensorflow_sees)):
         raise ValueError(
-            "--device cuda: there is no GPU here that PyTorch, JAX or TensorFlow can use: leave --device out to run on "
-            "the CPU."
+            "--device cuda: there is no GPU here that CuPy, PyTorch, JAX or TensorFlow can use: leave --device out to "
+            "run on the CPU."
         )
+
+
+def _cupy_sees() -> bool:
+    try:
+        cuda()
+    except (ImportError, RuntimeError):
+        return False
+    return True
 
 
 def _torch_sees() -> bool:
@@ -143,7 +156,7 @@ def loops_of(case: table.Case, peers: list[Peer], which: str) -> list[Peer]:
     """Return the loops that a case is measured with.
 
     In the standard run, loops that are slowed by calls meet every batch of SGD and Adam, but the other rules, Huber and
-    float64, which cost them hardly more, on one shape only.
+    float64, which cost them hardly more, on one shape only; `torch.compile` leaves those out.
 
     Parameters
     ----------
@@ -160,14 +173,17 @@ def loops_of(case: table.Case, peers: list[Peer], which: str) -> list[Peer]:
         The loops.
     """
     if which == "quick":
-        return [peer for peer in peers if peer.name != "torch compiled"]  # compiling alone may take a minute
+        return [peer for peer in peers if peer.name != TO_COMPILE]
     plain = case.loss == "MSE" and case.dtype == "float32" and case.optimizer != "RMSprop"
-    if which == "all" or plain or case.features == 16:
+    if which == "all" or plain:
         return peers
-    return [peer for peer in peers if peer.compiled or peer.kind != "peer"]
+    few = case.features != 16
+    return [p for p in peers if p.name != TO_COMPILE and (p.compiled or p.kind != "peer" or not few)]
 
 
-def run(planned: list[Job], device: str, advance: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+def run(
+    planned: list[Job], device: str, advance: Callable[[str], None] = lambda _: None, path: Path | None = None
+) -> dict[str, Any]:
     """Do the measurements one by one.
 
     Parameters
@@ -178,6 +194,8 @@ def run(planned: list[Job], device: str, advance: Callable[[str], None] = lambda
         Where; for the document.
     advance : callable
         Told the name of each measurement that is done.
+    path : Path, optional
+        Where the document is saved, after each measurement.
 
     Returns
     -------
@@ -186,10 +204,14 @@ def run(planned: list[Job], device: str, advance: Callable[[str], None] = lambda
     """
     document, begin = record.empty(device), perf_counter()
     try:
-        for job in planned:
+        for number, job in enumerate(planned, start=1):
             document[job.section].append(job.work())
+            document |= {"interrupted": number < len(planned), "seconds": round(perf_counter() - begin, 1)}
+            if path is not None:
+                record.save(document, path)
             advance(job.name)
     except KeyboardInterrupt:
         document["interrupted"] = True
-    document["seconds"] = round(perf_counter() - begin, 1)
+        if path is not None:
+            record.save(document, path)
     return document

@@ -5,12 +5,25 @@ from __future__ import annotations
 from statistics import median, quantiles
 from typing import Any
 
-from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS
+import numpy as np
+
+from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS, READ
 from benchmarks.hot_loop.record import ratios
 from benchmarks.hot_loop.table import Case
 
 DETAIL = ("case", "loop", "us a step", "quartiles", "/ NumPy", "/ Numba", "result", "ready, s")
-SUMMARY = ("case", "NumPy", "Numba", "fastest peer", "its us", "/ NumPy", "/ Numba", "keras / NumPy", "read / Numba")
+SUMMARY = (
+    "case",
+    "NumPy",
+    "Numba",
+    "fastest peer",
+    "its us",
+    "/ NumPy",
+    "/ Numba",
+    "keras / NumPy",
+    "read / Numba",
+    "read, GB/s",
+)
 
 
 def detail(document: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -39,7 +52,10 @@ def sweeps(document: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def summary(document: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return a row for every case, as `SUMMARY` heads them: microseconds of the engines, and others over them."""
+    """Return a row for every case, as `SUMMARY` heads them.
+
+    Microseconds of both engines, the fastest peer and its time over theirs, Keras, and how fast X can be read.
+    """
     rows = []
     for entry in document["cases"]:
         loops = entry["loops"]
@@ -52,9 +68,14 @@ def summary(document: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{loops[fastest]['us']:.3g}" if fastest else "",
             *(_ratio(ratios(loops, fastest, ours)) for ours in (NUMPY, NUMBA)),
             _ratio(ratios(loops, "keras fit", NUMPY)),
-            _ratio(ratios(loops, "one read of X", NUMBA)),
+            _ratio(ratios(loops, READ, NUMBA)),
+            f"{_gigabytes_a_second(entry['case'], loops[READ]['us']):.3g}" if READ in loops else "",
         ))  # fmt: skip
     return rows
+
+
+def _gigabytes_a_second(case: dict[str, Any], us: float) -> float:
+    return case["batch"] * case["features"] * np.dtype(case["dtype"]).itemsize / us / 1e3
 
 
 def skipped(document: dict[str, Any]) -> dict[str, str]:

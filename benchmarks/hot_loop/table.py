@@ -100,7 +100,7 @@ def table(rows: int, features: int, dtype: str) -> tuple[Array, Array]:
     rng = np.random.default_rng(0)
     X = rng.standard_normal((rows, features), np.float32)
     y = X @ rng.standard_normal(features, np.float32) + 1 + 0.1 * rng.standard_normal(rows, np.float32)
-    return X.astype(dtype), y.astype(dtype)
+    return X.astype(dtype, copy=False), y.astype(dtype, copy=False)
 
 
 def cases(

@@ -57,9 +57,7 @@ def bench(
         old = None if compare is None else record.load(compare)
         planned = runs.jobs("quick" if quick else "all" if everything else "standard", runs.chosen(peers), device)
         with output.progress(len(planned), "loading the peers", show=not as_json) as advance:
-            document = runs.run(planned, device, advance)
-    if save is not None:
-        record.save(document, save)
+            document = runs.run(planned, device, advance, save)
     if plot is not None:
         _benchmarks("pictures").draw(document, plot)
     if html is not None:
@@ -119,7 +117,7 @@ def _show(document: dict[str, Any], quick: bool) -> None:
         title = (
             "Microseconds a step of both engines and the fastest peer, and its time over theirs: above 1, linreg wins"
         )
-        console.print(output.table(title, show.SUMMARY, show.summary(document), numbers=(1, 2, 4, 5, 6, 7, 8)))
+        console.print(output.table(title, show.SUMMARY, show.summary(document), numbers=(1, 2, *range(4, 10))))
     else:
         for case, rows in itertools.groupby(show.detail(document), key=lambda row: row[0]):
             title = f"{case}: microseconds a step, and over those of linreg's engines: above 1, linreg wins"
