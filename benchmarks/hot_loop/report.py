@@ -43,9 +43,9 @@ STEPS = """\
 :alt: Microseconds a step of every loop against features and batch size, with the time of one read of the data.
 ```
 
-*One read of X* adds up every batch once, on one core, or on all where a batch has 2^19 numbers or more: no loop can be
-faster that fetches its data from where they are. *Bare NumPy calls* are the formulas in NumPy with nothing around them,
-no loss and no history: no loop in Python that calls NumPy can be faster.
+*One read of X* adds up every batch once, on one core, or on all where a batch has 2^19 numbers and that is faster: no
+loop can be faster that fetches its data from where they are. *Bare NumPy calls* are the formulas in NumPy with nothing
+around them, no loss and no history: no loop in Python that calls NumPy can be faster.
 """
 GROWTH = """\
 ```{image} images/benchmarks-growth.png
