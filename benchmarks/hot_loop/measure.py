@@ -52,6 +52,25 @@ def measure(
         The case; of each loop the microseconds of a step, round by round, and their median, the seconds until its first
         epoch was done (building, tracing, compiling), and the check; and of those that are missing, the reason.
     """
+    with collected():  # a collection in the middle would count as compiling, or as a step
+        loops, skipped = _built(case, peers, device, advance)
+        order = list(loops.values())
+        for loop in order:
+            loop.calibrate(each)
+        for turn in range(rounds + 1):
+            for loop in order if turn % 2 else reversed(order):
+                loop.turn(counts=turn > 0)
+    return {
+        "case": case.to_dict(),
+        "loops": {name: loop.record() for name, loop in loops.items()},
+        "skipped": skipped,
+    }
+
+
+def _built(
+    case: Case, peers: Iterable[Peer], device: str, advance: Callable[[str], None]
+) -> tuple[dict[str, _Loop], dict[str, str]]:
+    """Return the loops that can be had, built and checked, and why the others are missing."""
     loops: dict[str, _Loop] = {}
     skipped: dict[str, str] = {}
     expected: dict[int, Expected] = {}
@@ -68,18 +87,7 @@ def measure(
                 raise
             # A library that fails here must not cost what has been measured of the others.
             skipped[peer.name] = f"it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    order = list(loops.values())
-    with collected():
-        for loop in order:
-            loop.calibrate(each)
-        for turn in range(rounds + 1):
-            for loop in order if turn % 2 else reversed(order):
-                loop.turn(counts=turn > 0)
-    return {
-        "case": case.to_dict(),
-        "loops": {name: loop.record() for name, loop in loops.items()},
-        "skipped": skipped,
-    }
+    return loops, skipped
 
 
 class _Loop:

@@ -34,7 +34,7 @@ Hyper-parameters are powers of two, which no library rounds, and epsilon is 1e-2
 puts it, so that every library's own optimizer does the same work: PyTorch's, whose RMSprop has epsilon outside of the
 root, and scikit-learn's, whose squared error is half of Keras' (its rate is doubled), as well. River, Vowpal Wabbit and
 SGDRegressor learn row by row and run where batches are of one row. Of a large table, compiled loops get the first
-16,384 batches, loops in Python the first 2,048, and Keras and eager PyTorch the first 128.
+16,384 batches, loops in Python the first 2,048, and Keras and PyTorch the first 128.
 
 The page is made from `docs/benchmarks/hot-loop.json` by `python -m benchmarks.hot_loop.report`.
 """

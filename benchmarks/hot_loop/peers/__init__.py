@@ -76,7 +76,7 @@ PEERS = {
         Peer(FUSED, fused.hand_fused, FAST, compiled=True),
         Peer("JAX scan", jax_loops.scan, FAST, compiled=True),
         Peer("tf.function XLA loop", tf_loops.xla_loop, FAST, compiled=True),
-        Peer("torch compiled", torch_loops.compiled, MEDIUM, compiled=True),
+        Peer("torch compiled", torch_loops.compiled, SLOW, compiled=True),
         Peer("JAX jitted step", jax_loops.jitted_step, MEDIUM),
         Peer("tf.function loop", tf_loops.graph_loop, MEDIUM),
         Peer("torch eager", torch_loops.eager, SLOW),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,6 @@ def eager(task: Task, device: str = "cpu") -> Start:
 def compiled(task: Task, device: str = "cpu") -> Start:
     """One step, gradient and update written in, through `torch.compile`."""
     torch = _torch(device)
-    torch._dynamo.reset()  # it keeps 8 versions of a function, and then gives up without a word
     batches, delta = _batches(torch, task, device), getattr(task.loss, "delta", None)
     rule, c = task.optimizer, 1 / task.batch_size
 
@@ -60,18 +60,21 @@ def compiled(task: Task, device: str = "cpu") -> Start:
         g = torch.cat([torch.mv(X.T, s), s.sum()[None]])
         return *written_update(rule, torch.sqrt, p, g, m, v, t), t + 1, total + values.mean()
 
-    fast = torch.compile(step, dynamic=False)
-    zeros = torch.zeros(task.X.shape[1] + 1, device=device, dtype=batches[0][0].dtype)
-    zero, one = zeros[0].clone(), zeros[0] + 1
+    # Each a tensor of its own: it compiles anew for arguments that are one and the same.
+    p, m, v = (torch.zeros(task.X.shape[1] + 1, device=device, dtype=batches[0][0].dtype) for _ in range(3))
+    zero, one = p[0].clone(), p[0] + 1
     try:
-        with torch.no_grad():
-            fast(zeros, zeros, zeros, one, zero, *batches[0])
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it uses what it deprecates
+            torch._dynamo.reset()  # it keeps 8 versions of a function, and then gives up without a word
+            fast = torch.compile(step, dynamic=False)
+            fast(p, m, v, one, zero, *batches[0])
     except Exception as error:
         message = " ".join(str(error).split())[:200]
         raise MissingPeerError(f"torch.compile does not work here ({type(error).__name__}: {message})") from None
 
     def train(epochs: int) -> Any:
-        carry, total = (zeros, zeros, zeros, one), zero
+        carry, total = (p, m, v, one), zero
         with torch.no_grad():
             for _ in range(epochs):
                 total = zero
