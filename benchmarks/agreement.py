@@ -7,7 +7,7 @@ from linreg.data.arrays import design_matrix
 
 
 def rounding_bound(task, parameters):
-    """How far apart two float32 runs may end that round the same numbers in different places.
+    """How far apart two runs of one precision may end that round the same numbers in different places.
 
     In each step the sums over features and rows put some `features + rows` roundings on the gradient, relative to the
     sum of the sizes of its terms; a few more come from the rule. The step is lr times the gradient (an adaptive rule
@@ -15,7 +15,7 @@ def rounding_bound(task, parameters):
     rate later steps shrink such an error. N roundings of either sign add up to 6 sqrt(N) u but for a chance of 1e-7
     (N. Higham and T. Mary, "A new approach to probabilistic rounding error analysis", SISC 2019).
     """
-    u, features, c = np.finfo(np.float32).eps / 2, task.X.shape[1], 1 / task.batch_size
+    u, features, c = np.finfo(task.X.dtype).eps / 2, task.X.shape[1], 1 / task.batch_size
     A = design_matrix(task.X, True).astype(np.float64)
     slope = task.loss.slope(A @ parameters - task.y, c, *task.loss.constants(np.float64))
     sizes = 2 * c * (np.abs(A) @ np.abs(parameters) + np.abs(task.y))

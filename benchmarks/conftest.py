@@ -15,6 +15,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 RATIOS = pytest.StashKey[list[str]]()
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--hot-loop", choices=("quick", "standard", "all"), default="standard", help="cases that are timed"
+    )
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "ratio: a promise about speed, as a ratio of interleaved runs")
     config.stash[RATIOS] = []

@@ -1,7 +1,8 @@
 """Two things timed in turns, so that whatever slows the machine down slows both."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
@@ -36,12 +37,30 @@ def interleaved(first: Callable[[], float], second: Callable[[], float], *, roun
     return Ratio([a for a, _ in pairs], [b for _, b in pairs])
 
 
-def seconds(work: Callable[[], object]) -> float:
+@contextmanager
+def collected() -> Iterator[None]:
+    """Collect garbage once before the block, and not in it: for many short runs, each of which `seconds` would collect.
+
+    With TensorFlow, JAX and PyTorch loaded one collection takes longer than most of what is timed.
+    """
     gc.collect()
+    gc.freeze()
     gc.disable()
     try:
-        start = perf_counter()
-        work()
-        return perf_counter() - start
+        yield
     finally:
         gc.enable()
+        gc.unfreeze()
+
+
+def clocked(work: Callable[[], object]) -> float:
+    """Return how long something takes, in seconds; to be called inside of `collected`."""
+    start = perf_counter()
+    work()
+    return perf_counter() - start
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long something takes, in seconds, with garbage collected before and not in it."""
+    with collected():
+        return clocked(work)

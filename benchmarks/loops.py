@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
-import pytest
 
 from linreg import SGD, Adam, RMSprop
 from linreg.batches import Problem
 from linreg.data.arrays import design_matrix
 from linreg.losses import Loss
 from linreg.optimizers import Optimizer
-from linreg.precision import FLOAT32
+from linreg.precision import PRECISIONS
 from linreg.steps import State
 from linreg.training import Run
 
@@ -39,12 +38,13 @@ class Task:
 
 def linreg_loop(task: Task, kind: type[Run] = Run) -> Prepare:
     """The loop that `LinearRegression` runs, with its history; `kind` is what an engine runs."""
-    features = task.X.shape[1]
+    features, precision = task.X.shape[1], PRECISIONS[task.X.dtype.name]
     problem = Problem(design_matrix(task.X, True), task.y, None, task.batch_size, features)
 
     def prepare():
-        state = State.start(np.zeros(features + 1, np.float32), task.optimizer, FLOAT32, np.random.default_rng(0))
-        run = kind(problem, state, task.optimizer, task.loss, FLOAT32, shuffle=False)
+        zeros = np.zeros(features + 1, precision.dtype)
+        state = State.start(zeros, task.optimizer, precision, np.random.default_rng(0))
+        run = kind(problem, state, task.optimizer, task.loss, precision, shuffle=False)
 
         def train():
             run.train(task.epochs)
@@ -64,21 +64,20 @@ def minimal_numpy(task: Task) -> Prepare:
     A = design_matrix(task.X, True)
     cuts = [slice(start, start + task.batch_size) for start in range(0, len(task.y), task.batch_size)]
     batches = [(A[cut].dot, A[cut].T.dot, task.y[cut]) for cut in cuts]
-    delta = getattr(task.loss, "delta", None)
-    c = _constant(1 / task.batch_size)
-    slope = (_constant(2 / task.batch_size), None) if delta is None else (c, _constant(delta))
+    delta, constant = getattr(task.loss, "delta", None), _constant(task)
+    slope = (constant(2 / task.batch_size), None) if delta is None else (constant(1 / task.batch_size), constant(delta))
     train = {SGD: _minimal_sgd, RMSprop: _minimal_rmsprop, Adam: _minimal_adam}[type(task.optimizer)]
-    return lambda: lambda: train(task, batches, *slope, *np.zeros((6, A.shape[1]), np.float32))
+    return lambda: lambda: train(task, batches, *slope, *np.zeros((6, A.shape[1]), A.dtype))
 
 
-def _constant(x):
-    return np.array(x, np.float32)
+def _constant(task):
+    return lambda x: np.array(x, task.X.dtype)
 
 
 def _minimal_sgd(task, batches, c, delta, p, g, *_):
     subtract, multiply, minimum, maximum = np.subtract, np.multiply, np.minimum, np.maximum
-    lr, minus_delta = _constant(task.optimizer.learning_rate), delta and -delta
-    e = np.empty(task.batch_size, np.float32)
+    lr, minus_delta = _constant(task)(task.optimizer.learning_rate), delta and -delta
+    e = np.empty(task.batch_size, task.X.dtype)
     for (predict, add_up, y), _step in zip(cycle(batches), range(task.steps), strict=False):
         predict(p, e)
         subtract(e, y, e)
@@ -96,9 +95,9 @@ def _minimal_rmsprop(task, batches, c, delta, p, g, v, t, *_):
     add, subtract, multiply, divide, sqrt = np.add, np.subtract, np.multiply, np.divide, np.sqrt
     minimum, maximum = np.minimum, np.maximum
     rule = task.optimizer
-    lr, rho, one_minus_rho, epsilon = map(_constant, (rule.learning_rate, rule.rho, 1 - rule.rho, rule.epsilon))
+    lr, rho, one_minus_rho, epsilon = map(_constant(task), (rule.learning_rate, rule.rho, 1 - rule.rho, rule.epsilon))
     minus_delta = delta and -delta
-    e = np.empty(task.batch_size, np.float32)
+    e = np.empty(task.batch_size, task.X.dtype)
     for (predict, add_up, y), _step in zip(cycle(batches), range(task.steps), strict=False):
         predict(p, e)
         subtract(e, y, e)
@@ -123,10 +122,10 @@ def _minimal_adam(task, batches, c, delta, p, g, m, v, t, *_):
     add, subtract, multiply, divide, sqrt = np.add, np.subtract, np.multiply, np.divide, np.sqrt
     minimum, maximum = np.minimum, np.maximum
     rule, steps = task.optimizer, np.arange(1, task.steps + 1)
-    one_minus_beta_1, one_minus_beta_2, epsilon = map(_constant, (1 - rule.beta_1, 1 - rule.beta_2, rule.epsilon))
-    alphas = (rule.learning_rate * np.sqrt(1 - rule.beta_2**steps) / (1 - rule.beta_1**steps)).astype(np.float32)
+    one_minus_beta_1, one_minus_beta_2, epsilon = map(_constant(task), (1 - rule.beta_1, 1 - rule.beta_2, rule.epsilon))
+    alphas = (rule.learning_rate * np.sqrt(1 - rule.beta_2**steps) / (1 - rule.beta_1**steps)).astype(task.X.dtype)
     minus_delta = delta and -delta
-    e = np.empty(task.batch_size, np.float32)
+    e = np.empty(task.batch_size, task.X.dtype)
     for (predict, add_up, y), alpha in zip(cycle(batches), np.nditer(alphas), strict=False):
         predict(p, e)
         subtract(e, y, e)
@@ -156,6 +155,8 @@ def keras_fit(task: Task) -> Prepare:
     Every epoch has a cost of its own there, of tens of steps, so short epochs make a step look dearer: at 32 steps an
     epoch, up to twice what it costs in one of 2,000.
     """
+    import pytest
+
     reason = "the peer Keras is not installed: pip install 'linreg[tf]'"
     pytest.importorskip("tensorflow", reason=reason)
     keras = pytest.importorskip("keras", reason=reason)

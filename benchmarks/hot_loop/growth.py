@@ -1,0 +1,58 @@
+"""How the cost of a step grows with rows (of a full batch), features, and configurations of a sweep."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.hot_loop.measure import measure
+from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS
+from benchmarks.hot_loop.sweeps import EPOCHS, linreg_sweep
+from benchmarks.hot_loop.table import Case
+from benchmarks.interleaved import clocked, collected
+
+ROWS, FEATURES, COUNTS = [2**k for k in (14, 16, 18, 20)], [64, 128, 256, 512, 1024], [64, 128, 256, 512, 1024]
+"""From where the work of a step is more than the calls around it."""
+AXES = {"n": "rows of a full batch, 32 features", "d": "features, batches of 256", "K": "learning rates, 16 features"}
+
+
+def point(axis: str, size: int, rounds: int = 5) -> dict[str, Any]:
+    """Time a step of one size.
+
+    Parameters
+    ----------
+    axis : {"n", "d", "K"}
+        What grows.
+    size : int
+        How large it is.
+    rounds : int
+        Rounds.
+
+    Returns
+    -------
+    dict
+        Axis, size and the microseconds of a step (of a sweep: of all its configurations together) by loop.
+    """
+    if axis == "K":
+        task = Case("SGD", "MSE", 1024, 16, 32, "float32").task()
+        run = linreg_sweep(task, EPOCHS // 4, size)
+        run()
+        with collected():
+            taken = median(clocked(run) for _ in range(rounds)) / (EPOCHS // 4 * task.steps)
+        return {"axis": axis, "size": size, "us": {"linreg sweep": float(f"{taken * 1e6:.4g}")}}
+    shape = (size, 32, size) if axis == "n" else (2048, size, 256)
+    found = measure(Case("SGD", "MSE", *shape, "float32"), [PEERS[NUMPY], PEERS[NUMBA]], rounds=rounds)
+    return {"axis": axis, "size": size, "us": {name: loop["us"] for name, loop in found["loops"].items()}}
+
+
+def slopes(points: list[dict[str, Any]]) -> dict[tuple[str, str], float]:
+    """Return the slope of log cost against log size, by axis and loop: 1 is linear."""
+    found = {}
+    for axis in AXES:
+        along = [p for p in points if p["axis"] == axis]
+        for name in along[0]["us"] if len(along) > 1 else ():
+            x, y = zip(*((np.log(p["size"]), np.log(p["us"][name])) for p in along), strict=True)
+            found[axis, name] = float(np.polyfit(x, y, 1)[0])
+    return found

@@ -1,0 +1,137 @@
+"""Time the loops of one case in turns, each checked first; warm-up and compiling stand apart."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from benchmarks.hot_loop.check import Expected
+from benchmarks.hot_loop.peers import MissingPeerError, Peer
+from benchmarks.hot_loop.peers.interface import Start
+from benchmarks.hot_loop.table import Case
+from benchmarks.interleaved import clocked, collected
+
+ROUNDS = 7
+EACH = 0.01
+"""Seconds that one timed run takes, about, where an epoch is shorter."""
+
+
+def measure(
+    case: Case,
+    peers: Iterable[Peer],
+    *,
+    device: str = "cpu",
+    rounds: int = ROUNDS,
+    each: float = EACH,
+    advance: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Time a step of each loop of one case.
+
+    Parameters
+    ----------
+    case : Case
+        The work.
+    peers : iterable of Peer
+        The loops.
+    device : {"cpu", "cuda"}
+        Where the peers are to work.
+    rounds : int
+        Rounds in which every loop has a turn; one more comes first and does not count.
+    each : float
+        Seconds of one timed run, about.
+    advance : callable
+        Told the name of each loop that is built.
+
+    Returns
+    -------
+    dict
+        The case; of each loop the microseconds of a step, round by round, and their median, the seconds until its first
+        epoch was done (building, tracing, compiling), and the check; and of those that are missing, the reason.
+    """
+    with collected():  # a collection in the middle would count as compiling, or as a step
+        loops, skipped = _built(case, peers, device, advance)
+        order = list(loops.values())
+        for loop in order:
+            loop.calibrate(each)
+        for turn in range(rounds + 1):
+            for loop in order if turn % 2 else reversed(order):
+                loop.turn(counts=turn > 0)
+    return {
+        "case": case.to_dict(),
+        "loops": {name: loop.record() for name, loop in loops.items()},
+        "skipped": skipped,
+    }
+
+
+def _built(
+    case: Case, peers: Iterable[Peer], device: str, advance: Callable[[str], None]
+) -> tuple[dict[str, _Loop], dict[str, str]]:
+    """Return the loops that can be had, built and checked, and why the others are missing."""
+    loops: dict[str, _Loop] = {}
+    skipped: dict[str, str] = {}
+    expected: dict[int, Expected] = {}
+    for peer in peers:
+        if not peer.suits(case):
+            continue
+        advance(peer.name)
+        try:
+            loops[peer.name] = _Loop(case, peer, device, expected)
+        except MissingPeerError as reason:
+            skipped[peer.name] = str(reason)
+        except Exception as error:
+            if peer.kind != "peer":
+                raise
+            # A library that fails here must not cost what has been measured of the others.
+            skipped[peer.name] = f"it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return loops, skipped
+
+
+class _Loop:
+    """One loop, built and checked; `turn` times it."""
+
+    def __init__(self, case: Case, peer: Peer, device: str, expected: dict[int, Expected]) -> None:
+        task = case.task(peer.most_steps)
+        begin = perf_counter()
+        self._start: Start = peer.make(task, device)
+        self._start()(1)
+        self._ready = perf_counter() - begin
+        self._steps, self._rows = task.steps, len(task.y)
+        self._check: dict[str, Any] = {}
+        if peer.trains:
+            if task.steps not in expected:
+                expected[task.steps] = Expected.of(task)
+            known = expected[task.steps]
+            self._check = known.compare(*self._start()(known.epochs), in_float32=peer.loss_in_float32)
+        self._epochs = 1
+        self._times: list[float] = []
+
+    def calibrate(self, each: float) -> None:
+        """Find out for how many epochs to run, so that a call takes about `each` seconds."""
+        for _ in range(4):
+            taken = clocked(functools.partial(self._start(), self._epochs))
+            if taken > 10 * each:  # nothing that disturbs lasts as long
+                break
+            taken = min(taken, *(clocked(functools.partial(self._start(), self._epochs)) for _ in range(2)))
+            if taken > each / 2:
+                break
+            self._epochs *= min(100, math.ceil(each / taken))
+
+    def turn(self, *, counts: bool) -> None:
+        train = self._start()
+        taken = clocked(lambda: train(self._epochs)) / (self._epochs * self._steps) * 1e6
+        if counts:
+            self._times.append(float(f"{taken:.4g}"))
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "us": median(self._times),
+            "rounds": self._times,
+            "steps": self._epochs * self._steps,
+            "rows": self._rows,
+            "seconds until ready": float(f"{self._ready:.3g}"),
+            "check": self._check,
+        }

@@ -1,0 +1,80 @@
+"""What no loop can beat: one read of the data, and for a loop in Python the bare calls of NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from benchmarks.hot_loop.peers.interface import MissingPeerError, Start, on_the_cpu_only
+from benchmarks.interleaved import clocked
+from benchmarks.loops import Task, minimal_numpy
+
+IN_PARTS = 2**19
+"""Numbers in a batch from which on all cores may read it: where `engine="numba"` calls for them too."""
+
+
+def bare_calls(task: Task, device: str = "cpu") -> Start:
+    """The formulas in NumPy with nothing around them (`benchmarks.loops.minimal_numpy`): no loss, no history."""
+    on_the_cpu_only(device)
+    prepared = cache(lambda epochs: minimal_numpy(replace(task, steps=epochs * task.steps)))
+    return lambda: lambda epochs: (prepared(epochs)()(), None)
+
+
+def one_read(task: Task, device: str = "cpu") -> Start:
+    """Add up X, batch by batch, as fast as it comes from memory or cache; nothing is trained."""
+    on_the_cpu_only(device)
+    X = task.X.reshape(len(task.y) // task.batch_size, -1)
+    ways = [_reader(False), _reader(True)] if X.shape[1] >= IN_PARTS else [_reader(False)]
+    for way in ways:
+        way(X, 1)
+    # Cores that are busy with something else make all of them slower than one.
+    read = min(ways, key=lambda way: min(clocked(lambda: way(X, 1)) for _ in range(3)))
+
+    def train(epochs: int) -> Any:
+        read(X, epochs)
+        return None, None
+
+    return lambda: train
+
+
+@cache
+def _reader(in_parts: bool) -> Any:
+    try:
+        import numba
+    except ImportError as error:
+        raise MissingPeerError(f"reading at full speed needs Numba, which cannot be imported ({error})") from None
+
+    total = numba.njit(fastmath=True)(_total)
+    if not in_parts:
+        return numba.njit(_reading(total))
+    cores = numba.get_num_threads()
+
+    @numba.njit(parallel=True)
+    def of_a_batch(x):  # type: ignore[no-untyped-def]
+        sums = np.zeros(cores, x.dtype)
+        for k in numba.prange(cores):
+            sums[k] = total(x[k * len(x) // cores : (k + 1) * len(x) // cores])
+        return sums.sum()
+
+    return numba.njit(_reading(of_a_batch))
+
+
+def _total(x):  # type: ignore[no-untyped-def]
+    s = x[0] * 0
+    for i in range(len(x)):
+        s += x[i]
+    return s
+
+
+def _reading(of_a_batch: Any) -> Any:
+    def read(X, epochs):  # type: ignore[no-untyped-def]
+        s = X[0, 0] * 0
+        for _ in range(epochs):
+            for b in range(len(X)):
+                s += of_a_batch(X[b])
+        return s
+
+    return read

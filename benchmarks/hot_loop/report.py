@@ -1,0 +1,193 @@
+"""The page about speed, from the file of one run: `python -m benchmarks.hot_loop.report`.
+
+The file is docs/benchmarks/hot-loop.json, which `python -m benchmarks.hot_loop docs/benchmarks/hot-loop.json` writes.
+The README's sentence on speed is `regimes.headline`; a test holds that it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.hot_loop import pictures, record, regimes, show
+from benchmarks.hot_loop.growth import AXES, slopes
+from benchmarks.hot_loop.table import Case
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+RUN, GUARD = DOCS / "benchmarks" / "hot-loop.json", DOCS / "benchmarks" / "guard.json"
+INTRODUCTION = """\
+# How fast the hot loop is
+
+One run of `python -m benchmarks.hot_loop` on one machine. Every loop takes the same steps over the same batches from
+zeros, and its parameters (and the loss, where it has one) are compared with the NumPy engine's in float64 before it is
+timed; what may differ is the rounding of sums, bounded by backward error analysis (`benchmarks/hot_loop/check.py`).
+The loops of a case take turns in one process; times are medians of {rounds} rounds, ratios medians of the rounds'
+ratios. Building, tracing and compiling come before and stand apart in the file. Only ratios carry over to another
+machine; to see yours, run `linreg bench --quick` in a checkout (with `--save` and `--compare` to watch it, `--html`
+for a page). Peers come with `pip install jax torch river vowpalwabbit` and the extra `tf`; a missing one is skipped.
+
+Hyper-parameters are powers of two, which no library rounds, and epsilon is 1e-20, too small to matter where a library
+puts it, so that every library's own optimizer does the same work: PyTorch's, whose RMSprop has epsilon outside of the
+root, and scikit-learn's, whose squared error is half of Keras' (its rate is doubled), as well. River, Vowpal Wabbit and
+SGDRegressor learn row by row and run where batches are of one row. Of a large table, compiled loops get the first
+16,384 batches, loops in Python the first 2,048, and Keras and PyTorch the first 128.
+
+The page is made from `docs/benchmarks/hot-loop.json` by `python -m benchmarks.hot_loop.report`.
+"""
+STEPS = """\
+```{image} images/benchmarks-steps.png
+:alt: Microseconds a step of every loop against features and batch size, with the time of one read of the data.
+```
+
+*One read of X* adds up every batch once, on one core, or on all where a batch has 2^19 numbers and that is faster: no
+loop can be faster that fetches its data from where they are. *Bare NumPy calls* are the formulas in NumPy with nothing
+around them, no loss and no history: no loop in Python that calls NumPy can be faster.
+"""
+GROWTH = """\
+```{image} images/benchmarks-growth.png
+:alt: Microseconds a step against rows, features and configurations.
+```
+"""
+TOLERANCE = """\
+Seconds of a whole run from zeros, all the same epochs, and of the first one in a process, with building, tracing and
+compiling (Numba's loops may be on disk from before).
+"""
+GUARDED = """\
+`tests/test_speed.py` holds, wherever the tests run, the time of the NumPy engine to that of the bare calls of NumPy in
+the same process. Repeated in processes of their own (`python -m benchmarks.guard_repeats`), as it is and with linreg's
+loops slowed down by a half, the least and the largest ratio of each were as follows. The Numba engine's, to a loop
+written by hand, come too near each other for a test, and are only shown.
+"""
+SENTENCE = re.compile(r"^A step on 32 rows .*$", flags=re.MULTILINE)
+
+
+def page(document: dict[str, Any], guarded: dict[str, Any]) -> str:
+    """Return the page as Markdown.
+
+    Parameters
+    ----------
+    document : dict
+        One run.
+    guarded : dict
+        Repeats of the guard.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    rounds = max((len(loop["rounds"]) for entry in document["cases"] for loop in entry["loops"].values()), default=0)
+    parts = [
+        INTRODUCTION.format(rounds=rounds),
+        "## The machine",
+        _machine(document),
+        "## What was asked, and what was measured",
+        "The peer's time over ours: above 1, linreg is faster. Of several cases the worst counts.",
+        _table(("regime", "against", "asked: at least", "measured", "", ""), _regimes(document)),
+        "GPU: not measured.",
+        "## Microseconds a step",
+        STEPS,
+        _table(show.SUMMARY, show.summary(document)),
+        "## How cost grows",
+        GROWTH,
+        _table(("log-log slope in", "loop", "slope"), _slopes(document)),
+        "## Many learning rates at once",
+        _table((*show.DETAIL[:4], "time / sweep", "result"), [(*r[:5], r[6]) for r in show.sweeps(document)]),
+        "## Until the excess loss is a hundredth of what it was",
+        TOLERANCE,
+        _table(("case", "epochs", "loop", "seconds", "the first", "got there"), _tolerance(document)),
+        "## The guard",
+        GUARDED,
+        _table(("machine", "linreg", "ratio", "as it is", "slowed down 1.5 times"), _guard(guarded)),
+        _endnotes(document),
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def _machine(document: dict[str, Any]) -> str:
+    machine = document["machine"]
+    threads = ", ".join(f"`{name}={value}`" for name, value in document["threads"].items()) or "each library's default"
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    text = (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}. Threads: {threads}. {versions}. "
+        f"The run took {document['seconds'] / 60:.0f} minutes."
+    )
+    load = document["load before"]
+    if load is not None and load > machine["cores"] / 2:
+        text += (
+            f"\n\n**The machine was busy** (load {load:g} before the run): loops on all cores wait for each other then "
+            "and look many times slower. Large batches have to be measured again."
+        )
+    return text
+
+
+def _regimes(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    lines = []
+    for row in regimes.rows(document):
+        measured = "" if row.measured is None else f"{row.measured:.3g}"
+        lines.append((row.regime, row.against, f"{row.asked:g}", measured, row.met, row.detail))
+    return lines
+
+
+def _slopes(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [(AXES[axis], name, f"{slope:.2f}") for (axis, name), slope in slopes(document["growth"]).items()]
+
+
+def _tolerance(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (Case(**entry["case"]).name, str(entry["epochs"]), name, f"{loop['seconds']:.3g}", f"{loop['first']:.3g}",
+         "yes" if loop["reached"] else "no")
+        for entry in document["tolerance"]
+        for name, loop in sorted(entry["loops"].items(), key=lambda item: item[1]["seconds"])
+    ]  # fmt: skip
+
+
+def _guard(guarded: dict[str, Any]) -> list[tuple[str, ...]]:
+    lines = []
+    for state, runs in guarded.items():
+        low, high = runs["load"]
+        for name, ratios in runs["as it is"].items():
+            slowed = runs["slowed down 1.5 times"][name]
+            engine, rule = name.split(", ")
+            beside = {"numpy": "bare NumPy calls", "numba": "hand-fused Numba"}[engine]
+            machine = f"{state}: load {low:g} to {high:g} on {runs['cores']} cores, {len(ratios)} repeats"
+            spans = (f"{found[0]:.2f} to {found[-1]:.2f}" for found in (ratios, slowed))
+            lines.append((machine, f"{engine} engine, {rule}", f"/ {beside}", *spans))
+    return lines
+
+
+def _endnotes(document: dict[str, Any]) -> str:
+    checked = [
+        loop["check"]["equal"] for entry in document["cases"] for loop in entry["loops"].values() if loop["check"]
+    ]
+    lines = [f"{sum(checked)} of {len(checked)} results were equal within their bounds."]
+    lines += [f"- Not equal: {line}" for line in show.unequal(document)]
+    lines += [f"- Skipped: {name}: {reason}" for name, reason in show.skipped(document).items()]
+    return "## Results and gaps\n\n" + "\n".join(lines)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def with_sentence(readme: str, document: dict[str, Any]) -> str:
+    """Return the README with its sentence on speed as a run has it."""
+    return SENTENCE.sub(lambda _: regimes.headline(document), readme)
+
+
+def main() -> None:
+    """Write the page, its pictures and the README's sentence."""
+    document, guarded = record.load(RUN), json.loads(GUARD.read_text(encoding="utf-8"))
+    pictures.draw(document, DOCS / "images")
+    (DOCS / "benchmarks.md").write_text(page(document, guarded), encoding="utf-8")
+    readme = ROOT / "README.md"
+    readme.write_text(with_sentence(readme.read_text(encoding="utf-8"), document), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

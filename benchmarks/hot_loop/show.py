@@ -1,0 +1,116 @@
+"""A run as rows of tables, for the terminal and the page."""
+
+from __future__ import annotations
+
+from statistics import median, quantiles
+from typing import Any
+
+import numpy as np
+
+from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS, READ
+from benchmarks.hot_loop.record import ratios
+from benchmarks.hot_loop.table import Case
+
+DETAIL = ("case", "loop", "us a step", "quartiles", "/ NumPy", "/ Numba", "result", "ready, s")
+SUMMARY = (
+    "case",
+    "NumPy",
+    "Numba",
+    "fastest peer",
+    "its us",
+    "/ NumPy",
+    "/ Numba",
+    "keras / NumPy",
+    "read / Numba",
+    "read, GB/s",
+)
+
+
+def detail(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for every loop of every case, as `DETAIL` heads them: its time, and over that of each engine."""
+    rows = []
+    for entry in document["cases"]:
+        loops, name = entry["loops"], Case(**entry["case"]).name
+        for peer, loop in sorted(loops.items(), key=lambda item: item[1]["us"]):
+            beside = (_ratio(ratios(loops, peer, ours)) for ours in (NUMPY, NUMBA))
+            ready = f"{loop['seconds until ready']:.2g}"
+            rows.append((name, peer, f"{loop['us']:.3g}", _spread(loop["rounds"]), *beside, _result(loop), ready))
+    return rows + sweeps(document)
+
+
+def sweeps(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for every way to do a sweep, per configuration and step."""
+    rows = []
+    for entry in document["sweeps"]:
+        loops, sweep = entry["loops"], entry["sweep"]
+        name = f"{sweep['rates']} rates, {sweep['optimizer']}, 1024 x 16, batch 32, a configuration's step"
+        for peer, loop in sorted(loops.items(), key=lambda item: item[1]["us"]):
+            beside = _ratio(ratios(loops, peer, "linreg sweep"))
+            rows.append((name, peer, f"{loop['us']:.3g}", _spread(loop["rounds"]), f"{beside} (sweep)", "",
+                         _result(loop), ""))  # fmt: skip
+    return rows
+
+
+def summary(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for every case, as `SUMMARY` heads them.
+
+    Microseconds of both engines, the fastest peer and its time over theirs, Keras, and how fast X can be read.
+    """
+    rows = []
+    for entry in document["cases"]:
+        loops = entry["loops"]
+        peers = [name for name in loops if PEERS[name].kind == "peer"]
+        fastest = min(peers, key=lambda name: loops[name]["us"], default="")
+        rows.append((
+            Case(**entry["case"]).name,
+            *(f"{loops[ours]['us']:.3g}" if ours in loops else "" for ours in (NUMPY, NUMBA)),
+            fastest,
+            f"{loops[fastest]['us']:.3g}" if fastest else "",
+            *(_ratio(ratios(loops, fastest, ours)) for ours in (NUMPY, NUMBA)),
+            _ratio(ratios(loops, "keras fit", NUMPY)),
+            _ratio(ratios(loops, READ, NUMBA)),
+            f"{_gigabytes_a_second(entry['case'], loops[READ]['us']):.3g}" if READ in loops else "",
+        ))  # fmt: skip
+    return rows
+
+
+def _gigabytes_a_second(case: dict[str, Any], us: float) -> float:
+    return case["batch"] * case["features"] * np.dtype(case["dtype"]).itemsize / us / 1e3
+
+
+def skipped(document: dict[str, Any]) -> dict[str, str]:
+    """Return the reasons for which loops are missing, by name."""
+    return {
+        name: reason
+        for section in ("cases", "sweeps", "whole", "tolerance")
+        for entry in document[section]
+        for name, reason in entry.get("skipped", {}).items()
+    }
+
+
+def unequal(document: dict[str, Any]) -> list[str]:
+    """Return which loops did not do the same work, each with how far they are off."""
+    return [
+        f"{name}, {Case(**entry['case']).name}: parameters off by {loop['check']['difference']:.2g}, "
+        f"allowed {loop['check']['allowed']:.2g}"
+        for entry in document["cases"]
+        for name, loop in entry["loops"].items()
+        if loop["check"] and not loop["check"]["equal"]
+    ]
+
+
+def _result(loop: dict[str, Any]) -> str:
+    if not loop["check"]:
+        return "-"
+    return "equal" if loop["check"]["equal"] else "DIFFERS"
+
+
+def _ratio(values: list[float]) -> str:
+    return f"{median(values):.3g}" if values else ""
+
+
+def _spread(times: list[float]) -> str:
+    if len(times) < 2:
+        return ""
+    low, _, high = quantiles(times)
+    return f"{low:.3g} to {high:.3g}"

@@ -1,0 +1,167 @@
+"""Many learning rates at once: `sweep` beside `jax.vmap` of `lax.scan` and beside runs one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.agreement import rounding_bound
+from benchmarks.hot_loop.measure import ROUNDS
+from benchmarks.hot_loop.peers import MissingPeerError
+from benchmarks.hot_loop.peers.interface import in_batches, package, written_update
+from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
+from benchmarks.hot_loop.table import Case
+from benchmarks.interleaved import clocked, collected
+from benchmarks.loops import Task
+from linreg import sweep
+
+EPOCHS = 200
+"""So many that the checks and the history of the call, which users pay for, are a small part."""
+SINGLE = 16
+"""Of the rates, so many are run one by one; the time is a configuration's, so that does not matter."""
+
+
+def rates(count: int) -> Any:
+    """Return learning rates, smaller and larger than a good one, all of them stable."""
+    return np.geomspace(2.0**-12, 2.0**-6, count)
+
+
+def linreg_sweep(task: Task, epochs: int, count: int) -> Any:
+    """Return the whole call of `sweep`, checks and history included; it returns parameters, (count, features + 1)."""
+
+    def run() -> Any:
+        found = sweep(
+            task.X, task.y, optimizer=task.optimizer, learning_rate=rates(count).tolist(), epochs=epochs,
+            batch_size=task.batch_size, shuffle=False, kernel_initializer="zeros", dtype=task.X.dtype.name,
+        )  # fmt: skip
+        return np.column_stack([found.coef_, found.intercept_])
+
+    return run
+
+
+def jax_vmap(task: Task, epochs: int, count: int) -> Any:
+    """Return the same sweep by JAX, compiled beforehand, with the loss of each epoch."""
+    jax = package("jax", "jax")
+    jnp = jax.numpy
+    X, y = map(jnp.asarray, in_batches(task))
+
+    def one(rate: Any) -> Any:
+        rule = replace_rate(task.optimizer, rate)
+
+        def step(carry: Any, batch: Any) -> Any:
+            p, m, v, t = carry
+            a, target = batch
+            e = a @ p[:-1] + p[-1] - target
+            s = 2 / task.batch_size * e
+            g = jnp.append(s @ a, s.sum())
+            return (*written_update(rule, jnp.sqrt, p, g, m, v, t), t + 1), (e * e).mean()
+
+        def epoch(carry: Any, _: Any) -> Any:
+            carry, losses = jax.lax.scan(step, carry, (X, y))
+            return carry, losses.mean()
+
+        zeros = jnp.zeros(task.X.shape[1] + 1)
+        (p, *_), losses = jax.lax.scan(epoch, (zeros, zeros, zeros, jnp.float32(1)), length=epochs)
+        return p, losses
+
+    compiled, given = jax.jit(jax.vmap(one)), jnp.asarray(rates(count), jnp.float32)
+    run = lambda: np.asarray(jax.block_until_ready(compiled(given))[0])  # noqa: E731
+    run()
+    return run
+
+
+def replace_rate(rule: Any, rate: Any) -> Any:
+    """Return a stand-in for a rule that holds a traced learning rate, which the rule itself would refuse."""
+    from types import SimpleNamespace
+
+    return SimpleNamespace(**{**{name: getattr(rule, name) for name in rule.get_params()}, "learning_rate": rate})
+
+
+def single_runs(engine: Any) -> Any:
+    """Return what makes a function that trains `SINGLE` of the rates one by one."""
+
+    def make(task: Task, epochs: int, count: int) -> Any:
+        chosen = rates(count)[:: max(1, count // SINGLE)]
+        starts = [engine(replace(task, optimizer=task.optimizer.set_params(learning_rate=float(r)))) for r in chosen]
+
+        def run() -> Any:
+            return np.array([start()(epochs)[0] for start in starts])
+
+        run()
+        return run
+
+    return make
+
+
+SWEEPS = {
+    "linreg sweep": linreg_sweep,
+    "single runs, linreg numba": single_runs(numba_engine),
+    "jax.vmap of scan": jax_vmap,
+}
+
+
+def measure_sweep(optimizer: str, count: int, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Time a configuration's step, of 1024 x 16 in batches of 32.
+
+    Parameters
+    ----------
+    optimizer : {"SGD", "Adam"}
+        The rule.
+    count : int
+        Learning rates.
+    rounds : int
+        Rounds in which each has a turn; one more comes first.
+
+    Returns
+    -------
+    dict
+        The sweep; of each way its microseconds a configuration and step, and whether its parameters are those of the
+        NumPy engine's own runs; of what is missing, the reason.
+    """
+    task = Case(optimizer, "MSE", 1024, 16, 32, "float32").task()
+    runs: dict[str, Any] = {}
+    skipped: dict[str, str] = {}
+    for name, make in SWEEPS.items():
+        try:
+            runs[name] = make(task, EPOCHS, count)
+        except MissingPeerError as reason:
+            skipped[name] = str(reason)
+    checks = _checks(task, count, runs)
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    with collected():
+        for turn in range(rounds + 1):
+            for name, run in runs.items():
+                models = SINGLE if name.startswith("single") else count
+                taken = clocked(run) / (min(models, count) * EPOCHS * task.steps) * 1e6
+                if turn:
+                    times[name].append(float(f"{taken:.4g}"))
+    return {
+        "sweep": {"optimizer": optimizer, "rates": count, "rows": 1024, "features": 16, "batch": 32, "epochs": EPOCHS},
+        "loops": {name: {"us": median(times[name]), "rounds": times[name], "check": checks[name]} for name in runs},
+        "skipped": skipped,
+    }
+
+
+def _checks(task: Task, count: int, runs: dict[str, Any]) -> dict[str, Any]:
+    every = max(1, count // SINGLE)
+    expected = single_runs(numpy_engine)(task, EPOCHS, count)()
+    bounds = [
+        rounding_bound(
+            replace(task, optimizer=task.optimizer.set_params(learning_rate=float(rate)), steps=EPOCHS * task.steps),
+            own,
+        )
+        for rate, own in zip(rates(count)[::every], expected, strict=True)
+    ]
+    checks = {}
+    for name, run in runs.items():
+        found = run()
+        apart = np.abs((found if name.startswith("single") else found[::every]) - expected).max(axis=1)
+        checks[name] = {
+            "difference": float(apart.max()),
+            "allowed": float(np.max(bounds)),
+            "equal": bool((apart <= bounds).all()),
+        }
+    return checks

@@ -1,0 +1,160 @@
+"""What is not one step of many: a pass over a large table, a small `fit` as a user calls it, runs to convergence."""
+
+from __future__ import annotations
+
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from benchmarks.hot_loop.check import Expected
+from benchmarks.hot_loop.measure import ROUNDS
+from benchmarks.hot_loop.peers import NUMBA, NUMPY, MissingPeerError, Peer
+from benchmarks.hot_loop.peers.interface import Array
+from benchmarks.hot_loop.peers.keras_loops import fit as keras_fit
+from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
+from benchmarks.hot_loop.table import Case, table
+from benchmarks.interleaved import clocked, collected
+from benchmarks.loops import Task
+from linreg import SGD, Adam, LinearRegression, MeanSquaredError
+
+LARGE_ROWS = 2_000_000
+FULL_BATCH, TWO_PASSES = "a full-batch step, 2000000 x 32", "X @ w and X.T @ e in NumPy"
+TOLERANCE = 0.01
+"""Of the excess of the loss over its least value, what is left when a run counts as converged, as in `diagnose`."""
+MOST_EPOCHS = 500
+
+
+def full_batch(rounds: int = ROUNDS) -> dict[str, Any]:
+    """Time a full-batch step of `engine="numba"` on 2,000,000 x 32 beside the two passes that NumPy needs."""
+    case = Case("SGD", "MSE", LARGE_ROWS, 32, LARGE_ROWS, "float32")
+    task = case.task()
+    try:
+        start = numba_engine(task)
+    except MissingPeerError as reason:
+        return {"what": FULL_BATCH, "loops": {}, "skipped": {NUMBA: str(reason)}}
+    p, e, g = np.zeros(32, np.float32), np.empty(LARGE_ROWS, np.float32), np.empty(32, np.float32)
+
+    def two_passes() -> None:
+        task.X.dot(p, e)
+        task.X.T.dot(e, g)
+
+    def one_step() -> float:
+        train = start()
+        return clocked(lambda: train(1))
+
+    runs = {NUMBA: one_step, TWO_PASSES: lambda: clocked(two_passes)}
+    check = Expected.of(task, 1)
+    found = check.compare(*start()(1))
+    return _timed(FULL_BATCH, runs, rounds) | {"check": found}
+
+
+def small_fit(optimizer: str, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Time 100 epochs of 100 x 1 from the call to its return, checks and history included, beside `model.fit`."""
+    X, y = table(100, 1, "float32")
+    rule = SGD(2.0**-7) if optimizer == "SGD" else Adam(2.0**-7)
+    task = Task(rule, MeanSquaredError(), X, y, 32, steps=4)
+    check, checks = Expected.of(task, 100), {}
+    runs: dict[str, Any] = {}
+    skipped = {}
+    for name, engine in ((NUMBA, "numba"), (NUMPY, "numpy")):
+        model = LinearRegression(
+            rule, epochs=100, engine=engine, shuffle=False, kernel_initializer="zeros"
+        )  # fmt: skip
+        try:
+            model.fit(X, y)
+        except ImportError as error:
+            skipped[name] = str(error)
+            continue
+        runs[name] = lambda model=model: clocked(lambda: model.fit(X, y))
+        checks[name] = check.compare(np.append(model.coef_, model.intercept_), model.history_["loss"][-1])
+    try:
+        start = keras_fit(task)
+        checks["keras fit"] = check.compare(*start()(100), in_float32=True)
+
+        def keras() -> float:
+            train = start()
+            return clocked(lambda: train(100))
+
+        runs["keras fit"] = keras
+    except MissingPeerError as reason:
+        skipped["keras fit"] = str(reason)
+    name = f"fit of 100 epochs of 100 x 1, {optimizer}"
+    return _timed(name, runs, rounds) | {"checks": checks, "skipped": skipped}
+
+
+def _timed(name: str, runs: dict[str, Any], rounds: int) -> dict[str, Any]:
+    times: dict[str, list[float]] = {key: [] for key in runs}
+    with collected():
+        for turn in range(rounds + 1):
+            for key, run in runs.items():
+                taken = float(f"{run() * 1e6:.4g}")
+                if turn:
+                    times[key].append(taken)
+    return {"what": name, "loops": {key: {"us": median(t), "rounds": t} for key, t in times.items()}}
+
+
+def to_tolerance(case: Case, peers: list[Peer], *, device: str = "cpu", rounds: int = ROUNDS) -> dict[str, Any]:
+    """Time whole runs from zeros until the excess of the loss is a hundredth of what it was.
+
+    Parameters
+    ----------
+    case : Case
+        The work, a table that every peer trains on as a whole.
+    peers : list of Peer
+        The loops.
+    device : str
+        Where.
+    rounds : int
+        Runs of each; of a run above a quarter of a second, three.
+
+    Returns
+    -------
+    dict
+        The case, how many epochs it takes, and of each loop: whether it got there, seconds of a run, and seconds of the
+        first one with all that comes before it (building, tracing, compiling; Numba's loops may be on disk already).
+    """
+    task = case.task()
+    epochs, target = _epochs_needed(task)
+    loops, skipped = {}, {}
+    for peer in peers:
+        if not peer.suits(case) or not peer.trains:
+            continue
+        begin = perf_counter()
+        try:
+            start = peer.make(task, device)
+        except MissingPeerError as reason:
+            skipped[peer.name] = str(reason)
+            continue
+        parameters, _ = start()(epochs)
+        first = perf_counter() - begin
+        times: list[float] = []
+        with collected():
+            while len(times) < (rounds if not times or times[0] < 0.25 else 3):
+                train = start()
+                times.append(clocked(lambda train=train: train(epochs)))
+        loops[peer.name] = {
+            "seconds": float(f"{median(times):.4g}"),
+            "first": float(f"{first:.4g}"),
+            "rounds": [float(f"{t:.4g}") for t in times],
+            "reached": bool(_loss(task, parameters) <= target),
+        }
+    return {"case": case.to_dict(), "epochs": epochs, "loops": loops, "skipped": skipped}
+
+
+def _epochs_needed(task: Task) -> tuple[int, float]:
+    """Return the epochs until the NumPy engine is there, and the loss to be reached."""
+    A = np.column_stack([task.X, np.ones(len(task.y))]).astype(np.float64)
+    best = _loss(task, np.linalg.lstsq(A, task.y.astype(np.float64))[0])
+    target = best + TOLERANCE * (_loss(task, np.zeros(A.shape[1])) - best)
+    train = numpy_engine(task)()
+    for epoch in range(1, MOST_EPOCHS):
+        if _loss(task, train(1)[0]) <= target:
+            return epoch, target
+    raise RuntimeError(f"{task.optimizer!r} does not come near the optimum in {MOST_EPOCHS} epochs.")
+
+
+def _loss(task: Task, parameters: Array) -> float:
+    e = task.X.astype(np.float64) @ parameters[:-1] + parameters[-1] - task.y
+    return float(np.mean(task.loss.value(e, *task.loss.constants(np.float64))))
