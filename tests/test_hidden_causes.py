@@ -218,3 +218,13 @@ def test_a_last_batch_of_one_row_is_told_under_a_schedule_too():
     rate = PolynomialDecay(0.5, 60, end_learning_rate=0.3)
     found = diagnose(X, y, optimizer=SGD(rate), batch_size=49, epochs=30, random_state=3)
     assert "batch_noise" in [finding.cause for finding in found.findings]
+
+
+def test_far_rows_that_a_scaler_to_one_has_pressed_the_others_with_are_told_first():
+    X, y = line(rows=400)
+    X[3, 1], X[8, 2] = 300.0, -200.0
+    y = X @ np.arange(1.0, 5.0)
+    found = diagnose(X / np.abs(X).max(axis=0), y, optimizer=SGD(0.1), epochs=20)
+    assert found.findings[0].cause == "high_leverage"
+    assert "the largest values, about 1, are theirs" in found.findings[0].explanation
+    assert found.findings[0].remedies[0].after.healthy

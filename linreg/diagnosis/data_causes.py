@@ -30,9 +30,11 @@ NARROWED = 1.3
 
 def left_out(name: str, words: str, rows: Sequence[int], symptoms: Symptoms) -> Remedy:
     """Return the remedy that leaves rows out; features that were standardised with them are standardised anew."""
-    if not symptoms.is_standardised:
-        return Remedy(name, words, drop_rows=tuple(rows))
-    return Remedy(name, f"{words} Standardise again without them.", (STANDARDISE,), drop_rows=tuple(rows))
+    if symptoms.is_standardised:
+        return Remedy(name, f"{words} Standardise again without them.", (STANDARDISE,), drop_rows=tuple(rows))
+    if symptoms.is_bounded:
+        return Remedy(name, f"{words} Scale again without them.", (STANDARDISE,), drop_rows=tuple(rows))
+    return Remedy(name, words, drop_rows=tuple(rows))
 
 
 def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
@@ -46,7 +48,7 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
     # In the batch that holds it, a far row weighs more than among all rows.
     batch, farthest = _limit_of_a_batch(case, symptoms, far)
     without = symptoms.limit(case.X[kept], kept)
-    if (narrowed**2 < NARROWED).all() and batch * NARROWED > without:
+    if (narrowed**2 < NARROWED).all() and batch * NARROWED > without and not symptoms.is_bounded:
         return None
     numbers = case.row_numbers[far].tolist()
     places = ", ".join(map(str, numbers[:3])) + (f" and {len(numbers) - 3} more" if len(numbers) > 3 else "")
@@ -62,6 +64,12 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
         what = (
             f"the batch of {case.batch_size} that holds row {case.row_numbers[farthest]} is steep: in it learning "
             f"rates up to {number(batch)} at most are stable, among all rows up to {number(symptoms.limit_now)}"
+        )
+    elif symptoms.is_bounded:
+        j = int(np.argmax(narrowed))
+        what = (
+            f"the largest values, about 1, are {whose}, which leaves {case.names[j]} a standard deviation of "
+            f"{number(case.X[kept, j].std())} in all other rows"
         )
     else:
         j = int(np.argmax(narrowed))

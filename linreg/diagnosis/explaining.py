@@ -9,21 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.causes import FIT_CAUSES, suspicions
 from linreg.diagnosis.findings import Finding
-from linreg.diagnosis.ranking import FLAT, IN_THE_LOSS, SURE, TENFOLD, Trial, cures, gain, prior, rank
+from linreg.diagnosis.ranking import FLAT, IN_THE_LOSS, SURE, TENFOLD, Trial, cures, far_too_low, gain, prior, rank
 from linreg.diagnosis.remedies import Remedy
 from linreg.diagnosis.setting_causes import learning_rate_too_low
 from linreg.diagnosis.symptoms import Symptoms
-from linreg.optimizers import SGD
 
 TRIED = 2
 MOST_PAIRS, LEAST_PAIRS, STEPS = 60, 12, 1_000_000
 """Pairs of remedies that are tried, and how many of long runs; these together may take about so many steps."""
 DEPTH = 2
 """Remedies after one another that a run may need."""
-TOO_LOW = 1 / 30
-"""Share of the largest stable rate below which a rate is named, if it is all that is left once a cause is undone."""
-OUT_OF_REACH = 1 / 3
-"""The same for adaptive rules: share of the way that all steps of a run together can go."""
 ONE_MISMATCH = {
     "feature_scale": ("learning_rate_too_high",),
     "high_leverage": ("feature_scale",),
@@ -151,28 +146,6 @@ def _completed(trial: Trial, trials: Sequence[Trial]) -> list[Finding]:
             low = again is not None and number < len(rates) and far_too_low(Trial(after, symptoms, again, ()))
             return [_with(finding, proved), *([again] if again and low else [])]
     return [finding]
-
-
-def far_too_low(trial: Trial) -> bool:
-    """Return whether the rate is far below what these data carry, whatever else is wrong.
-
-    Parameters
-    ----------
-    trial : Trial
-        A suspicion.
-
-    Returns
-    -------
-    bool
-        False for any other suspicion.
-    """
-    if trial.cause != "learning_rate_too_low":
-        return False
-    evidence = trial.suspicion.evidence
-    if isinstance(trial.case.settings.optimizer, SGD):
-        return bool(evidence["ratio"] <= TOO_LOW)
-    usual = trial.symptoms.abnormality["target_scale"] < TENFOLD  # else it is the target that is too large
-    return bool(usual and evidence["reach"] <= OUT_OF_REACH * evidence["distance"])
 
 
 def _most(case: Case) -> int:

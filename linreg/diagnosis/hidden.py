@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from linreg.diagnosis.cases import Case
-from linreg.diagnosis.explaining import explained, far_too_low, seen_in, together, trials_of
+from linreg.diagnosis.explaining import explained, seen_in, together, trials_of
 from linreg.diagnosis.findings import Finding
-from linreg.diagnosis.ranking import RATES, SURE, Trial, cures, prior
+from linreg.diagnosis.ranking import RATES, SURE, Trial, cures, far_too_low, prior
 from linreg.diagnosis.remedies import STANDARDISE, Remedy, Step
 from linreg.diagnosis.symptoms import Symptoms
 

@@ -32,6 +32,12 @@ LONG = 0.5
 """Step of an adaptive rule, as a share of the way to the optimum, from which no batch is large enough."""
 IN_THE_LOSS = ("outliers", "regularization")
 """Causes told from the exact fit that may also keep a run from converging."""
+TOO_LOW = 1 / 30
+"""Share of the largest stable rate below which a rate is named, if it is all that is left once a cause is undone."""
+OUT_OF_REACH = 1 / 3
+"""The same for adaptive rules: share of the way that all steps of a run together can go."""
+FAR_BELOW = 1 / 50
+"""The same where something else explains the run too."""
 FLAT = ("collinearity", "ill_conditioned")
 RATES = ("learning_rate_too_high", "learning_rate_too_low")
 ODD = {"loss_reduction": 0.2, "outliers": 0.05, "regularization": 0.05, "high_leverage": 0.1, "constant_feature": 0.1}
@@ -122,6 +128,10 @@ def rank(trial: Trial, trials: Sequence[Trial]) -> float:
     if trial.cause in FLAT and scale and prior(scale) <= SURE and any(map(cures, scale.same_rate)):
         # Its remedies standardise too: that alone is enough.
         return 3
+    if trial.cause in FLAT and isinstance(trial.case.settings.optimizer, SGD):
+        low = next((other for other in trials if other.cause == "learning_rate_too_low" and other.cured), None)
+        if low is not None and far_too_low(low, FAR_BELOW):
+            return 1.05  # a longer step is all that it takes along the valley
     if trial.cause not in (*RATES, "momentum_too_high", "batch_noise") and not (
         any(map(cures, trial.same_rate)) or trial.stabilises
     ):
@@ -182,3 +192,27 @@ def _rank_of_noise(trial: Trial) -> float:
     if 0 < last <= case.batch_size * ODD_LAST and any(cures(remedy) for remedy in trial.tried):
         return 0.5
     return 0.5 if case.batch_size <= SMALL_BATCH else 0.9 if case.batch_size <= USUAL_BATCH else 1.1
+
+
+def far_too_low(trial: Trial, share: float = TOO_LOW) -> bool:
+    """Return whether the rate is far below what these data carry, whatever else is wrong.
+
+    Parameters
+    ----------
+    trial : Trial
+        A suspicion.
+    share : float, default=1/30
+        Share of the largest stable rate.
+
+    Returns
+    -------
+    bool
+        False for any other suspicion.
+    """
+    if trial.cause != "learning_rate_too_low":
+        return False
+    evidence = trial.suspicion.evidence
+    if isinstance(trial.case.settings.optimizer, SGD):
+        return bool(evidence["ratio"] <= share)
+    usual = trial.symptoms.abnormality["target_scale"] < TENFOLD  # else it is the target that is too large
+    return bool(usual and evidence["reach"] <= OUT_OF_REACH * evidence["distance"])

@@ -18,6 +18,8 @@ Array = Any
 
 CONSTANT = 1e-9
 """Spread of a column, as a share of its size, that is rounding."""
+LEAST_LARGEST, MOST_LARGEST = 0.1, 1.001
+"""Where the largest value of a feature lies that was divided by it, or by the next power of ten."""
 FAR_LEVERAGE = 0.5
 """Leverage above which a row decides its own prediction. Source: P. J. Huber, "Robust Statistics" (1981), sec. 7.2."""
 FAR_AWAY = 10.0
@@ -96,6 +98,12 @@ class Symptoms:
         mean, spread = self.mean[~self.constant], self.spread[~self.constant]
         centred = bool((np.abs(mean) <= 0.1 * spread).all())
         return centred and bool((np.abs(np.log(np.maximum(spread, 1e-300))) <= 0.1).all())
+
+    @cached_property
+    def is_bounded(self) -> bool:
+        """Whether the largest value of every feature is about 1, as scalers make it that divide by the largest."""
+        largest = np.abs(self.case.X).max(axis=0, initial=0)[~self.constant]
+        return bool(((largest >= LEAST_LARGEST) & (largest <= MOST_LARGEST)).all())
 
     def limit(self, X: Array, rows: Any = ...) -> float:
         """Return the largest stable learning rate of full-batch SGD with these settings on other features or rows."""
