@@ -241,13 +241,15 @@ class Batches:
         return np.concatenate((sums, (ones[cut - len(values) :] @ values[cut:])[np.newaxis]))
 
     def _batch_divisors(self) -> Array:
-        weight = self.weight
-        divisors = [
-            divisor(self._loss.reduction, end - start, None if weight is None else weight[start:end])
-            for start, end in self._places()
-        ]
+        reduction, weight = self._loss.reduction, self.weight
+        if weight is not None:
+            divisors = [divisor(reduction, end - start, weight[start:end]) for start, end in self._places()]
+            which = np.arange(len(divisors))
+        else:  # all batches but the last have the same rows
+            rows, which = np.unique(self.ends - self.starts, return_inverse=True)
+            divisors = [divisor(reduction, count) for count in rows.tolist()]
         # A batch whose weights sum to nothing counts as 0 (Keras' divide_no_nan): its sum is 0 already.
-        return self._device.put(np.array([self._number(d if d != 0 else 1) for d in divisors]))
+        return self._device.put(np.array([self._number(d if d != 0 else 1) for d in divisors])[which])
 
     def evaluate(self, parameters: Array, constants: tuple[Any, ...]) -> Any:
         """Return the loss at given parameters, without a penalty: the mean over batches, weighted by their rows."""
