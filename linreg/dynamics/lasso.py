@@ -17,7 +17,7 @@ CHANGES_PER_COLUMN = 20
 
 
 def lasso(rows: Array, target: Array, l1: float, start: Array) -> Array:
-    """Return the w that makes |rows w - target|^2 / 2 + l1 sum |w| least.
+    """Return the w with the least sum of half the squared length of rows w - target and l1 times the sizes of w.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ def lasso(rows: Array, target: Array, l1: float, start: Array) -> Array:
     when all signs hold, the zero that is pulled at most beyond its cost enters: every step goes down, so no set of
     signs comes twice. This is the active-set method of C. L. Lawson and R. J. Hanson, "Solving Least Squares Problems"
     (1974), section 23.3, with signs: H. Lee, A. Battle, R. Raina and A. Y. Ng, "Efficient sparse coding algorithms",
-    NIPS 19 (2006). A pull exceeds its cost if it does so by more than its own rounding: sqrt(k) eps |columns| |terms|
-    for sums of k terms, here over features and rows (N. J. Higham and T. Mary, "A new approach to probabilistic
-    rounding error analysis", SIAM J. Sci. Comput. 41, 2019).
+    NIPS 19 (2006). A pull exceeds its cost if it does so by more than its own rounding: sqrt(k) eps times the lengths
+    of both vectors for sums of k terms, here over features and rows (N. J. Higham and T. Mary, "A new approach to
+    probabilistic rounding error analysis", SIAM J. Sci. Comput. 41, 2019).
     """
     length = column_lengths(rows)
     few = as_few_rows(np.column_stack([rows / length, target]))
