@@ -71,7 +71,8 @@ class FlatStep:
             state.total = rest.pop(0)
         if self.optimizer.use_ema:
             state.average = rest.pop(0)
-        self.step(state, g, rate, lr)
+        with np.errstate(divide="ignore"):  # a clip by 1/|g| where a row of no weight has no gradient
+            self.step(state, g, rate, lr)
         after = [state.parameters, *state.slots, *(x for x in (state.total, state.average) if x is not None)]
         return np.concatenate(after)
 

@@ -21,6 +21,8 @@ SHOWN = 3
 DISTINCT, GAP, WIDE, TWO_UNITS = 20, 1.5, 0.05, 3.0
 """Values that a column has at least; ratio of the two beside a gap, and its share of the range; ratio of the middles of
 the groups on both sides."""
+FEW_COLUMNS = 2
+"""With so few columns a row with a gap in most of them is no rarity."""
 MIXED, HALF = 0.05, 0.5
 """Share of the rows that make a column mixed, and most of them."""
 NUMBERS = ("number", "boolean")
@@ -292,7 +294,11 @@ def _filled(reading: Reading, reads: bool) -> list[Remedy]:
         words = f"Leave out the {_rows(~complete)} with missing values."
         drop = Remedy("drop rows", words, complete=True, reads=reads)
         # Of a row that is hardly there, a pasted header say, a fill makes a row that nobody has seen.
-        hollow = not complete.all() and bool((np.isnan(reading.X[~complete]).mean(axis=1) > HALF).all())
+        hollow = (
+            reading.X.shape[1] > FEW_COLUMNS
+            and not complete.all()
+            and bool((np.isnan(reading.X[~complete]).mean(axis=1) > HALF).all())
+        )
         remedies.insert(0 if hollow else len(remedies), drop)
     if not remedies:
         words = "Give more values: too few are left to train on. Look at how the data are read if they should be there."
