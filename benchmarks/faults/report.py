@@ -6,6 +6,7 @@ The files are those that `score --json` and `peers --json` wrote into docs/fault
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def draw(scored: list[dict[str, Any]], path: Path) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="named first", ylabel="true main cause")
     titles = ", ".join(f"{GENERATORS[run['generator']]} (seed {run['seed']})" for run in scored)
-    axes.set_title(f"{counts.sum():.0f} runs of the generators {titles}", fontsize=10)
+    title = f"{counts.sum():.0f} runs of the generators {titles}"
+    axes.set_title("\n".join(textwrap.wrap(title, 90)), fontsize=10)
     figure.savefig(path, dpi=110)
 
 
