@@ -11,7 +11,7 @@ import numpy as np
 
 from linreg.data.conversion import numbers
 from linreg.data.moments import DAY, duration, moment, moment_text
-from linreg.data.notation import EXAMPLES, dates_in, is_date, is_number, numbers_in, says_missing, shown
+from linreg.data.notation import EXAMPLES, Read, dates_in, is_date, is_number, numbers_in, says_missing, shown
 
 Array = Any
 
@@ -81,7 +81,8 @@ def _from_objects(cells: list[Any], label: str) -> Parsed:
         if read is None and families <= {"date"}:
             read = dates_in(words)
         if read is None and families <= {"number", "boolean"} and (odd := _strays(words, text, values)):
-            read = numbers_in([word for word in words if word not in odd])
+            rest = [word for word in words if word not in odd]
+            read = numbers_in(rest) if rest else Read("number_as_text", {}, ())
             read = read and read._replace(examples=[shown(min(odd)), *read.examples])
         if read is None:
             return _categories(cells, family)

@@ -52,8 +52,9 @@ def collinearity(case: Case, symptoms: Symptoms) -> Finding | None:
     varying = np.flatnonzero(~symptoms.constant)
     guilty = varying[np.flatnonzero(inflation > LARGE_INFLATION)]
     names = [case.names[j] for j in guilty]
-    dropped = independent_columns(case.X[:, varying])
-    kept = varying[dropped]
+    kept = varying[independent_columns(case.X[:, varying])]
+    if len(kept) == len(varying):  # each is far from those before it, but not from all others
+        kept = np.delete(varying, int(np.argmax(inflation)))
     gone = [case.names[j] for j in varying if j not in set(kept.tolist())]
     standardised = Remedy(
         "drop collinear columns and standardise",

@@ -33,7 +33,8 @@ def left_out(name: str, words: str, rows: Sequence[int], symptoms: Symptoms) -> 
     if symptoms.is_standardised:
         return Remedy(name, f"{words} Standardise again without them.", (STANDARDISE,), drop_rows=tuple(rows))
     if symptoms.is_bounded:
-        return Remedy(name, f"{words} Scale again without them.", (STANDARDISE,), drop_rows=tuple(rows))
+        words = f"{words} Scale the features of the others (StandardScaler)."
+        return Remedy(name, words, (STANDARDISE,), drop_rows=tuple(rows))
     return Remedy(name, words, drop_rows=tuple(rows))
 
 
@@ -108,12 +109,17 @@ def constant_feature(case: Case, symptoms: Symptoms) -> Finding | None:
     columns = [case.names[j] for j in np.flatnonzero(symptoms.constant)]
     values = symptoms.mean[symptoms.constant]
     without = symptoms.limit(case.X[:, ~symptoms.constant])
+    steep = "; it takes a part of the intercept"
+    if without >= NARROWED * symptoms.limit_now:
+        steep = (
+            f"; it makes the loss steep all the same: without it full-batch SGD is stable at learning rates up to "
+            f"{number(without)}, with it up to {number(symptoms.limit_now)}"
+        )
     return Finding(
         "constant_feature",
         {"columns": columns, "values": values.tolist(), "limit": symptoms.limit_now, "limit_without": without},
-        f"Column {', '.join(columns[:3])} has the same value in every row ({number(values[0])}), so it can teach "
-        f"nothing that the intercept does not; it makes the loss steep all the same: without it learning rates up to "
-        f"{number(without)} are stable, with it up to {number(symptoms.limit_now)}.",
+        f"Column {', '.join(columns[:3])} has the same value in every row ({', '.join(map(number, values[:3]))}), so "
+        f"it can teach nothing that the intercept does not{steep}.",
         (
             Remedy(
                 "drop constant", f"Drop {', '.join(columns[:3])}.", (keep_columns(np.flatnonzero(~symptoms.constant)),)
@@ -130,7 +136,7 @@ def feature_scale(case: Case, symptoms: Symptoms) -> Finding | None:
         return None
     if symptoms.is_standardised:
         return None
-    largest = int(np.argmax(sizes))
+    largest = int(np.argmax(np.where(symptoms.constant, -1.0, sizes)))
     lr, scaled = case.learning_rate, symptoms.limit_scaled
     if len(varying) > 1:
         shape = (
@@ -172,10 +178,16 @@ def clipped(case: Case, symptoms: Symptoms) -> str:
     """Return the clip that keeps the run from its optimum, however large the gradients are; "" if none does."""
     optimizer = case.settings.optimizer
     for name in ("clipnorm", "global_clipnorm", "clipvalue"):
-        bound = getattr(optimizer, name)
-        if bound and isinstance(optimizer, SGD) and bound * case.learning_rate * case.steps < symptoms.distance:
+        if getattr(optimizer, name) and isinstance(optimizer, SGD) and _reach(case, name) < symptoms.distance:
             return name
     return ""
+
+
+def _reach(case: Case, clip: str) -> float:
+    """Return how far the clipped steps of SGD move a parameter at most; momentum makes each go on for longer."""
+    optimizer = case.settings.optimizer
+    longer = 1 / (1 - optimizer.momentum) if optimizer.momentum < 1 else math.inf
+    return float(getattr(optimizer, clip) * case.learning_rate * case.steps * longer)
 
 
 def target_scale(case: Case, symptoms: Symptoms) -> Finding | None:
@@ -200,12 +212,12 @@ def target_scale(case: Case, symptoms: Symptoms) -> Finding | None:
             f"in the {case.steps} steps of this run, but the farthest parameter is {number(evidence['distance'])} away."
         )
     elif clip:
-        evidence["reach"] = getattr(optimizer, clip) * case.learning_rate * case.steps
+        evidence["reach"] = _reach(case, clip)
         evidence["distance"] = symptoms.distance
         words += (
-            f"With {clip}={getattr(optimizer, clip):g} no step is longer than that times the learning rate: the "
-            f"{case.steps} steps of this run move a parameter by {number(evidence['reach'])} at most, but the farthest "
-            f"one is {number(evidence['distance'])} away."
+            f"With {clip}={getattr(optimizer, clip):g} no gradient counts for more than that: the {case.steps} steps "
+            f"of this run move a parameter by {number(evidence['reach'])} at most, but the farthest one is "
+            f"{number(evidence['distance'])} away."
         )
     elif isinstance(case.settings.loss, Huber):
         words += f"Beyond delta = {case.settings.loss.delta:g} Huber's slope is bounded, so each step is short."

@@ -144,7 +144,10 @@ def _completed(trial: Trial, trials: Sequence[Trial]) -> list[Finding]:
         proved = attempt.tried(trial.case)
         if cures(proved):
             low = again is not None and number < len(rates) and far_too_low(Trial(after, symptoms, again, ()))
-            return [_with(finding, proved), *([again] if again and low else [])]
+            if again is None or not low:
+                return [_with(finding, proved)]
+            words = f"Once {finding.cause} is undone: {again.explanation[:1].lower()}{again.explanation[1:]}"
+            return [_with(finding, proved), dataclasses.replace(again, explanation=words, remedies=(proved,))]
     return [finding]
 
 

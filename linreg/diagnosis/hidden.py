@@ -69,7 +69,8 @@ def hidden(case: Case, trials: Sequence[Trial], found: Sequence[Finding]) -> tup
     low = "learning_rate_too_high" not in told and any(map(far_too_low, left))
     oddness = math.inf if everything.and_then(last).changes_rate else sum(prior(trial) for trial, _ in odd)
     if rest and (low or rest[0].cause != "learning_rate_too_low"):
-        further.append(dataclasses.replace(rest[0], remedies=(proved,)))
+        words = f"With all else mended: {rest[0].explanation[:1].lower()}{rest[0].explanation[1:]}"
+        further.append(dataclasses.replace(rest[0], explanation=words, remedies=(proved,)))
         oddness += next(prior(trial) for trial in left if trial.cause == rest[0].cause)
     return further, oddness
 

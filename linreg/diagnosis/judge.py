@@ -81,7 +81,11 @@ def _seen_after(case: Case, remedy: Remedy) -> list[Finding]:
     cured = remedy.applied(case)
     symptoms = Symptoms(cured)
     behind = [finding for cause in BEHIND if (finding := cause(cured, symptoms)) is not None]
-    return [finding for finding in behind if finding.cause != "regularization" or not _penalises(remedy)]
+    return [
+        dataclasses.replace(finding, explanation=f"With the first remedy ({remedy.name}): {finding.explanation}")
+        for finding in behind
+        if finding.cause != "regularization" or not _penalises(remedy)
+    ]
 
 
 def _penalises(remedy: Remedy) -> bool:

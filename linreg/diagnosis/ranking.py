@@ -172,7 +172,7 @@ def _odd_schedule(trial: Trial) -> bool:
     rates = trial.case.rates
     if trial.cause == "learning_rate_too_low":
         return bool(rates.mean() * FAR_OFF < rates.max())
-    return bool(rates.max() > FAR_OFF * rates[0])
+    return bool(rates[0] > 0 and rates.max() > FAR_OFF * rates[0])  # a warm-up begins at zero
 
 
 def _rank_of_noise(trial: Trial) -> float:

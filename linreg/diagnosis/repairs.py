@@ -150,7 +150,7 @@ def two_groups(name: str, column: Array) -> str | None:
     gap = int(np.argmax(ratios))
     low, high = values[: few + gap], values[few + gap :]
     wide = inner[gap + 1] - inner[gap] >= WIDE * (values[-1] - values[0])
-    if not wide or ratios[gap] < GAP or np.median(high) / np.median(low) < TWO_UNITS:
+    if not wide or ratios[gap] < GAP or np.median(high) < TWO_UNITS * np.median(low):
         return None
     return (
         f"The values of {name} fall into two groups with nothing between them: {len(low)} from {low[0]:.4g} to "

@@ -94,7 +94,8 @@ def momentum_too_high(case: Case, symptoms: Symptoms) -> Finding | None:
     return Finding(
         "momentum_too_high",
         {field: momentum, "steps_remembered": memory, "steps": case.steps},
-        f"With {field} {momentum:g} every step goes on for about {number(memory)} more, so the run overshoots the "
+        f"With {field} {momentum:g} every step "
+        f"{f'goes on for about {number(memory)} more' if momentum < 1 else 'never fades'}, so the run overshoots the "
         f"optimum and swings; it has {case.steps} steps in all.",
         remedies,
     )
@@ -132,8 +133,7 @@ def learning_rate_too_high(case: Case, symptoms: Symptoms) -> Finding | None:
     elif sgd:
         words = (
             f"The learning rate is {number(lr)}; with these data full-batch steps are stable up to {number(limit)}: "
-            f"{'above it ' if lr > limit else ''}each step overshoots the optimum"
-            f"{', and further each time' if lr > limit else ' in some batches'}."
+            "above it each step overshoots the optimum, and further each time."
         )
     else:
         name = type(case.settings.optimizer).__name__
