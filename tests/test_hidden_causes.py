@@ -228,3 +228,8 @@ def test_far_rows_that_a_scaler_to_one_has_pressed_the_others_with_are_told_firs
     assert found.findings[0].cause == "high_leverage"
     assert "the largest values, about 1, are theirs" in found.findings[0].explanation
     assert found.findings[0].remedies[0].after.healthy
+
+
+def test_more_parameters_than_rows_are_told():
+    found = diagnose(*line(rows=8, columns=10, noise=1.0), optimizer=SGD(0.05), epochs=3000)
+    assert "overfitting" in [finding.cause for finding in found.findings]

@@ -179,8 +179,8 @@ def collinear(case: Case, symptoms: Symptoms) -> Finding | None:
 def unfinished(case: Case, symptoms: Symptoms) -> Finding | None:
     """Coefficients that the run leaves open although the loss has arrived."""
     _, by_run = _left_open(case, symptoms)
-    if by_run < LOST or symptoms.condition_index < CONDITION_INDEX:
-        return None
+    if by_run < LOST or symptoms.condition_index < CONDITION_INDEX or not np.isfinite(symptoms.inflation).all():
+        return None  # of columns that determine each other no coefficient is the right one
     width = case.X.shape[1]
     j = int(np.argmax(np.abs(symptoms.spread * (case.outcome.parameters - case.best)[:width])))
     trained, best = float(case.outcome.parameters[j]), float(case.best[j])

@@ -72,6 +72,8 @@ def high_leverage(case: Case, symptoms: Symptoms) -> Finding | None:
             f"the largest values, about 1, are {whose}, which leaves {case.names[j]} a standard deviation of "
             f"{number(case.X[kept, j].std())} in all other rows"
         )
+    elif (narrowed**2 < NARROWED).all():
+        what = f"in the batches that hold {them} all other rows hardly count"
     else:
         j = int(np.argmax(narrowed))
         what = (
@@ -209,7 +211,12 @@ def target_scale(case: Case, symptoms: Symptoms) -> Finding | None:
         words += (
             f"{type(optimizer).__name__} moves a parameter by about the learning rate a step, "
             f"{number(evidence['reach'])} "
-            f"in the {case.steps} steps of this run, but the farthest parameter is {number(evidence['distance'])} away."
+            f"in the {case.steps} steps of this run"
+            + (
+                f", but the farthest parameter is {number(evidence['distance'])} away."
+                if evidence["reach"] < evidence["distance"]
+                else f"; the farthest parameter is {number(evidence['distance'])} away, with little to spare."
+            )
         )
     elif clip:
         evidence["reach"] = _reach(case, clip)

@@ -167,9 +167,12 @@ def learning_rate_too_low(case: Case, symptoms: Symptoms) -> Finding | None:
     else:
         evidence["reach"] = dynamics.reach(optimizer, case.steps)
         evidence["distance"] = symptoms.distance
+        far = evidence["reach"] < evidence["distance"]
         words += (
             f": a parameter moves by {number(evidence['reach'])} at most, the farthest one is "
             f"{number(evidence['distance'])} away."
+            if far
+            else ", which lies in a flat direction or far from where most steps go."
         )
     remedies = [
         Remedy(f"rate {number(rate)}", f"Set the learning rate to {number(rate)}.", settings=at_rate(rate))

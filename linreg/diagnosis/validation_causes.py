@@ -189,6 +189,14 @@ def _squares(case: Case) -> tuple[Array, Array]:
     return np.einsum("ij,ji->i", A, solved), case.y - A @ (solved @ case.y)
 
 
+def _more_parameters_than_rows(case: Case) -> Finding | None:
+    """Return what is wrong with rows that any target is fitted to; None under a penalty or with validation rows."""
+    if case.settings.regularizer is not None or case.validation is not None:
+        return None
+    evidence = {"rows": case.count, "parameters": case.objective.size}
+    return _overfitting(case, evidence, "so many parameters fit any numbers exactly, noise as well", MOST_LEARNED)
+
+
 def least_scatter(free: int) -> float:
     """Return which share of the variance of the noise the residuals show at least, in 199 of 200 samples.
 
@@ -203,8 +211,10 @@ def few_rows(case: Case, symptoms: Symptoms) -> Finding | None:
     """So few rows that each decides its own prediction: told by leaving them out one at a time."""
     size, rows = case.objective.size, case.count
     sparse = getattr(case.settings.regularizer, "l1", 0.0) > 0  # how many parameters it leaves is up to the data
-    if sparse or rows <= size or case.X.shape[1] < MANY_FEATURES or not case.model.fit_intercept:
+    if sparse or case.X.shape[1] < MANY_FEATURES or not case.model.fit_intercept:
         return None
+    if rows <= size:
+        return _more_parameters_than_rows(case)
     if case.validation is not None:
         held = validation_causes(case, symptoms)
         if held is None or held.cause != "validation_shift":
