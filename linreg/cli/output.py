@@ -185,6 +185,9 @@ def progress(total: int, what: str, *, show: bool = True) -> Iterator[Callable[[
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     errors = Console(stderr=True)
-    with Progress(*columns, console=errors, disable=not (show and errors.is_terminal), transient=True) as bar:
+    if not (show and errors.is_terminal):
+        yield lambda _: None  # older Rich ends also a hidden bar with an empty line
+        return
+    with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda text: bar.update(task, advance=1, description=text)
