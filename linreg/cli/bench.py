@@ -16,6 +16,7 @@ import typer
 import linreg
 from linreg.cli import FOUND, STOPPED, output
 from linreg.hyperparameters import check_number
+from linreg.whole_files import file_path
 
 FEW = 4
 """Cases of which every loop is shown."""
@@ -46,9 +47,9 @@ def bench(
     if quick and everything:
         raise ValueError("Give --quick or --all, not both.")
     check_number("bench", "slowdown", slowdown, low=1.0)
-    for path in (save, html):
-        if path is not None and not path.parent.is_dir():
-            raise ValueError(f"There is no folder {str(path.parent)!r} to put {path.name!r} in: make it first.")
+    for path, example in ((save, "bench.json"), (html, "bench.html")):
+        if path is not None:
+            file_path(path, example)
     if plot is not None and not plot.is_dir():
         raise ValueError(f"There is no folder {str(plot)!r} to put pictures in: make it first.")
     with _own_stderr():

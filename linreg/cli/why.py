@@ -147,7 +147,7 @@ def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
     console = output.console()
     for line in terminal.lines(found, min(terminal.WIDTH, console.width)):
         console.print(output.styled(line.label, "bold", line.text, STYLES.get(line.role, "")))
-    if found.case is not None and "counted from 0" in str(found):
+    if any("counted from 0" in finding.explanation for finding in found.findings):
         console.print("\nRows are counted from 0: row 0 stands in line 2 of a file, below the header.", markup=False)
     if code is not None:
         # As it stands, so that it can be pasted.

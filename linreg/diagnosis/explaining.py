@@ -146,8 +146,8 @@ def _completed(trial: Trial, trials: Sequence[Trial]) -> list[Finding]:
             low = again is not None and number < len(rates) and far_too_low(Trial(after, symptoms, again, ()))
             if again is None or not low:
                 return [_with(finding, proved)]
-            words = f"Once {finding.cause} is undone: {again.explanation[:1].lower()}{again.explanation[1:]}"
-            return [_with(finding, proved), dataclasses.replace(again, explanation=words, remedies=(proved,))]
+            later = again.told(f"Once {finding.cause} is undone")
+            return [_with(finding, proved), dataclasses.replace(later, remedies=(proved,))]
     return [finding]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,3 +57,7 @@ class Finding:
     remedies: tuple[Remedy, ...] = ()
     gain: float = 0.0
     harm: float = 1.0
+
+    def told(self, when: str) -> Finding:
+        """Return the finding of a run that was changed, with words in front that say how."""
+        return dataclasses.replace(self, explanation=f"{when}: {self.explanation}")

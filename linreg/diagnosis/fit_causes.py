@@ -15,7 +15,7 @@ from linreg.diagnosis.data_causes import constant_feature, left_out
 from linreg.diagnosis.evidence import number
 from linreg.diagnosis.exact_fits import HARMFUL, clean_fit, optimum
 from linreg.diagnosis.findings import Finding
-from linreg.diagnosis.remedies import Remedy, rounded
+from linreg.diagnosis.remedies import UNPENALISED, Remedy, rounded
 from linreg.diagnosis.symptoms import Symptoms
 from linreg.diagnosis.totals import naming_totals
 from linreg.losses import Huber
@@ -150,9 +150,7 @@ def regularization(case: Case, symptoms: Symptoms) -> Finding | None:
         f"reported loss is the "
         f"sum of both.",
         (
-            Remedy(
-                "no penalty", "Leave the penalty out (kernel_regularizer=None).", settings={"kernel_regularizer": None}
-            ),
+            UNPENALISED,
             Remedy("weaker penalty", f"Weaken it a hundredfold: {weak}.", settings={"kernel_regularizer": weaker}),
         ),
         harm=ratio,

@@ -52,8 +52,8 @@ def hidden(case: Case, trials: Sequence[Trial], found: Sequence[Finding]) -> tup
         # Momentum is the one setting that can be undone by more and by less.
         lower = [(trial, trial.suspicion.remedies[-1] if trial.cause == "momentum_too_high" else r) for trial, r in odd]
         without = _all(remedy for _, remedy in lower)
-        if without is not None and lower != odd and without.applied(case).outcome.healthy:
-            odd, everything, clean = lower, without, without.applied(case)
+        if without is not None and lower != odd and (calm := without.applied(case)).outcome.healthy:
+            odd, everything, clean = lower, without, calm
     rest: list[Finding] = []
     left: list[Trial] = []
     if not clean.outcome.healthy:
@@ -63,16 +63,17 @@ def hidden(case: Case, trials: Sequence[Trial], found: Sequence[Finding]) -> tup
         if not (rest and rest[0].remedies and cures(rest[0].remedies[0])):
             return [], math.inf
     last = rest[0].remedies[0] if rest else NOTHING
-    proved = everything.and_then(last).tried(case) if rest else everything.tried(case)
+    whole = everything.and_then(last) if rest else everything
     more = [trial for trial, _ in odd if trial.cause not in told and _alone(case, trial, odd, last)]
-    further = [_explained_so(trial.finding(), proved) for trial in more]
     low = "learning_rate_too_high" not in told and any(map(far_too_low, left))
-    oddness = math.inf if everything.and_then(last).changes_rate else sum(prior(trial) for trial, _ in odd)
-    if rest and (low or rest[0].cause != "learning_rate_too_low"):
-        words = f"With all else mended: {rest[0].explanation[:1].lower()}{rest[0].explanation[1:]}"
-        further.append(dataclasses.replace(rest[0], explanation=words, remedies=(proved,)))
-        oddness += next(prior(trial) for trial in left if trial.cause == rest[0].cause)
-    return further, oddness
+    as_well = rest[:1] if low or (rest and rest[0].cause != "learning_rate_too_low") else []
+    if not (more or as_well):
+        return [], math.inf
+    proved = whole.tried(case)
+    further = [_explained_so(trial.finding(), proved) for trial in more]
+    further += [dataclasses.replace(f.told("With all else mended"), remedies=(proved,)) for f in as_well]
+    oddness = math.inf if whole.changes_rate else sum(prior(trial) for trial, _ in odd)
+    return further, oddness + sum(prior(trial) for trial in left for f in as_well if trial.cause == f.cause)
 
 
 def _undone(trial: Trial) -> Remedy | None:

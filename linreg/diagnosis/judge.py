@@ -82,7 +82,7 @@ def _seen_after(case: Case, remedy: Remedy) -> list[Finding]:
     symptoms = Symptoms(cured)
     behind = [finding for cause in BEHIND if (finding := cause(cured, symptoms)) is not None]
     return [
-        dataclasses.replace(finding, explanation=f"With the first remedy ({remedy.name}): {finding.explanation}")
+        finding.told(f"With the first remedy ({remedy.name})")
         for finding in behind
         if finding.cause != "regularization" or not _penalises(remedy)
     ]

@@ -310,6 +310,9 @@ def _renumbered(first: tuple[Step, ...], second: tuple[Step, ...]) -> tuple[Step
     return tuple(renumbered)
 
 
+UNPENALISED = Remedy(
+    "no penalty", "Leave the penalty out (kernel_regularizer=None).", settings={"kernel_regularizer": None}
+)
 STANDARDISED = Remedy("standardise", "Standardise the features (StandardScaler).", (STANDARDISE,))
 
 

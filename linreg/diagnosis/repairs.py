@@ -213,11 +213,19 @@ def not_real(X: Any, y: Any) -> Finding | None:
         With advice, as only the user knows which part is meant.
     """
     for name, values in (("X", X), ("y", y)):
-        if np.iscomplexobj(np.asarray(values)):
+        names = column_names(values)
+        columns = [values] if names is None else [values[column] for column in names]
+        # The type of an array or a column says it: frames, and text in them, are converted once, when they are read.
+        if any(_kind_of(column) == "c" for column in columns):
             advice = Remedy("real", f"Give the part that is meant: {name}.real, or its size, abs({name}).")
             words = f"{name} holds complex numbers, where real ones are needed: those of a spectrum, say."
             return Finding("wrong_dtype", {"columns": {name: "complex"}}, words, (advice,))
     return None
+
+
+def _kind_of(values: Any) -> str:
+    """Return NumPy's letter for the type of an array or a column; "" of types that are not NumPy's."""
+    return getattr(values.dtype if hasattr(values, "dtype") else np.asarray(values).dtype, "kind", "")
 
 
 def _same_numbers(given: Any, numbers: Array) -> bool:

@@ -15,7 +15,7 @@ from linreg import dynamics
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
-from linreg.diagnosis.remedies import Remedy, at_rate, rounded
+from linreg.diagnosis.remedies import UNPENALISED, Remedy, at_rate, rounded
 from linreg.diagnosis.symptoms import Symptoms
 from linreg.optimizers import SGD, Adam
 
@@ -236,11 +236,7 @@ def steep_penalty(case: Case, symptoms: Symptoms) -> Finding | None:
         + (
             ", and the slope of its absolute values turns round at zero instead of vanishing." if _has_l1(case) else "."
         ),
-        (
-            Remedy(
-                "no penalty", "Leave the penalty out (kernel_regularizer=None).", settings={"kernel_regularizer": None}
-            ),
-        ),
+        (UNPENALISED,),
     )
 
 

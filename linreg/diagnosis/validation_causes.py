@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from linreg.data.arrays import design_matrix
 from linreg.diagnosis.cases import Case
 from linreg.diagnosis.evidence import number
 from linreg.diagnosis.exact_fits import HARMFUL, clean_fit
@@ -56,7 +57,7 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     if case.validation is None:
         return None
     X, y = case.validation
-    A = np.column_stack([X, np.ones(len(X))])[:, : case.objective.size]
+    A = design_matrix(X, case.model.fit_intercept)
     clean, _, near = clean_fit(case)
     residual, held = (case.objective.matrix @ clean - case.y)[near], _without_far(A @ clean - y, float(1 - near.mean()))
     loss, constants = case.settings.loss, case.settings.loss.constants(np.float64)
@@ -175,7 +176,7 @@ def _error_on_unseen_rows(case: Case) -> float:
     """
     if case.validation is not None:
         X, y = case.validation
-        return float(np.mean((np.column_stack([X, np.ones(len(X))])[:, : case.objective.size] @ case.best - y) ** 2))
+        return float(np.mean((design_matrix(X, case.model.fit_intercept) @ case.best - y) ** 2))
     hat, residual = _squares(case)
     return float(np.mean((residual / np.maximum(1 - hat, 1e-9)) ** 2))
 
