@@ -21,6 +21,10 @@ _ENCODE = "encode it as numbers first (sklearn.preprocessing.OneHotEncoder for c
 _DATES = "turn them into numbers first, for example days since the first one"
 
 
+class ComplexDataError(ValueError):
+    """Complex numbers where real ones are needed."""
+
+
 def as_array(values: Any, name: str) -> Array:
     """Return `values` as a NumPy array of whatever type; what is masked or missing becomes None or nan.
 
@@ -100,7 +104,7 @@ def numbers(values: Any, name: str) -> Array:
     if array.size == 0 and kind in "OUST":
         return np.empty(array.shape)
     if kind == "c":
-        raise ValueError(
+        raise ComplexDataError(
             f"Complex data not supported: {name} has type {array.dtype}, but real numbers are needed. Give the real "
             "part (.real), or real and imaginary part as columns of their own."
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from linreg.data.arrays import column_names, weight_vector
 from linreg.data.blocks import ArrayRows
-from linreg.data.conversion import numbers
+from linreg.data.conversion import ComplexDataError, numbers
 from linreg.data.reading import Reading, read
 from linreg.devices import on_host
 from linreg.diagnosis import judge
@@ -198,10 +198,10 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
         model.set_params(random_state=0)
     model.settings()
     model.set_params(device="cpu")
-    if (imaginary := not_real(X, y)) is not None:
-        return Diagnosis("cannot_run", (imaginary,), (), None, None)
     try:
         reading = read(X, y)
+    except ComplexDataError as error:
+        return Diagnosis("cannot_run", (not_real(error),), (), None, None)
     except TypeError as error:
         read(X, np.zeros(len(y)))  # raises where the error is about something else
         return Diagnosis("cannot_run", (unreadable_target(error),), (), None, None)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from linreg.data.arrays import column_names, column_of
+from linreg.data.conversion import ComplexDataError
 from linreg.data.reading import Column, Reading
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import Remedy, Step, complete_rows, keep_columns
@@ -197,35 +198,21 @@ def unreadable_target(error: TypeError) -> Finding:
     return Finding("wrong_dtype", {"columns": {"y": "category"}}, str(error), (advice,))
 
 
-def not_real(X: Any, y: Any) -> Finding | None:
-    """Return the finding for complex numbers; None if there are none.
+def not_real(error: ComplexDataError) -> Finding:
+    """Return the finding for complex numbers.
 
     Parameters
     ----------
-    X : array or frame
-        Features as they were given.
-    y : array
-        Target as it was given.
+    error : ComplexDataError
+        What is wrong with the data.
 
     Returns
     -------
-    Finding or None
+    Finding
         With advice, as only the user knows which part is meant.
     """
-    for name, values in (("X", X), ("y", y)):
-        names = column_names(values)
-        columns = [values] if names is None else [values[column] for column in names]
-        # The type of an array or a column says it: frames, and text in them, are converted once, when they are read.
-        if any(_kind_of(column) == "c" for column in columns):
-            advice = Remedy("real", f"Give the part that is meant: {name}.real, or its size, abs({name}).")
-            words = f"{name} holds complex numbers, where real ones are needed: those of a spectrum, say."
-            return Finding("wrong_dtype", {"columns": {name: "complex"}}, words, (advice,))
-    return None
-
-
-def _kind_of(values: Any) -> str:
-    """Return NumPy's letter for the type of an array or a column; "" of types that are not NumPy's."""
-    return getattr(values.dtype if hasattr(values, "dtype") else np.asarray(values).dtype, "kind", "")
+    advice = Remedy("real", "Give the part that is meant: the real one (.real), or the size (abs).")
+    return Finding("wrong_dtype", {}, str(error), (advice,))
 
 
 def _same_numbers(given: Any, numbers: Array) -> bool:
