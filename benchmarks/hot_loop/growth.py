@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.hot_loop.measure import measure
+from benchmarks.hot_loop.measure import measure, warm_up
 from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS
-from benchmarks.hot_loop.sweeps import EPOCHS, linreg_sweep
+from benchmarks.hot_loop.sweeps import EPOCHS, SWEEPS, SWEPT
 from benchmarks.hot_loop.table import Case
 from benchmarks.interleaved import clocked, collected
 
@@ -37,11 +37,14 @@ def point(axis: str, size: int, rounds: int = 5) -> dict[str, Any]:
     """
     if axis == "K":
         task = Case("SGD", "MSE", 1024, 16, 32, "float32").task()
-        run = linreg_sweep(task, EPOCHS // 4, size)
-        run()
-        with collected():
-            taken = median(clocked(run) for _ in range(rounds)) / (EPOCHS // 4 * task.steps)
-        return {"axis": axis, "size": size, "us": {"linreg sweep": float(f"{taken * 1e6:.4g}")}}
+        us = {}
+        for name in (SWEPT, "linreg sweep, numpy"):
+            run = SWEEPS[name](task, EPOCHS // 4, size)
+            warm_up(run)
+            with collected():
+                taken = median(clocked(run) for _ in range(rounds)) / (EPOCHS // 4 * task.steps)
+            us[name] = float(f"{taken * 1e6:.4g}")
+        return {"axis": axis, "size": size, "us": us}
     shape = (size, 32, size) if axis == "n" else (2048, size, 256)
     found = measure(Case("SGD", "MSE", *shape, "float32"), [PEERS[NUMPY], PEERS[NUMBA]], rounds=rounds)
     return {"axis": axis, "size": size, "us": {name: loop["us"] for name, loop in found["loops"].items()}}

@@ -18,6 +18,9 @@ from benchmarks.interleaved import clocked, collected
 ROUNDS = 7
 EACH = 0.01
 """Seconds that one timed run takes, about, where an epoch is shorter."""
+WARM_UP = 0.1
+"""Seconds for which a loop runs before it is timed: until the threads of the loop before it sleep, and its own have a
+core each. Without, loops on several cores took from one to thirty times as long, by chance."""
 
 
 def measure(
@@ -90,6 +93,13 @@ def _built(
     return loops, skipped
 
 
+def warm_up(work: Callable[[], object]) -> None:
+    """Do something again and again, for `WARM_UP` seconds."""
+    begin = perf_counter()
+    while perf_counter() - begin < WARM_UP:
+        work()
+
+
 class _Loop:
     """One loop, built and checked; `turn` times it."""
 
@@ -121,6 +131,7 @@ class _Loop:
             self._epochs *= min(100, math.ceil(each / taken))
 
     def turn(self, *, counts: bool) -> None:
+        warm_up(functools.partial(self._start(), self._epochs))
         train = self._start()
         taken = clocked(lambda: train(self._epochs)) / (self._epochs * self._steps) * 1e6
         if counts:

@@ -13,7 +13,8 @@ NAMES = ("benchmarks-steps.png", "benchmarks-growth.png")
 STYLES = {
     "linreg numpy": {"color": "#b30000", "lw": 2.5},
     "linreg numba": {"color": "#e66101", "lw": 2.5},
-    "linreg sweep": {"color": "#b30000", "lw": 2.5},
+    "linreg sweep, numpy": {"color": "#b30000", "lw": 2.5},
+    "linreg sweep, numba": {"color": "#e66101", "lw": 2.5},
     "one read of X": {"color": "k", "lw": 1.5, "ls": "--"},
     "bare NumPy calls": {"color": "k", "lw": 1.5, "ls": ":"},
 }

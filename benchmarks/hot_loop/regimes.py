@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ
 from benchmarks.hot_loop.record import ratios
+from benchmarks.hot_loop.sweeps import SWEPT
 from benchmarks.hot_loop.table import SHAPES, Case
 from benchmarks.hot_loop.whole import FULL_BATCH, TWO_PASSES
 
@@ -98,7 +99,7 @@ def _others(document: dict[str, Any]) -> Iterable[Row]:
     for peer, asked in (("jax.vmap of scan", 0.95), ("single runs, linreg numba", 2)):
         yield _least(
             "sweep of 256 learning rates, d = 16, batch 32", peer, asked,
-            {rule: ratios(loops, peer, "linreg sweep") for rule, loops in swept.items()},
+            {rule: ratios(loops, peer, SWEPT) for rule, loops in swept.items()},
         )  # fmt: skip
     for engine in (NUMBA, NUMPY):
         yield _least(

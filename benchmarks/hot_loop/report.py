@@ -14,7 +14,9 @@ from typing import Any
 
 from benchmarks.hot_loop import pictures, record, regimes, show
 from benchmarks.hot_loop.growth import AXES, slopes
+from benchmarks.hot_loop.peers import BARE_CALLS, NUMPY, READ
 from benchmarks.hot_loop.table import Case
+from benchmarks.hot_loop.whole import FROM_CACHE, FROM_MEMORY, TWO_PRODUCTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -25,10 +27,11 @@ INTRODUCTION = """\
 One run of `python -m benchmarks.hot_loop` on one machine. Every loop takes the same steps over the same batches from
 zeros, and its parameters (and the loss, where it has one) are compared with the NumPy engine's in float64 before it is
 timed; what may differ is the rounding of sums, bounded by backward error analysis (`benchmarks/hot_loop/check.py`).
-The loops of a case take turns in one process; times are medians of {rounds} rounds, ratios medians of the rounds'
-ratios. Building, tracing and compiling come before and stand apart in the file. Only ratios carry over to another
-machine; to see yours, run `linreg bench --quick` in a checkout (with `--save` and `--compare` to watch it, `--html`
-for a page). Peers come with `pip install jax torch river vowpalwabbit` and the extra `tf`; a missing one is skipped.
+The loops of a case take turns in one process, each warmed up for a tenth of a second before it is timed, so that the
+threads of the loop before it sleep; times are medians of {rounds} rounds, ratios medians of the rounds' ratios.
+Building, tracing and compiling come before and stand apart in the file. Only ratios carry over to another machine; to
+see yours, run `linreg bench --quick` in a checkout (with `--save` and `--compare` to watch it, `--html` for a page).
+Peers come with `pip install jax torch river vowpalwabbit` and the extra `tf`; a missing one is skipped.
 
 Hyper-parameters are powers of two, which no library rounds, and epsilon is 1e-20, too small to matter where a library
 puts it, so that every library's own optimizer does the same work: PyTorch's, whose RMSprop has epsilon outside of the
@@ -88,6 +91,7 @@ def page(document: dict[str, Any], guarded: dict[str, Any]) -> str:
         "## What was asked, and what was measured",
         "The peer's time over ours: above 1, linreg is faster. Of several cases the worst counts.",
         _table(("regime", "against", "asked: at least", "measured", "", ""), _regimes(document)),
+        _why_numpy_reads_twice(document),
         "GPU: not measured.",
         "## Microseconds a step",
         STEPS,
@@ -131,6 +135,25 @@ def _regimes(document: dict[str, Any]) -> list[tuple[str, ...]]:
         measured = "" if row.measured is None else f"{row.measured:.3g}"
         lines.append((row.regime, row.against, f"{row.asked:g}", measured, row.met, row.detail))
     return lines
+
+
+def _why_numpy_reads_twice(document: dict[str, Any]) -> str:
+    """Return what a NumPy step at 65,536 x 512 is made of."""
+    loops = next((entry["loops"] for entry in document["whole"] if entry["what"] == TWO_PRODUCTS), None)
+    case = Case("SGD", "MSE", *regimes.LONG, 1024, "float32")
+    step = next((entry["loops"] for entry in document["cases"] if Case(**entry["case"]) == case), None)
+    if loops is None or step is None:
+        return ""
+    first, second = (loops[name]["us"] for name in (FROM_MEMORY, FROM_CACHE))
+    whole, bare, read = (step[name]["us"] for name in (NUMPY, BARE_CALLS, READ))
+    return (
+        "Why the NumPy engine does not come nearer to one read of X where rows are long: a step is two products with "
+        f"its batch, and no call of NumPy makes both in one pass. At 65536 x 512 in batches of 1024 the first, which "
+        f"fetches the batch from memory, takes {first:.3g} us, the second, which finds it in the cache, {second:.3g} "
+        f"us; together {(first + second) / whole:.0%} of the step's {whole:.3g} us (the bare calls: {bare:.3g} us; one "
+        f'read: {read:.3g} us). Loops that are compiled, `engine="numba"` among them, use each row for both while '
+        "they have it."
+    )
 
 
 def _slopes(document: dict[str, Any]) -> list[tuple[str, ...]]:

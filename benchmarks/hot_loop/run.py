@@ -13,7 +13,7 @@ from benchmarks.hot_loop import growth, record, table
 from benchmarks.hot_loop.measure import measure
 from benchmarks.hot_loop.peers import PEERS, Peer
 from benchmarks.hot_loop.sweeps import measure_sweep
-from benchmarks.hot_loop.whole import full_batch, small_fit, to_tolerance
+from benchmarks.hot_loop.whole import full_batch, small_fit, to_tolerance, two_products
 from linreg.devices import cuda
 from linreg.hyperparameters import nearest
 
@@ -141,7 +141,7 @@ def jobs(which: str, peers: list[Peer], device: str) -> list[Job]:
         return found
     known = [table.Case(rule, "MSE", 1024, d, 32, "float32") for d in (1, 16) for rule in rules]
     first = [Job("tolerance", f"to tolerance, {case.name}", partial(to_tolerance, case, peers)) for case in known]
-    found += [Job("whole", "2000000 x 32", full_batch)]
+    found += [Job("whole", "2000000 x 32", full_batch), Job("whole", "65536 x 512", two_products)]
     found += [Job("whole", f"fit of 100 x 1, {rule}", partial(small_fit, rule)) for rule in rules]
     sizes = {"n": growth.ROWS, "d": growth.FEATURES, "K": growth.COUNTS}
     found += [

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS, READ
 from benchmarks.hot_loop.record import ratios
+from benchmarks.hot_loop.sweeps import SWEPT
 from benchmarks.hot_loop.table import Case
 
 DETAIL = ("case", "loop", "us a step", "quartiles", "/ NumPy", "/ Numba", "result", "ready, s")
@@ -45,7 +46,7 @@ def sweeps(document: dict[str, Any]) -> list[tuple[str, ...]]:
         loops, sweep = entry["loops"], entry["sweep"]
         name = f"{sweep['rates']} rates, {sweep['optimizer']}, 1024 x 16, batch 32, a configuration's step"
         for peer, loop in sorted(loops.items(), key=lambda item: item[1]["us"]):
-            beside = _ratio(ratios(loops, peer, "linreg sweep"))
+            beside = _ratio(ratios(loops, peer, SWEPT))
             rows.append((name, peer, f"{loop['us']:.3g}", _spread(loop["rounds"]), f"{beside} (sweep)", "",
                          _result(loop), ""))  # fmt: skip
     return rows

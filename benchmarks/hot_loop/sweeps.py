@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.agreement import rounding_bound
-from benchmarks.hot_loop.measure import ROUNDS
+from benchmarks.hot_loop.measure import ROUNDS, warm_up
 from benchmarks.hot_loop.peers import MissingPeerError
 from benchmarks.hot_loop.peers.interface import in_batches, package, written_update
 from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
@@ -29,17 +29,25 @@ def rates(count: int) -> Any:
     return np.geomspace(2.0**-12, 2.0**-6, count)
 
 
-def linreg_sweep(task: Task, epochs: int, count: int) -> Any:
-    """Return the whole call of `sweep`, checks and history included; it returns parameters, (count, features + 1)."""
+def linreg_sweep(engine: str) -> Any:
+    """Return what makes a function that calls `sweep`, checks and history included, and returns all parameters."""
 
-    def run() -> Any:
-        found = sweep(
-            task.X, task.y, optimizer=task.optimizer, learning_rate=rates(count).tolist(), epochs=epochs,
-            batch_size=task.batch_size, shuffle=False, kernel_initializer="zeros", dtype=task.X.dtype.name,
-        )  # fmt: skip
-        return np.column_stack([found.coef_, found.intercept_])
+    def make(task: Task, epochs: int, count: int) -> Any:
+        def run() -> Any:
+            found = sweep(
+                task.X, task.y, optimizer=task.optimizer, learning_rate=rates(count).tolist(), epochs=epochs,
+                batch_size=task.batch_size, shuffle=False, kernel_initializer="zeros", dtype=task.X.dtype.name,
+                engine=engine,
+            )  # fmt: skip
+            return np.column_stack([found.coef_, found.intercept_])
 
-    return run
+        try:
+            run()
+        except ImportError as error:
+            raise MissingPeerError(str(error)) from None
+        return run
+
+    return make
 
 
 def jax_vmap(task: Task, epochs: int, count: int) -> Any:
@@ -96,8 +104,10 @@ def single_runs(engine: Any) -> Any:
     return make
 
 
+SWEPT = "linreg sweep, numba"
 SWEEPS = {
-    "linreg sweep": linreg_sweep,
+    SWEPT: linreg_sweep("numba"),
+    "linreg sweep, numpy": linreg_sweep("numpy"),
     "single runs, linreg numba": single_runs(numba_engine),
     "jax.vmap of scan": jax_vmap,
 }
@@ -135,6 +145,7 @@ def measure_sweep(optimizer: str, count: int, rounds: int = ROUNDS) -> dict[str,
         for turn in range(rounds + 1):
             for name, run in runs.items():
                 models = SINGLE if name.startswith("single") else count
+                warm_up(run)
                 taken = clocked(run) / (min(models, count) * EPOCHS * task.steps) * 1e6
                 if turn:
                     times[name].append(float(f"{taken:.4g}"))

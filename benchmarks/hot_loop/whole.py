@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.hot_loop.check import Expected
-from benchmarks.hot_loop.measure import ROUNDS
+from benchmarks.hot_loop.measure import ROUNDS, warm_up
 from benchmarks.hot_loop.peers import NUMBA, NUMPY, MissingPeerError, Peer
 from benchmarks.hot_loop.peers.interface import Array
 from benchmarks.hot_loop.peers.keras_loops import fit as keras_fit
@@ -18,9 +20,12 @@ from benchmarks.hot_loop.table import Case, table
 from benchmarks.interleaved import clocked, collected
 from benchmarks.loops import Task
 from linreg import SGD, Adam, LinearRegression, MeanSquaredError
+from linreg.data.arrays import design_matrix
 
 LARGE_ROWS = 2_000_000
 FULL_BATCH, TWO_PASSES = "a full-batch step, 2000000 x 32", "X @ w and X.T @ e in NumPy"
+TWO_PRODUCTS = "the products of a step, 65536 x 512, batch 1024"
+FROM_MEMORY, FROM_CACHE = "A @ p, from memory", "A.T @ e, from the cache"
 TOLERANCE = 0.01
 """Of the excess of the loss over its least value, what is left when a run counts as converged, as in `diagnose`."""
 MOST_EPOCHS = 500
@@ -48,6 +53,26 @@ def full_batch(rounds: int = ROUNDS) -> dict[str, Any]:
     check = Expected.of(task, 1)
     found = check.compare(*start()(1))
     return _timed(FULL_BATCH, runs, rounds) | {"check": found}
+
+
+def two_products(rounds: int = ROUNDS) -> dict[str, Any]:
+    """Time what a NumPy step cannot do without, of 65,536 x 512 in batches of 1,024: two products with each batch."""
+    case = Case("SGD", "MSE", 65_536, 512, 1024, "float32")
+    A = design_matrix(case.task().X, True)
+    batches = [A[start : start + case.batch] for start in range(0, len(A), case.batch)]
+    p, e, g = np.zeros(A.shape[1], A.dtype), np.ones(case.batch, A.dtype), np.empty(A.shape[1], A.dtype)
+
+    def per_batch(products: list[Any]) -> Callable[[], float]:
+        def run() -> float:
+            return clocked(lambda: [product() for product in products]) / len(products)
+
+        return run
+
+    runs = {
+        FROM_MEMORY: per_batch([partial(batch.dot, p, e) for batch in batches]),
+        FROM_CACHE: per_batch([partial(batches[0].T.dot, e, g)] * len(batches)),
+    }
+    return _timed(TWO_PRODUCTS, runs, rounds)
 
 
 def small_fit(optimizer: str, rounds: int = ROUNDS) -> dict[str, Any]:
@@ -89,6 +114,7 @@ def _timed(name: str, runs: dict[str, Any], rounds: int) -> dict[str, Any]:
     with collected():
         for turn in range(rounds + 1):
             for key, run in runs.items():
+                warm_up(run)
                 taken = float(f"{run() * 1e6:.4g}")
                 if turn:
                     times[key].append(taken)

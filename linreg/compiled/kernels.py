@@ -96,6 +96,7 @@ def kernel(given: Formulas, form: Form) -> Any:
         parts["one_step"] = _with(parts, loops.rule_and_around)
     if form.width:
         return _kept_on_disk(columns.train_columns, _for_columns(parts, given, form), given, form)
+    parts["predict_row"] = _with(parts, loops.predict_row, sums=True)
     over_rows = {0: loops.by_rows, 1: loops.by_the_column}.get(form.columns, loops.by_columns)
     parts["one_by_one"] = parts["over_rows"] = _with(parts, over_rows, sums=True)
     if form.in_blocks:

@@ -29,7 +29,7 @@ AT_ONCE, AT_ONCE_OF_MANY = 2**24, 2**27
 MOST_STEPS, MOST_RATES = 2**13, 2**18
 """Steps of one call, whose learning rates are computed beforehand, while those of all models fit into the cache."""
 FEW_COLUMNS, MANY_ROWS = 4, 16
-"""Up to so many features, and from so many rows in a batch on, X is read by columns."""
+"""Up to so many features, and from so many rows in a batch on, X is read by columns; one feature always is."""
 LARGE = 2**19
 """Numbers in a batch from which on all cores work on it."""
 
@@ -59,9 +59,11 @@ class NumbaRun(Run):
         terms = [one.terms() for one in members(self.regularizer or ())]
         given = around(self.optimizer, precision, self._layout)
         in_batch = min(problem.batch_size, len(self._target)) * parameters.size
-        by_columns = not several and problem.kernel_size <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS
+        features = problem.kernel_size
+        few = features == 1 or (features <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS)
+        by_columns = few and not several
         self._form = Form(
-            columns=min(problem.kernel_size, 2) if by_columns else 0,
+            columns=min(features, 2) if by_columns else 0,
             in_blocks=not several and in_batch >= LARGE,
             shuffled=self._batches.shuffled,
             around=stands_there(given),
@@ -70,7 +72,7 @@ class NumbaRun(Run):
         self._on_all_cores = several or self._form.in_blocks
         if self._on_all_cores:
             get_num_threads()  # This starts them, which code from disk relies on: a crash in Numba 0.61 otherwise.
-        matrix = problem.matrix[:, : problem.kernel_size].T if by_columns else problem.matrix
+        matrix = problem.matrix[:, :features].T if by_columns else problem.matrix
         self._matrix = np.ascontiguousarray(matrix)
         self._bind_formulas(self._rates.rule, loss, terms, given)
         most = MOST_RATES // parameters.shape[1] if several else MOST_STEPS
