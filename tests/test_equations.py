@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ulp import assert_equal_bits
 
 from linreg import L1, L1L2, L2, SGD, Adam, Huber, MeanSquaredError, RMSprop, schedules
 from linreg import rules as equations
@@ -555,6 +556,17 @@ def test_a_callable_that_gives_no_rate_is_named_with_its_step():
     with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole message is compared)
         schedules.rates_of(falling, np.arange(3), FLOAT32)
     assert str(error.value) == message
+
+
+def test_many_powers_at_once_are_those_of_the_c_library_rounded_once():
+    """Taken in a row, where a product of two powers would be off in its last bit a few times."""
+    rng = np.random.default_rng(5)
+    bases = np.concatenate([[0.0, 0.5, 0.9, 0.999], 1 - 10.0 ** rng.uniform(-6, -0.1, 12)]).astype(np.float32)
+    steps = np.arange(3, 20_000)
+    expected = [[np.float32(math.pow(base, t)) for t in steps.tolist()] for base in bases.tolist()]
+    for base, powers in zip(bases, expected, strict=True):
+        assert_equal_bits(FLOAT32.power(base, steps), np.array(powers, np.float32), what=base)
+    assert_equal_bits(FLOAT32.power(bases, steps[:, np.newaxis]), np.array(expected, np.float32).T, what="many bases")
 
 
 def test_power_is_the_c_librarys_and_overflows_to_inf():

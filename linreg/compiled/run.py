@@ -26,7 +26,7 @@ Array = Any
 
 AT_ONCE, AT_ONCE_OF_MANY = 2**24, 2**27
 """Numbers of the matrix that one call reads, times the models: some milliseconds of work for one model, or for many."""
-MOST_STEPS, MOST_RATES = 2**13, 2**18
+MOST_STEPS, MOST_RATES = 2**15, 2**18
 """Steps of one call, whose learning rates are computed beforehand, while those of all models fit into the cache."""
 FEW_COLUMNS, MANY_ROWS = 4, 16
 """Up to so many features, and from so many rows in a batch on, X is read by columns; one feature always is."""
