@@ -41,7 +41,7 @@ def why(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="A compiled model of tf.keras, saved as a .keras file: its weights, optimizer and loss in the place of "
+            help="A compiled tf.keras model in a .keras file: its weights, optimizer and loss in the place of "
             "the options that say them."
         ),
     ] = None,
