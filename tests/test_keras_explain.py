@@ -127,7 +127,7 @@ def test_a_dataset_is_sampled_and_its_batch_size_is_its_own(keras):
     X, y = table()
     X[:, 0] *= 1000
     rows = tf.data.Dataset.from_tensor_slices((X.astype(np.float32), y.astype(np.float32))).batch(20)
-    explain, _ = run(dense(keras, 3), rows, explain=ExplainLoss(verbose=0, sample=100))
+    explain, _ = run(dense(keras, 3), rows, shuffle=False, explain=ExplainLoss(verbose=0, sample=100))
     assert explain.diagnosis_.findings[0].cause == "feature_scale"
     assert explain.diagnosis_.case.model.batch_size == 20
     assert "Of the Dataset the first 100 rows were read." in explain.text_
@@ -175,19 +175,21 @@ def test_data_that_cannot_be_read_again_are_asked_for(keras):
         while True:
             yield X * 1e4, y
 
-    explain, _ = run(dense(keras, 3), batches(), steps_per_epoch=3)
+    explain, _ = run(dense(keras, 3), batches(), steps_per_epoch=3, shuffle=False)
     assert "a generator can be read once only. Give the data to the callback: ExplainLoss(X, y)." in explain.text_
-    explain, _ = run(dense(keras, 3), batches(), steps_per_epoch=3, explain=ExplainLoss(X * 1e4, y, verbose=0))
+    explain, _ = run(
+        dense(keras, 3), batches(), steps_per_epoch=3, shuffle=False, explain=ExplainLoss(X * 1e4, y, verbose=0)
+    )
     assert explain.diagnosis_.findings[0].cause in ("feature_scale", "learning_rate_too_high")
 
 
 def test_a_rising_validation_loss_is_explained_with_the_validation_data(keras):
     rng = np.random.default_rng(1)
-    X = rng.normal(size=(12, 10))
-    y = X[:, 0] + rng.normal(size=12)
-    other = rng.normal(size=(200, 10))
+    X = rng.normal(size=(30, 20))
+    y = X[:, 0] + rng.normal(size=30)
+    other = rng.normal(size=(200, 20))
     held = other, other[:, 0] + rng.normal(size=200)
-    model = dense(keras, 10, optimizer=keras.optimizers.SGD(0.1), kernel_initializer="zeros")
+    model = dense(keras, 20, optimizer=keras.optimizers.SGD(0.1), kernel_initializer="zeros")
     explain, losses = run(model, X, y, epochs=500, validation_data=held)
     assert explain.trouble_ == "val_loss"
     assert explain.diagnosis_.findings[0].cause == "overfitting"

@@ -117,17 +117,28 @@ def test_a_run_that_began_here_goes_on_in_keras_within_the_bound(keras, optimize
 
 
 def test_a_saved_and_loaded_model_has_the_same_twin(keras, tmp_path):
-    theirs = dense(LinearRegression(Adam(0.1), Huber(0.5), kernel_regularizer="l2"), 2, [1.0, 2.0], 3.0)
+    theirs = dense(LinearRegression(Adam(0.1), Huber(1.0), kernel_regularizer="l2"), 2, [1.0, 2.0], 3.0)
     X = np.arange(12, dtype=np.float32).reshape(6, 2)
     train(theirs, X, X[:, 0], epochs=2, batch_size=4)
     theirs.save(tmp_path / "model.keras")
-    ours, loaded = twin(theirs), twin(keras.saving.load_model(tmp_path / "model.keras"))
+    ours, loaded = twin(theirs), twin(keras.models.load_model(tmp_path / "model.keras"))
     assert loaded.get_params(deep=False).keys() == ours.get_params(deep=False).keys()
     assert (repr(loaded.optimizer), repr(loaded.loss)) == (repr(ours.optimizer), repr(ours.loss))
     assert loaded.state_.iterations == ours.state_.iterations == 4
     for mine, other in zip([ours.state_.parameters, *ours.state_.slots],
                            [loaded.state_.parameters, *loaded.state_.slots], strict=True):  # fmt: skip
         np.testing.assert_array_equal(mine, other)
+
+
+def test_keras_forgets_hubers_delta_when_a_model_is_saved(keras, tmp_path):
+    theirs = dense(LinearRegression("sgd", Huber(0.5)), 1, [1.0], 0.0)
+    assert twin(theirs).loss == Huber(0.5)
+    theirs.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    error = np.array([[10.0]], np.float32)
+    assert float(theirs.loss(0 * error, error)) == 0.5 * 10 - 0.5**2 / 2
+    assert float(loaded.loss(0 * error, error)) == 10 - 1 / 2
+    assert twin(loaded).loss == Huber(1.0)
 
 
 def test_a_float64_model_has_a_twin_with_keras_roundings(keras_float64):

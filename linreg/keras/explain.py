@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from linreg.diagnosis import Diagnosis, diagnose, history, terminal, words
-from linreg.diagnosis.code import scripts
+from linreg.diagnosis.code import keras_code
 from linreg.keras.inputs import Inputs, look_at
 from linreg.keras.loading import load
 from linreg.keras.twins import LinearPart, linear_part
+from linreg.regression import LinearRegression
 
 Array = Any
 
@@ -24,10 +25,13 @@ EXPLODED = 1e3
 STALLED = 0.01
 """Share of itself by which the least loss falls, in `patience` epochs, where it does not stall."""
 ARGUMENTS = ("x", "y", "sample_weight", "batch_size", "shuffle", "validation_data")
+ARRIVED = 0.01
+"""Share of its first excess over the least loss with which a run has arrived, as in the verdicts of `diagnose`."""
 WORDS = {
     "nan": "the loss is {value}",
     "rises": "the loss rises: {value} after {least}",
     "stalls": "the loss stalls at {value}",
+    "slow": "the loss falls too slowly to arrive, it is {value}",
     "val_loss": "the validation loss rises: {value} after {least}",
 }
 
@@ -50,8 +54,9 @@ class ExplainLoss:
         Epochs in a row in which the loss is more than a tenth above its least value before it counts as rising. Where
         it is not finite, or a thousand times its first value, nobody waits.
     stalled : int, default=10
-        Epochs within which the least loss must fall by 1 %, or the run is looked at. A run that has arrived at the
-        optimum stalls too; it goes on, and nothing is said.
+        Epochs within which the least loss must fall by 1 %, or the run is looked at; and after which it is seen whether
+        the run will arrive in the epochs that are left, at the pace it has. A run that has arrived at the optimum
+        stalls too; it goes on, and nothing is said.
     sample : int, default=100_000
         Rows of a `tf.data.Dataset` that are read.
     verbose : {0, 1}, default=1
@@ -63,7 +68,7 @@ class ExplainLoss:
         The explanation (the last one); None where nothing was wrong.
     epoch_ : int or None
         The epoch after which it was given, counted from 0 as Keras does.
-    trouble_ : {"nan", "rises", "stalls", "val_loss"} or None
+    trouble_ : {"nan", "rises", "stalls", "slow", "val_loss"} or None
         What was seen.
     text_ : str
         What was printed; "" where nothing was.
@@ -158,7 +163,7 @@ class ExplainLoss:
             self._settled.add(trouble)
             self._explain(trouble, epoch)
 
-    def _nothing(self, *_: Any) -> None:
+    def _nothing(self, *_: Any, **__: Any) -> None:
         """Do nothing."""
 
     on_train_end = on_epoch_begin = _nothing
@@ -180,7 +185,23 @@ class ExplainLoss:
         before = self._losses[: -self.stalled]
         if before and min(self._losses) > (1 - STALLED) * min(before):
             return "stalls"
+        if len(self._losses) == self.stalled and self._will_be_late():
+            return "slow"
         return None
+
+    def _will_be_late(self) -> bool:
+        """Whether 1 % of the first excess of the loss over its least value is out of reach at the pace so far."""
+        data, _ = self._read()
+        if data is None or self._linear is None:
+            return False
+        floor = data.least_loss(self._linear)
+        excess = np.array(self._losses) - floor
+        left = (self.params.get("epochs") or 1) - len(excess)
+        half = len(excess) // 2
+        if not (excess > 0).all() or half == 0:
+            return False
+        pace = np.log(excess[-1] / excess[-1 - half]) / half
+        return bool(np.log(excess[-1] / excess[0]) + pace * left > np.log(ARRIVED))
 
     def _keep_good(self, loss: float, val_loss: float | None, weights: list[Array]) -> None:
         """Remember the weights with the least loss: a loss of training is that of the epoch which began with them."""
@@ -194,7 +215,7 @@ class ExplainLoss:
     def _explain(self, trouble: str, epoch: int) -> None:
         data, unread = self._read()
         found = self._diagnosis(data)
-        if trouble in ("stalls", "val_loss") and self._linear is not None and words.healthy(found):
+        if trouble in ("stalls", "slow", "val_loss") and self._linear is not None and words.healthy(found):
             return
         self.diagnosis_, self.epoch_, self.trouble_ = found, epoch, trouble
         name = "val_loss" if trouble == "val_loss" else "loss"
@@ -246,13 +267,17 @@ class ExplainLoss:
 
 
 def _code(found: Diagnosis) -> Iterator[str]:
-    """Yield the first remedy as a script in tf.keras, if there is one."""
+    """Yield the first remedy as a script in tf.keras, if there is one; it starts from weights of its own."""
     for finding in found.findings[:1]:
         for remedy in finding.remedies[:1]:
-            script = scripts(found, finding, remedy).get("keras")
-            if script:
-                yield f"\nIn tf.keras ({remedy.name}):\n"
-                yield script.rstrip()
+            if found.given is None or not remedy.changes:
+                continue
+            model = LinearRegression(**found.given.model.get_params(deep=False))
+            model.set_params(kernel_initializer="glorot_uniform", bias_initializer="zeros", random_state=None)
+            weight = None if found.given.sample_weight is None else "sample_weight"
+            script = keras_code(found.from_given(finding, remedy), model, sample_weight=weight)
+            yield f"\nIn tf.keras ({remedy.name}):\n"
+            yield script.rstrip()
 
 
 def _arguments_of_fit(model: Any) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def read_model(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{str(path)!r} is no Keras model: {what}. Give what model.save('model.keras') has written.")
     keras = load()
     try:
-        return keras.saving.load_model(file, safe_mode=True)
+        return keras.models.load_model(file, safe_mode=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{str(path)!r} cannot be read as a Keras model: {type(error).__name__}: {reason}") from None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from linreg.data.arrays import column_names
+from linreg.keras.twins import LinearPart
 
 Array = Any
 
@@ -55,6 +56,18 @@ class Inputs:
             return float(np.nanvar(np.asarray(self.y, np.float64)))
         except (TypeError, ValueError):
             return None
+
+    def least_loss(self, linear: LinearPart) -> float:
+        """Return the loss of a linear model at the least squares solution, near its least; nan if it has none."""
+        try:
+            X = np.asarray(linear.features(self.X), np.float64)
+            y = np.asarray(self.y, np.float64)
+            A = np.column_stack([X, np.ones((len(X), int(linear.model.fit_intercept)))])
+            e = A @ np.linalg.lstsq(A, y)[0] - y
+        except (TypeError, ValueError, np.linalg.LinAlgError):
+            return float("nan")
+        loss = linear.model.settings().loss
+        return float(np.mean(loss.value(e, *loss.constants(np.float64))))
 
     def facts(self) -> Iterator[str]:
         """Yield what the inputs of the first layer show by themselves."""

@@ -269,16 +269,16 @@ def optimizer_of(optimizer: Any) -> Optimizer:
         optimizer, "_exclude_from_weight_decay_pattern", None
     ):
         raise _refused("exclude_from_weight_decay", "weight decay takes in the kernel and the bias")
-    config = optimizer.get_config()
-    config["learning_rate"] = _learning_rate(optimizer._learning_rate)
-    return _same(kind, config)  # type: ignore[no-any-return]
+    rate = _learning_rate(optimizer._learning_rate)
+    return _same(kind, {**optimizer.get_config(), "learning_rate": rate})  # type: ignore[no-any-return]
 
 
 def _learning_rate(rate: Any) -> Any:
     keras = load()
     if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         if isinstance(rate, keras.Variable):
-            return float(np.asarray(rate))
+            # The shortest number that is rounded to it: 0.01 for float32's 0.009999999776482582.
+            return float(str(np.asarray(rate)[()]))
         raise _refused("a learning rate that is a function", "give a number or one of keras.optimizers.schedules")
     name = type(rate).__name__
     kind = getattr(schedules, name, None)
@@ -328,9 +328,10 @@ def loss_of(model: Any) -> Loss:
             raise _refused(
                 f"reduction={loss.reduction!r}", "its reductions are sum_over_batch_size, sum, mean_with_sample_weight"
             )
-        return _same(kind, loss.get_config())  # type: ignore[no-any-return]
+        # Keras leaves delta out of the configuration of its Huber, and so out of every file (docs/dialects.md).
+        return _same(kind, {**loss.get_config(), **getattr(loss, "_fn_kwargs", {})})  # type: ignore[no-any-return]
     name = getattr(loss, "__name__", type(loss).__name__)
-    if name not in LOSSES or loss is not getattr(keras.losses, name):
+    if name not in LOSSES or loss is not keras.losses.get(name):
         raise _refused(f"the loss {_shown(loss)}", f"its losses are {_names(LOSSES.values())}")
     return LOSSES[name]()
 
