@@ -269,7 +269,6 @@ class LinearRegression:
         state = self.state_.moved(device) if going_on else self._start(problem, settings)
         if going_on and settings.optimizer.learning_rate != self._learning_rate:
             state.learning_rate = settings.optimizer.learning_rate
-        self._learning_rate: Any = settings.optimizer.learning_rate
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
             run = runs_of(self.engine)(
                 problem,
@@ -374,18 +373,32 @@ class LinearRegression:
 
     def _keep(self, run: Run, names: list[str] | None) -> None:
         """Make the run's result the model's."""
-        features = run.problem.kernel_size
-        fitted = on_host(run.state.fitted if run.state.fitted is not None else run.state.parameters)
-        self.coef_ = fitted[:features].copy()
-        self.intercept_ = float(fitted[features]) if self.fit_intercept else 0.0
-        self.history_ = run.history
-        self.n_iter_ = run.state.epoch
-        self.n_features_in_ = features
-        self.state_ = run.state
+        self.adopt(run.state, run.problem.kernel_size, run.history)
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
+
+    def adopt(self, state: State, features: int, history: dict[str, list[float]] | None = None) -> None:
+        """Make the model one that stands where a run stands, which a warm start then continues.
+
+        Parameters
+        ----------
+        state : State
+            Where it stands; it is kept, not copied.
+        features : int
+            How many of its parameters are coefficients.
+        history : dict of str to list of float, optional
+            Its history; empty if not given.
+        """
+        fitted = on_host(state.fitted if state.fitted is not None else state.parameters)
+        self.coef_ = fitted[:features].copy()
+        self.intercept_ = float(fitted[features]) if self.fit_intercept else 0.0
+        self.history_ = {} if history is None else history
+        self.n_iter_ = state.epoch
+        self.n_features_in_ = features
+        self.state_ = state
+        self._learning_rate: Any = self.settings().optimizer.learning_rate
 
     # Use.
 

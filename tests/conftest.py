@@ -6,7 +6,7 @@ import os
 import pytest
 import ulp
 from hypothesis import HealthCheck, settings
-from keras_state import float64_by_default
+from keras_default import float64_by_default
 
 settings.register_profile(
     "default",

@@ -12,10 +12,10 @@ import warnings
 import cupy_double
 import numpy as np
 import pytest
-from error_bound import FollowedRun
 
 from linreg import L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, sweep
 from linreg.devices import cuda
+from linreg.drift import FollowedRun
 from linreg.training import Run
 
 

@@ -3,7 +3,6 @@
 import os
 from unittest import mock
 
-import keras_state
 import numpy as np
 import pytest
 from hypothesis import event, given, settings
@@ -13,6 +12,7 @@ from ulp import assert_equal_bits, note, ulp_distance
 
 from linreg import rules
 from linreg.keras import counterpart
+from linreg.keras import state as keras_state
 from linreg.precision import FLOAT32, KERAS_FLOAT64, Precision
 from linreg.steps import State, bind_step
 

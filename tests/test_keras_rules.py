@@ -2,15 +2,15 @@
 
 from decimal import Decimal, localcontext
 
-import keras_state
 import numpy as np
 import pytest
-from error_bound import FEW
 from ulp import assert_equal_bits
 
 from linreg import SGD, Adam, RMSprop
 from linreg.decimals import Exact
+from linreg.drift import FEW
 from linreg.keras import counterpart
+from linreg.keras import state as keras_state
 from linreg.precision import FLOAT32, KERAS_FLOAT64
 from linreg.steps import Rates, State, bind_step
 

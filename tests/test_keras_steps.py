@@ -3,10 +3,8 @@
 import os
 import pickle
 
-import keras_state
 import numpy as np
 import pytest
-from error_bound import FIRST_ORDER, TWO_RUNS, Batch, FlatStep, carry
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,7 +21,9 @@ from ulp import assert_equal_bits
 from linreg import SGD, Adam, LinearRegression, RMSprop
 from linreg.batches import Batches, Problem
 from linreg.data.arrays import design_matrix
+from linreg.drift import FIRST_ORDER, TWO_RUNS, Batch, FlatStep, carry
 from linreg.keras import counterpart, dense
+from linreg.keras import state as keras_state
 from linreg.precision import FLOAT32
 from linreg.steps import Rates, State, bind_step
 from linreg.training import Run

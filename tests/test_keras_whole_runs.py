@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-import keras_state
 import numpy as np
 import pytest
-from error_bound import FollowedRun
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
+from keras_default import float64_by_default
 from strategies import any_schedule, callback_lists, data, log_uniform, losses, optimizers, regularizers
 
 from linreg import L1, SGD, Adam, Huber, LinearRegression, RMSprop, callbacks
+from linreg.drift import FollowedRun
 from linreg.keras import dense, train, weights
+from linreg.keras import state as keras_state
 
 RUNS = 500 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 10
 """Each run builds and traces a Keras model, which takes about a second."""
@@ -263,7 +264,7 @@ def test_whole_run_stays_within_the_carried_bound(keras, example):
 @settings(max_examples=RUNS // 2)
 @given(example=examples("keras_float64"))
 def test_whole_float64_run_stays_within_the_carried_bound(keras, example):
-    with keras_state.float64_by_default(keras):
+    with float64_by_default(keras):
         compare(keras, example)
 
 
@@ -377,5 +378,5 @@ def test_a_root_of_nothing_but_roundings_is_within_the_bound(keras):
     )  # fmt: skip
     run = OurRun(Example(model, [], (X, y, np.ones(1)), None, kernel, np.float64(0)))
     assert not run.doubts()
-    with keras_state.float64_by_default(keras):
+    with float64_by_default(keras):
         run.assert_same(keras_outcome(keras, run.example))

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from error_bound import FollowedRun
 from test_training import AROUND, CONTINUED, EVERY_RULE, data, lowered_twice
 from ulp import assert_equal_bits
 
@@ -37,6 +36,7 @@ from linreg import (
     rules,
     schedules,
 )
+from linreg.drift import FollowedRun
 
 pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
 

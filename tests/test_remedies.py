@@ -7,7 +7,6 @@ import inspect
 
 import numpy as np
 import pytest
-from error_bound import Batch, FollowedRun
 
 from linreg import L2, SGD, Adam, Huber, KerasSeed, LinearRegression, MeanSquaredError, RMSprop, callbacks, schedules
 from linreg.diagnosis.cases import Case
@@ -19,6 +18,7 @@ from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import STANDARDISE, WHITEN, Remedy, Step, keep_columns
 from linreg.diagnosis.source import KERAS_HOMES
 from linreg.diagnosis.symptoms import Symptoms
+from linreg.drift import Batch, FollowedRun
 from linreg.seeds import generator_from
 
 pytest.importorskip("sklearn", reason="remedies are scikit-learn's transformers: pip install 'linreg[data]'")

@@ -9,7 +9,6 @@ import warnings
 
 import numpy as np
 import pytest
-from error_bound import FollowedRun
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import data as tables
@@ -18,6 +17,7 @@ from strategies import losses, optimizers, regularizers
 from linreg import L1, L1L2, L2, SGD, Adam, Huber, KerasSeed, LinearRegression, RMSprop, dynamics, schedules, sweep
 from linreg.batches import KEPT_ERRORS
 from linreg.callbacks import TerminateOnNaN
+from linreg.drift import FollowedRun
 from linreg.sweeps import passes
 
 

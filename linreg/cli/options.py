@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -111,3 +112,42 @@ def _penalty(l1: float | None, l2: float | None) -> Regularizer | None:
     if l1 is None:
         return None if l2 is None else L2(l2)
     return L1(l1) if l2 is None else L1L2(l1, l2)
+
+
+TOLD_BY_FIT = ("--epochs", "--batch-size", "--shuffle", "--no-shuffle", "--seed")
+"""Options that a model of Keras does not know."""
+
+
+def of_keras(file: Path, settings: dict[str, Any], options: list[str]) -> tuple[dict[str, Any], Any]:
+    """Return the settings of a Keras model in a file, and what stands in front of its Dense(1).
+
+    Parameters
+    ----------
+    file : Path
+        A .keras file.
+    settings : dict
+        Settings by the options; what `model.fit` would be told is taken from them.
+    options : list of str
+        The options that were given.
+
+    Returns
+    -------
+    dict
+        Settings of `LinearRegression`.
+    callable or None
+        Makes of features what the Dense(1) layer sees; None where nothing stands in front of it.
+
+    Raises
+    ------
+    ValueError
+        If the file or the model is refused, or an option says what the model says.
+    """
+    from linreg.keras.files import read_model
+    from linreg.keras.twins import linear_part
+
+    twice = next((one for one in options if one.startswith("--") and one not in TOLD_BY_FIT), None)
+    if twice is not None:
+        raise ValueError(f"{twice} and --model say the same: the model brings its own. Leave {twice} out.")
+    told = {name: settings[name] for name in ("epochs", "batch_size", "shuffle", "random_state")}
+    part = linear_part(read_model(file), **told)
+    return part.model.set_params(warm_start=False).get_params(deep=False), part.features if part.front else None

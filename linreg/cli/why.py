@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from linreg.cli import FOUND, output
-from linreg.cli.options import FILE, with_settings
+from linreg.cli.options import FILE, of_keras, with_settings
 from linreg.data.arrays import feature_matrix
 from linreg.data.reading import read
 from linreg.data.row_files import streams
@@ -37,7 +37,16 @@ def why(
     file: Annotated[str | None, typer.Argument(help=FILE)] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict.")] = None,
     *,
+    data: Annotated[str | None, typer.Option(help="The file, in another place of the command.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A compiled tf.keras model in a .keras file: its weights, optimizer and loss in the place of "
+            "the options that say them."
+        ),
+    ] = None,
     settings: dict[str, Any],
+    options: list[str],
     scale: Annotated[
         str, typer.Option(help="How the features were scaled: none, standard, minmax or robust.")
     ] = "none",
@@ -60,13 +69,19 @@ def why(
 
     The options describe the run. Exits with 1 if something is wrong with it.
     """
+    file = _one_of(file, data)
     if (file is None) != (target is None) or (file is None and past is None):
         raise ValueError("Give a file and its column to predict (FILE --target COLUMN), or a loss history (--history).")
     if code not in (None, "python", "keras"):
         raise ValueError(f"Unknown kind of code {code!r}{nearest(code, ('python', 'keras'))}.")
     if html is not None:
         page.page_path(html)
-    if past is None and streams(str(file)):
+    front = None
+    if model is not None:
+        if past is not None:
+            raise ValueError("Give a model (--model) or a loss history (--history), not both.")
+        settings, front = of_keras(model, settings, options)
+    if past is None and front is None and streams(str(file)):
         with output.passing("Reading the file", show=not as_json) as moved, one_thread():
             found = diagnose_file(
                 str(file), str(target), validation=validation, scale=scale, moved=moved, **settings
@@ -76,7 +91,7 @@ def why(
             if past is not None:
                 found = _of_history(past, file, target)
             else:
-                found = _of_run(str(file), str(target), settings, scale, validation)
+                found = _of_run(str(file), str(target), settings, scale, validation, front)
     title = f"{file}, target {target}" if past is None else str(past)
     with output.working("Drawing the page ...", show=html is not None and not as_json):
         if html is not None:
@@ -109,9 +124,19 @@ def _of_history(past: Path, file: str | None, target: str | None) -> Diagnosis:
     return history.explain(losses, val_losses, variance=variance)
 
 
-def _of_run(file: str, target: str, settings: dict[str, Any], scale: str, validation: str | None) -> Diagnosis:
+def _one_of(file: str | None, data: str | None) -> str | None:
+    if file is not None and data is not None:
+        raise ValueError(f"Give one file: {file!r} or --data {data!r}.")
+    return file if data is None else data
+
+
+def _of_run(
+    file: str, target: str, settings: dict[str, Any], scale: str, validation: str | None, front: Any = None
+) -> Diagnosis:
     X, y = _columns(file, target)
     others = None if validation is None else _columns(validation, target, like=X)
+    if front is not None:
+        X, others = front(X), others and (front(others[0]), others[1])
     if scale == "none":
         return diagnose(X, y, validation_data=others, **settings)
     given = feature_matrix(X, np.float64, name=file)
