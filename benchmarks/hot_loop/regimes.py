@@ -70,6 +70,8 @@ def rows(document: dict[str, Any]) -> list[Row]:
     name = "NumPy engine, 65536 x 512, batch 1024, SGD and Adam"
     others = [peer.name for peer in PEERS.values() if peer.kind == "peer"]
     found.append(_worst(name, "the fastest of all peers", 1.0, cases, two, NUMPY, others))
+    libraries = [peer for peer in others if peer != FUSED]
+    found.append(_worst(name, "the fastest library (hand-fused Numba left out)", 1.0, cases, two, NUMPY, libraries))
     found.append(_worst(name, "the measured read bandwidth", 0.85, cases, two, NUMPY, [READ]))
     engine = [case for case in cases if case.dtype == "float32"]
     for shape in SHAPES:

@@ -70,7 +70,13 @@ class Inputs:
         return float(np.mean(loss.value(e, *loss.constants(np.float64))))
 
     def facts(self) -> Iterator[str]:
-        """Yield what the inputs of the first layer show by themselves."""
+        """Yield what the inputs of the first layer show by themselves.
+
+        Yields
+        ------
+        str
+            A sentence.
+        """
         try:
             X = np.asarray(self.X, np.float64)
         except (TypeError, ValueError):
