@@ -174,8 +174,9 @@ def test_the_command_refuses_steps_and_parameters_that_are_not_there(capsys):
     for arguments, words in (
         (["--steps", "0"], "counted from 1"),
         (["--steps", "x:2"], "counted from 1"),
-        (["--parameter", "intercept"], "did you mean '(intercept)'"),
-        (["--trace", "trace.txt"], ".csv or .parquet"),
+        (["--steps", "1", "--parameter", "intercept"], "did you mean '(intercept)'"),
+        (["--steps", "1", "--trace", "trace.txt"], ".csv or .parquet"),
+        (["--trace", "trace.csv"], "say which"),
     ):
         assert cli.run(["study", "norris", "--target", "y", *arguments]) == cli.FAILED
         assert words in capsys.readouterr().err

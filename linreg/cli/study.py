@@ -1,13 +1,15 @@
-"""`linreg study`: every number of a step, on anybody's data."""
+"""`linreg study`: every number of a step, and pictures of the run, on anybody's data."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+from linreg import experiments
 from linreg import study as studies
 from linreg.cli import output
 from linreg.cli.options import FILE, with_settings
@@ -16,6 +18,7 @@ from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
 from linreg.diagnosis.evidence import printable
 from linreg.hyperparameters import nearest
+from linreg.regression import LinearRegression
 from linreg.report import finite_or_none
 from linreg.study.traces import Step, Trace, trace_path
 
@@ -31,28 +34,80 @@ def study(
     *,
     settings: dict[str, Any],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
-    steps: Annotated[str, typer.Option(help="Show every number of these steps: 3, or 1:5 for 1 to 5.")] = "1:3",
+    steps: Annotated[str | None, typer.Option(help="Show every number of these steps: 3, or 1:5 for 1 to 5.")] = None,
     parameter: Annotated[
         str | None, typer.Option(help="The feature whose numbers stand in the formulas; the first if not given.")
     ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write the numbers of --steps into this .csv or .parquet.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Draw all pictures into this folder; linreg-study if nothing else is asked for.")
+    ] = None,
+    svg: Annotated[bool, typer.Option("--svg", help="Draw SVG instead of PNG.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
-    """Show every number of some steps of a run: the formula with its symbols, and below it with its numbers."""
-    wanted = _steps(steps)
+    """Watch a run: with --steps every number of a step, under its formula; else pictures of the run.
+
+    Pictures: every known optimizer at its best learning rate; their paths on the loss; the loss at the end by learning
+    rate, with the computed limit; gradient and state by step; residuals and Huber's corner; before and after a remedy.
+    """
+    wanted = None if steps is None else _steps(steps)
+    if wanted is None and (trace is not None or parameter is not None):
+        raise ValueError("--trace and --parameter are about the numbers of steps: say which, for example --steps 1:5.")
     if trace is not None:
         trace_path(trace)
+    if wanted is None and out is None:
+        out = Path("linreg-study")
+    if out is not None:
+        experiments.check_folder(out)
     X, y, names = _columns(file, target, scale)
-    found = studies.trace(X, y, steps=wanted, names=names, **settings)
-    if trace is not None:
-        found.write(trace)
-    if as_json:
-        output.print_json({"trace": finite_or_none(list(found.rows()))})
-    else:
-        _show(found, _place(parameter, found.names))
+    subject = studies.Subject(X, y, names, target, LinearRegression(**settings))
+    printed: dict[str, Any] = {}
+    if wanted is not None:
+        found = studies.trace(X, y, steps=wanted, names=names, **settings)
         if trace is not None:
-            output.console().print(f"\nAll numbers: {printable(str(trace))}", markup=False)
+            found.write(trace)
+        printed["trace"] = finite_or_none(list(found.rows()))
+        if not as_json:
+            _show(found, _place(parameter, found.names))
+            if trace is not None:
+                output.console().print(f"\nAll numbers: {printable(str(trace))}", markup=False)
+    if out is not None:
+        printed |= _draw(subject, out, "svg" if svg else "png", show=not as_json)
+    if as_json:
+        output.print_json(printed)
     return 0
+
+
+def _draw(subject: studies.Subject, folder: Path, ending: str, *, show: bool) -> dict[str, Any]:
+    """Draw all pictures, and tell what they show."""
+    with output.progress(1 + len(studies.PICTURES), "comparing optimizers", show=show) as advance:
+        compared = subject.compared()
+        files = []
+        for name in studies.PICTURES:
+            advance(f"drawing {name}")
+            files.append(studies.save(studies.draw(name, subject, compared), folder / f"{name}.{ending}"))
+        advance("")
+    limit = subject.limit(subject.optimizer)
+    rows = [(one.label, one.optimizer.learning_rate, one.arrived, float(one.losses[-1])) for one in compared]
+    if show:
+        console = output.console()
+        own = subject.optimizer.learning_rate
+        if not math.isnan(limit):
+            told = "" if callable(own) else f"; this run has {own:.3g}, {own / limit:.3g} times that"
+            console.print(f"Largest stable learning rate of full batches: {limit:.3g}{told}.", markup=False)
+        cells = [
+            (label, f"{rate:.3g}", arrived or "not there", output.number(loss)) for label, rate, arrived, loss in rows
+        ]
+        columns = ("optimizer", "best rate", "99 % of the way from epoch", "loss of the last epoch")
+        console.print(output.table("Which optimizer gets there first", columns, cells, numbers=(1, 2, 3)))
+        for file in files:
+            console.print(f"Picture: {printable(str(file))}", markup=False)
+    keys = ("optimizer", "learning_rate", "arrived", "loss")
+    return {
+        "max_learning_rate": None if math.isnan(limit) else limit,
+        "optimizers": finite_or_none([dict(zip(keys, row, strict=True)) for row in rows]),
+        "pictures": [str(file) for file in files],
+    }
 
 
 def _columns(file: str, target: str, scale: str) -> tuple[Any, Any, list[str]]:

@@ -1,7 +1,7 @@
 """To watch the mathematics move: every number of a step, pictures, animations and a page, on anybody's data.
 
-`trace` keeps every quantity of some steps of a run (`tape`, `watching`, `traces`). The rest draws: `figures` holds what
-all pictures share.
+`trace` keeps every quantity of some steps of a run (`tape`, `watching`, `traces`). A `Subject` is somebody's data and a
+run on them; `pictures` draws it. `figures` holds what all pictures share.
 """
 
 from linreg.study.figures import (
@@ -13,14 +13,20 @@ from linreg.study.figures import (
     picture_path,
     save,
 )
+from linreg.study.pictures import PICTURES, draw
+from linreg.study.subject import Compared, Subject
 from linreg.study.traces import Quantity, Step, Trace, trace
 
 __all__ = [
     "COLOURS",
     "DASHES",
+    "PICTURES",
+    "Compared",
     "Quantity",
     "Step",
+    "Subject",
     "Trace",
+    "draw",
     "draw_lines",
     "draw_losses",
     "new_figure",
