@@ -20,6 +20,7 @@ from linreg.diagnosis.evidence import printable
 from linreg.hyperparameters import nearest
 from linreg.regression import LinearRegression
 from linreg.report import finite_or_none
+from linreg.study import page
 from linreg.study.traces import Step, Trace, trace_path
 
 SHOWN_ROWS = 5
@@ -42,6 +43,7 @@ def study(
     out: Annotated[
         Path | None, typer.Option(help="Draw all pictures into this folder; linreg-study if nothing else is asked for.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the interactive page into this one file.")] = None,
     svg: Annotated[bool, typer.Option("--svg", help="Draw SVG instead of PNG.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
@@ -55,7 +57,9 @@ def study(
         raise ValueError("--trace and --parameter are about the numbers of steps: say which, for example --steps 1:5.")
     if trace is not None:
         trace_path(trace)
-    if wanted is None and out is None:
+    if html is not None:
+        page.page_path(html)
+    if wanted is None and out is None and html is None:
         out = Path("linreg-study")
     if out is not None:
         experiments.check_folder(out)
@@ -73,9 +77,20 @@ def study(
                 output.console().print(f"\nAll numbers: {printable(str(trace))}", markup=False)
     if out is not None:
         printed |= _draw(subject, out, "svg" if svg else "png", show=not as_json)
+    if html is not None:
+        printed["page"] = str(_page(subject, f"{file}, target {target}", html, show=not as_json))
     if as_json:
         output.print_json(printed)
     return 0
+
+
+def _page(subject: studies.Subject, title: str, path: Path, *, show: bool) -> Path:
+    with output.progress(page.parts(subject), "comparing optimizers", show=show) as advance:
+        compared = subject.compared()
+        written = page.write(page.page_data(subject, compared, title, advance), path)
+    if show:
+        output.console().print(f"Page: {printable(str(written))}", markup=False)
+    return written
 
 
 def _draw(subject: studies.Subject, folder: Path, ending: str, *, show: bool) -> dict[str, Any]:

@@ -124,7 +124,10 @@ def draw_contours(figure: Any, axes: Any, subject: Subject, plane: Plane, low: A
     axes.contour(across, up, np.maximum(excess, floor), levels=levels, norm=norm, colors="0.35", linewidths=0.6)
     figure.colorbar(filled, ax=axes, label=f"loss above the optimum ({_unit(subject)})", format="%.2g")
     axes.plot(*plane.at, linestyle="", marker="x", markersize=11, markeredgewidth=2.5, color="black", label="optimum")
-    axes.set(xlabel=plane.labels[0], ylabel=plane.labels[1], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    across_label, up_label = (
+        f"{label}: {along}" if along else label for label, along in zip(plane.labels, plane.along, strict=True)
+    )
+    axes.set(xlabel=across_label, ylabel=up_label, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
 
 
 def surface(subject: Subject, plane: Plane, low: Array, high: Array, points: int = GRID) -> tuple[Array, Array, Array]:

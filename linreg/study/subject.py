@@ -42,6 +42,8 @@ class Plane:
         Orthonormal directions.
     labels : tuple of str
         What stands along each, with units.
+    along : tuple of str
+        The largest parts of directions that are no single parameter, else "".
     at : tuple of float
         What the optimum is called on each axis: its own value where an axis is a parameter, 0 elsewhere.
     """
@@ -49,11 +51,13 @@ class Plane:
     origin: Array
     axes: Array
     labels: tuple[str, str]
+    along: tuple[str, str]
     at: tuple[float, float]
 
     def of(self, parameters: Array) -> Array:
         """Return where parameters (..., parameters) lie in the plane, as (..., 2)."""
-        return (np.asarray(parameters, np.float64) - self.origin) @ self.axes.T + np.array(self.at)
+        with np.errstate(all="ignore"):  # a run that diverges leaves every plane
+            return (np.asarray(parameters, np.float64) - self.origin) @ self.axes.T + np.array(self.at)
 
     def parameters(self, across: Array, up: Array) -> Array:
         """Return the parameters at points of the plane, as (parameters, points)."""
@@ -156,14 +160,14 @@ class Subject:
     def plane(self) -> Plane:
         """Coefficient and intercept where these are all; else the steepest and the flattest direction of the loss."""
         if self.problem.size == 2:
-            labels = tuple(f"{name} ({self._unit(name)})" for name in self.parameters)
-            return Plane(self.best, np.eye(2), (labels[0], labels[1]), (float(self.best[0]), float(self.best[1])))
+            first, second = (f"{name} ({self._unit(name)})" for name in self.parameters)
+            at = float(self.best[0]), float(self.best[1])
+            return Plane(self.best, np.eye(2), (first, second), ("", ""), at)
         found = curvature(self.X, loss=self.model.loss, fit_intercept=self.model.fit_intercept,
                           kernel_regularizer=self.model.kernel_regularizer)  # fmt: skip
-        words = ("steepest", found.steepest), ("flattest", found.flattest)
-        labels = tuple(f"{word} direction, from the optimum: {self._named(one.vector)}" for word, one in words)
         axes = np.stack([found.steepest.vector, found.flattest.vector])
-        return Plane(self.best, axes, (labels[0], labels[1]), (0.0, 0.0))
+        labels = "steepest direction, from the optimum", "flattest direction, from the optimum"
+        return Plane(self.best, axes, labels, (self._named(axes[0]), self._named(axes[1])), (0.0, 0.0))
 
     def _unit(self, name: str) -> str:
         return f"units of {self.target}" + ("" if name == INTERCEPT else f" per unit of {name}")
