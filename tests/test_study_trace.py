@@ -180,3 +180,10 @@ def test_the_command_refuses_steps_and_parameters_that_are_not_there(capsys):
     ):
         assert cli.run(["study", "norris", "--target", "y", *arguments]) == cli.FAILED
         assert words in capsys.readouterr().err
+
+
+def test_how_keras_momentum_differs_from_pytorchs_is_one_command_away(capsys):
+    assert cli.run(["study", "norris", "--target", "y", "--momentum", "0.9", "--steps", "1"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "m[t] = m[t-1] * momentum - g * lr" in out
+    assert "PyTorch keeps the learning rate outside the velocity (m <- momentum m + g, p <- p - lr m)" in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,9 +19,10 @@ from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
 from linreg.diagnosis.evidence import printable
 from linreg.hyperparameters import nearest
+from linreg.optimizers import Optimizer
 from linreg.regression import LinearRegression
 from linreg.report import finite_or_none
-from linreg.study import page
+from linreg.study import animation, page
 from linreg.study.traces import Step, Trace, trace_path
 
 SHOWN_ROWS = 5
@@ -44,6 +46,9 @@ def study(
         Path | None, typer.Option(help="Draw all pictures into this folder; linreg-study if nothing else is asked for.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the interactive page into this one file.")] = None,
+    film: Annotated[
+        Path | None, typer.Option("--animate", help="Film the run, step by step, into this .gif or .mp4.")
+    ] = None,
     svg: Annotated[bool, typer.Option("--svg", help="Draw SVG instead of PNG.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
@@ -59,7 +64,9 @@ def study(
         trace_path(trace)
     if html is not None:
         page.page_path(html)
-    if wanted is None and out is None and html is None:
+    if film is not None:
+        animation.animation_path(film)
+    if wanted is None and out is None and html is None and film is None:
         out = Path("linreg-study")
     if out is not None:
         experiments.check_folder(out)
@@ -73,15 +80,26 @@ def study(
         printed["trace"] = finite_or_none(list(found.rows()))
         if not as_json:
             _show(found, _place(parameter, found.names))
+            _dialect(subject.optimizer)
             if trace is not None:
                 output.console().print(f"\nAll numbers: {printable(str(trace))}", markup=False)
     if out is not None:
         printed |= _draw(subject, out, "svg" if svg else "png", show=not as_json)
     if html is not None:
         printed["page"] = str(_page(subject, f"{file}, target {target}", html, show=not as_json))
+    if film is not None:
+        printed["animation"] = str(_film(subject, film, show=not as_json))
     if as_json:
         output.print_json(printed)
     return 0
+
+
+def _film(subject: studies.Subject, path: Path, *, show: bool) -> Path:
+    with output.progress(animation.FRAMES + animation.LAST, "filming", show=show) as advance:
+        written = studies.animate(subject, path, advance)
+    if show:
+        output.console().print(f"Animation: {printable(str(written))}", markup=False)
+    return written
 
 
 def _page(subject: studies.Subject, title: str, path: Path, *, show: bool) -> Path:
@@ -168,6 +186,14 @@ def _show(found: Trace, parameter: int) -> None:
         for formula in step.formulas(parameter):
             console.print(f"  {formula.symbols}", style="bold", markup=False, soft_wrap=True)
             console.print(f"  {formula.numbers} = {formula.value:.6g}", markup=False, soft_wrap=True)
+
+
+def _dialect(optimizer: Optimizer) -> None:
+    """Say whose dialect of the rule this is, and how it differs from others: what stands with its hyper-parameters."""
+    _, found, text = (inspect.getdoc(type(optimizer)) or "").partition("Dialect: ")
+    if found:
+        told = " ".join(text.partition("Source:")[0].split())
+        output.console().print(f"\nDialect of {type(optimizer).__name__}: {told}", markup=False)
 
 
 def _rows(step: Step) -> Any:

@@ -78,7 +78,7 @@ def paths(subject: Subject, compared: list[Compared]) -> Any:
     figure.set_size_inches(8, 6.2)
     # Adaptive rules may shoot out far; the start, the optimum and most of every path are seen.
     seen = np.concatenate([*walked.values(), [plane.at]])
-    low, high = _span(seen)
+    low, high = span(seen)
     draw_contours(figure, axes, subject, plane, low, high)
     for i, (label, path) in enumerate(walked.items()):
         draw_path(axes, path, i, label)
@@ -88,8 +88,21 @@ def paths(subject: Subject, compared: list[Compared]) -> Any:
     return figure
 
 
-def _span(points: Array) -> tuple[Array, Array]:
-    """Return the corners of the picture: what holds 99 % of all points, with a margin."""
+def span(points: Array) -> tuple[Array, Array]:
+    """Return the corners of a picture: what holds 99 % of all points, the first and the last of them, with a margin.
+
+    Parameters
+    ----------
+    points : array of shape (points, 2)
+        The points.
+
+    Returns
+    -------
+    low : array of shape (2,)
+        The left lower corner.
+    high : array of shape (2,)
+        The right upper corner.
+    """
     low, high = np.quantile(points, 0.005, axis=0), np.quantile(points, 0.995, axis=0)
     for point in (points[0], points[-1]):
         low, high = np.minimum(low, point), np.maximum(high, point)
@@ -123,9 +136,10 @@ def draw_contours(figure: Any, axes: Any, subject: Subject, plane: Plane, low: A
     filled = axes.contourf(across, up, np.maximum(excess, floor), levels=levels, norm=norm, cmap="Greys", alpha=0.4)
     axes.contour(across, up, np.maximum(excess, floor), levels=levels, norm=norm, colors="0.35", linewidths=0.6)
     figure.colorbar(filled, ax=axes, label=f"loss above the optimum ({_unit(subject)})", format="%.2g")
-    axes.plot(*plane.at, linestyle="", marker="x", markersize=11, markeredgewidth=2.5, color="black", label="optimum")
+    axes.plot(*plane.at, linestyle="", marker="x", markersize=11, markeredgewidth=2.5, color="black",
+              zorder=5, label="optimum")  # fmt: skip
     across_label, up_label = (
-        f"{label}: {along}" if along else label for label, along in zip(plane.labels, plane.along, strict=True)
+        f"{label}:\n{along}" if along else label for label, along in zip(plane.labels, plane.along, strict=True)
     )
     axes.set(xlabel=across_label, ylabel=up_label, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
 
