@@ -1,0 +1,111 @@
+"""Claims about callbacks, told losses by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from linreg.keras.behaviours.apparatus import line, slope
+from linreg.keras.behaviours.registry import Observation, behaviour, which
+
+
+@behaviour(
+    "min-delta-is-absolute",
+    "ReduceLROnPlateau's min_delta, 1e-4 by default, is absolute. Once a loss is below it, nothing counts as an "
+    "improvement any more, and the rate is cut while the loss still halves every epoch.",
+)
+def _min_delta_is_absolute(keras: Any) -> Observation:
+    rates = _rates(keras, [1e-6 * 0.5**epoch for epoch in range(6)], patience=2)
+    return which(rates, {"absolute": [1.0, 1.0, 0.5, 0.5, 0.25, 0.25], "relative": [1.0] * 6})
+
+
+@behaviour(
+    "patience-counts-to-the-last",
+    "ReduceLROnPlateau(patience=3) cuts the rate at the end of the third epoch without an improvement, not after it "
+    "has been patient with three.",
+)
+def _patience_counts_to_the_last(keras: Any) -> Observation:
+    rates = _rates(keras, [1.0] * 6, patience=3)
+    return which(rates, {"in the third": [1, 1, 1, 0.5, 0.5, 0.5], "after the third": [1, 1, 1, 1, 0.5, 0.5]})
+
+
+@behaviour(
+    "callbacks-compare-in-float32",
+    "EarlyStopping and ReduceLROnPlateau compare losses in float32, in float64 models too: an improvement in the "
+    "eighth digit is none.",
+)
+def _callbacks_compare_in_float32(keras: Any) -> Observation:
+    stopped = _epochs(keras, [1 - 1e-9 * epoch for epoch in range(5)], patience=2)
+    return which(stopped, {"in float32": 3, "in float64": 5})
+
+
+@behaviour(
+    "callbacks-raise-on-huge-losses",
+    "A loss above 3.4e38, which a float64 model can have, makes EarlyStopping and ReduceLROnPlateau raise instead of "
+    "decide.",
+)
+def _callbacks_raise_on_huge_losses(keras: Any) -> Observation:
+    try:
+        epochs = _epochs(keras, [1e39, 1e38, 1e37], patience=1)
+    except (ValueError, OverflowError) as error:
+        return Observation(True, f"of losses 1e39, 1e38, 1e37: {type(error).__name__}")
+    return Observation(False, f"{epochs} epochs")
+
+
+@behaviour(
+    "a-first-nan-is-the-best",
+    "If the first loss that a callback sees is nan, it is the best for ever: nothing is below nan. EarlyStopping then "
+    "stops after its patience although the loss falls, and restores the weights of the nan.",
+)
+def _a_first_nan_is_the_best(keras: Any) -> Observation:
+    model = line(keras, keras.optimizers.SGD(1.0), eager=True)
+    losses = [np.nan, 3.0, 2.0, 1.0, 0.5]
+    stopped = _epochs(keras, losses, model=model, patience=2, restore_best_weights=True)
+    # Every epoch leaves its number as slope.
+    return which([stopped, slope(model)], {"nan is the best": [3, 0], "nan is no loss": [5, 4]})
+
+
+@behaviour(
+    "best-weights-come-back-anyway",
+    "EarlyStopping(restore_best_weights=True) restores the best weights at the end of every fit, also when nothing "
+    "was stopped early (tf.keras 2 did so only when it had stopped). After a complete run the weights are not those "
+    "of the last epoch.",
+)
+def _best_weights_come_back_anyway(keras: Any) -> Observation:
+    model = line(keras, keras.optimizers.SGD(1.0), eager=True)
+    epochs = _epochs(keras, [3.0, 1.0, 2.0, 2.0], model=model, patience=10, restore_best_weights=True)
+    formulas = {"restored without a stop": [4, 1], "the last ones": [4, 3], "it stopped": [3, 1]}
+    return which([epochs, slope(model)], formulas)
+
+
+def _rates(keras: Any, losses: Sequence[float], **settings: Any) -> list[float]:
+    """Return the learning rate after each epoch, from 1, with a ReduceLROnPlateau that halves it."""
+    model = line(keras, keras.optimizers.SGD(1.0), eager=True)
+    plateau = keras.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, **settings)
+    plateau.set_model(model)
+    plateau.on_train_begin()
+    rates = []
+    for epoch, loss in enumerate(losses):
+        plateau.on_epoch_end(epoch, {"loss": loss})
+        rates.append(float(np.asarray(model.optimizer.learning_rate)))
+    return rates
+
+
+def _epochs(keras: Any, losses: Sequence[float], *, model: Any = None, **settings: Any) -> int:
+    """Return after how many epochs an EarlyStopping ends the run; each epoch leaves its number as slope."""
+    model = line(keras, keras.optimizers.SGD(1.0), eager=True) if model is None else model
+    stopping = keras.callbacks.EarlyStopping(monitor="loss", **settings)
+    stopping.set_model(model)
+    stopping.on_train_begin()
+    model.stop_training = False
+    ran = 0
+    for epoch, loss in enumerate(losses):
+        model.set_weights([np.array([[epoch]], np.float32)])
+        stopping.on_epoch_end(epoch, {"loss": loss})
+        ran += 1
+        if model.stop_training:
+            break
+    stopping.on_train_end()
+    return ran
