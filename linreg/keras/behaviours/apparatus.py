@@ -130,7 +130,13 @@ def slope(model: Any) -> float:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep warnings of NumPy, Keras and TensorFlow to themselves, inside the block."""
+    """Keep warnings of NumPy, Keras and TensorFlow to themselves, inside the block.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
@@ -166,7 +172,18 @@ def seeded(keras: Any, seed: int) -> Iterator[None]:
 
 @contextmanager
 def float64_by_default(keras: Any) -> Iterator[None]:
-    """Make float64 the default type of new Keras objects, inside the block."""
+    """Make float64 the default type of new Keras objects, inside the block.
+
+    Parameters
+    ----------
+    keras : module
+        Keras.
+
+    Yields
+    ------
+    None
+        Afterwards the default is what it was.
+    """
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")

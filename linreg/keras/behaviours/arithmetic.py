@@ -93,10 +93,13 @@ def _float64_penalties(keras: Any) -> Observation:
         else:
             how = repr(absolute)
     rounded = float(np.float32(0.1))
-    since = {"rounded, as since Keras 3.14": [rounded * 9, rounded * 3]}
-    before = {"L2 exact and no L1, as before Keras 3.14": [0.1 * 9, np.nan]}
-    known = since | before if version(keras) >= (3, 14) else before | since
-    told = which([squared, absolute], known | {"exact": [0.1 * 9, 0.1 * 3]}, within=1e-15)
+    formulas = {
+        "rounded, as since Keras 3.14": [rounded * 9, rounded * 3],
+        "L2 exact and no L1, as before": [0.1 * 9, np.nan],
+        "both exact": [0.1 * 9, 0.1 * 3],
+    }
+    known = list(formulas)[0 if version(keras) >= (3, 14) else 1]
+    told = which([squared, absolute], formulas, known=known, within=1e-15)
     return Observation(told.as_known, f"Keras {keras.__version__}: L2 {squared!r}, L1 {how}", told.compared)
 
 
@@ -233,6 +236,6 @@ def _told(off: dict[str, Array]) -> str:
     "A squared error is inf once the error is above 1.8e19: the loss overflows long before the weights do.",
 )
 def _large_losses_of_float32(keras: Any) -> Observation:
-    model = line(keras, keras.optimizers.SGD(0.0), slope=1e20, eager=True)
+    model = line(keras, keras.optimizers.SGD(0.0), slope=1e20, eager=True, loss=keras.losses.MeanSquaredError())
     loss = fit(model, (1.0,), (0.0,))["loss"]
     return which(loss, {"inf": np.inf, "float64": 1e40})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from linreg.keras.behaviours.apparatus import line, slope
+from linreg.keras.behaviours.apparatus import fit, line, slope, version
 from linreg.keras.behaviours.registry import Observation, behaviour, which
 
 
@@ -32,39 +32,63 @@ def _patience_counts_to_the_last(keras: Any) -> Observation:
 
 
 @behaviour(
+    "early-stopping-without-validation",
+    "EarlyStopping() watches val_loss. Where there are no validation data it never stops anything: it only warns, "
+    "every epoch. Say monitor='loss' then.",
+)
+def _early_stopping_without_validation(keras: Any) -> Observation:
+    model = line(keras, keras.optimizers.SGD(0.0), eager=True)
+    history = fit(model, (1.0,), (1.0,), epochs=4, callbacks=[keras.callbacks.EarlyStopping(patience=1)])
+    # The loss stands still from the first epoch on.
+    return which(len(history["loss"]), {"it never stops": 4, "it watches the loss": 2})
+
+
+@behaviour(
     "callbacks-compare-in-float32",
-    "EarlyStopping and ReduceLROnPlateau compare losses in float32, in float64 models too: an improvement in the "
-    "eighth digit is none.",
+    "EarlyStopping compares losses in float32, in float64 models too: an improvement in the eighth digit is none. So "
+    "does ReduceLROnPlateau since Keras 3.11; before, it compared in float64.",
 )
 def _callbacks_compare_in_float32(keras: Any) -> Observation:
-    stopped = _epochs(keras, [1 - 1e-9 * epoch for epoch in range(5)], patience=2)
-    return which(stopped, {"in float32": 3, "in float64": 5})
+    losses = [1 - 1e-9 * epoch for epoch in range(5)]
+    stopped = _epochs(keras, losses, patience=2)
+    rate = _rates(keras, losses, patience=4, min_delta=0)[-1]
+    formulas = {"both": [3, 0.5], "EarlyStopping alone": [3, 1.0], "neither": [5, 1.0]}
+    return which([stopped, rate], formulas, known=_alike(keras))
 
 
 @behaviour(
     "callbacks-raise-on-huge-losses",
-    "A loss above 3.4e38, which a float64 model can have, makes EarlyStopping and ReduceLROnPlateau raise instead of "
-    "decide.",
+    "A loss above 3.4e38, which a float64 model can have, makes EarlyStopping raise an error instead of decide. So "
+    "does ReduceLROnPlateau since Keras 3.11.",
 )
 def _callbacks_raise_on_huge_losses(keras: Any) -> Observation:
-    try:
-        epochs = _epochs(keras, [1e39, 1e38, 1e37], patience=1)
-    except (ValueError, OverflowError) as error:
-        return Observation(True, f"of losses 1e39, 1e38, 1e37: {type(error).__name__}")
-    return Observation(False, f"{epochs} epochs")
+    tried: dict[str, Callable[..., Any]] = {"EarlyStopping": _epochs, "ReduceLROnPlateau": _rates}
+    raised = []
+    for name, watch in tried.items():
+        try:
+            watch(keras, [1e39, 1e38, 1e37], patience=1)
+        except (ValueError, OverflowError):
+            raised.append(name)
+    known = list(tried) if _alike(keras) == "both" else ["EarlyStopping"]
+    return Observation(
+        raised == known, f"of losses 1e39, 1e38, 1e37: {' and '.join(raised) or 'nothing'} raised an error"
+    )
 
 
 @behaviour(
     "a-first-nan-is-the-best",
-    "If the first loss that a callback sees is nan, it is the best for ever: nothing is below nan. EarlyStopping then "
-    "stops after its patience although the loss falls, and restores the weights of the nan.",
+    "If the first loss that EarlyStopping sees is nan, it is the best for ever: nothing is below nan. It stops after "
+    "its patience although the loss falls, and restores the weights of the nan. ReduceLROnPlateau does alike since "
+    "Keras 3.11.",
 )
 def _a_first_nan_is_the_best(keras: Any) -> Observation:
     model = line(keras, keras.optimizers.SGD(1.0), eager=True)
     losses = [np.nan, 3.0, 2.0, 1.0, 0.5]
     stopped = _epochs(keras, losses, model=model, patience=2, restore_best_weights=True)
+    rate = _rates(keras, losses, patience=4)[-1]
     # Every epoch leaves its number as slope.
-    return which([stopped, slope(model)], {"nan is the best": [3, 0], "nan is no loss": [5, 4]})
+    formulas = {"both": [3, 0, 0.5], "EarlyStopping alone": [3, 0, 1.0], "neither": [5, 4, 1.0]}
+    return which([stopped, slope(model), rate], formulas, known=_alike(keras))
 
 
 @behaviour(
@@ -78,6 +102,11 @@ def _best_weights_come_back_anyway(keras: Any) -> Observation:
     epochs = _epochs(keras, [3.0, 1.0, 2.0, 2.0], model=model, patience=10, restore_best_weights=True)
     formulas = {"restored without a stop": [4, 1], "the last ones": [4, 3], "it stopped": [3, 1]}
     return which([epochs, slope(model)], formulas)
+
+
+def _alike(keras: Any) -> str:
+    """Return which of the two callbacks this version is known to let compare with TensorFlow's operations."""
+    return "both" if version(keras) >= (3, 11) else "EarlyStopping alone"
 
 
 def _rates(keras: Any, losses: Sequence[float], **settings: Any) -> list[float]:

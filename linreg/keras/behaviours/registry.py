@@ -81,7 +81,9 @@ def behaviour(name: str, claim: str) -> Callable[[Check], Check]:
     return register
 
 
-def which(seen: Any, formulas: Mapping[str, Any], *, within: float = FEW_ROUNDINGS) -> Observation:
+def which(
+    seen: Any, formulas: Mapping[str, Any], *, known: str | None = None, within: float = FEW_ROUNDINGS
+) -> Observation:
     """Tell which of several formulas Keras' numbers follow.
 
     Parameters
@@ -89,16 +91,20 @@ def which(seen: Any, formulas: Mapping[str, Any], *, within: float = FEW_ROUNDIN
     seen : float or sequence of float
         What Keras computed.
     formulas : dict of str to float or sequence of float
-        What each formula gives, by a few words on it; the first is the one that is known.
+        What each formula gives, by a few words on it.
+    known : str, optional
+        The words on the formula that this version of Keras is known to follow; the first if not given.
     within : float, default=FEW_ROUNDINGS
         Largest relative difference that counts as the same.
 
     Returns
     -------
     Observation
-        As known if it is the first.
+        As known if it is that one.
     """
     numbers = {words: as_numbers(given) for words, given in formulas.items()}
+    if known is not None:
+        numbers = {known: numbers[known]} | numbers
     compared = Comparison(as_numbers(seen), numbers, within)
     return Observation(compared.as_known, compared.shown, compared)
 

@@ -161,6 +161,33 @@ def _nesterov_looks_ahead(keras: Any) -> Observation:
 
 
 @behaviour(
+    "nesterov-needs-momentum",
+    "SGD(nesterov=True) without momentum is plain gradient descent, and nothing says so.",
+)
+def _nesterov_needs_momentum(keras: Any) -> Observation:
+    lr, momentum = 0.1, 0.9
+    seen = -Fed(keras, keras.optimizers.SGD(lr, nesterov=True)).step(1.0)
+    return which(seen, {"plain": lr, "looked ahead with a momentum of 0.9": lr * (1 + momentum)})
+
+
+@behaviour(
+    "one-huge-gradient-stops-adam",
+    "One gradient above some 1e21 stops Adam for good: its square overflows, the second moment is inf from then on, "
+    "and every later step is 0 long. The loss is finite and no longer changes.",
+)
+def _one_huge_gradient_stops_adam(keras: Any) -> Observation:
+    lr, b1, b2, gradients = 0.1, 0.9, 0.999, (1e25, 1.0)
+    path = -Fed(keras, keras.optimizers.Adam(lr)).steps(gradients)
+    m = v = p = 0.0
+    in_float64 = []
+    for t, g in enumerate(gradients, 1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        p += lr * m / (1 - b1**t) / sqrt(v / (1 - b2**t))
+        in_float64.append(p)
+    return which(path, {"it stands still": [0.0, 0.0], "as in float64": in_float64}, within=CORRECTED)
+
+
+@behaviour(
     "weight-decay-takes-all",
     "Weight decay shrinks every variable, the bias too. A penalty (kernel_regularizer) shrinks the kernel alone; "
     "optimizer.exclude_from_weight_decay spares what it is told.",
