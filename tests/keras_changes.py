@@ -124,7 +124,7 @@ def _(keras, patch):
     stepping(keras, patch, keras.optimizers.SGD, lambda self, g, p, lr: p.assign_sub(lr * g * 1.9))
 
 
-@change("one-huge-gradient-stops-adam")
+@change("one-huge-gradient-makes-adam-nan")
 def _(keras, patch):
     stepping(keras, patch, keras.optimizers.Adam, lambda self, g, p, lr: p.assign_sub(lr * keras.ops.sign(g)))
 

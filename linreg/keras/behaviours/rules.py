@@ -171,11 +171,12 @@ def _nesterov_needs_momentum(keras: Any) -> Observation:
 
 
 @behaviour(
-    "one-huge-gradient-stops-adam",
-    "One gradient above some 1e21 stops Adam for good: its square overflows, the second moment is inf from then on, "
-    "and every later step is 0 long. The loss is finite and no longer changes.",
+    "one-huge-gradient-makes-adam-nan",
+    "One gradient above 1.8e19 makes the weights of Adam nan one step later: its square overflows to inf, and v + "
+    "(g^2 - v) (1 - beta_2), as Keras writes the second moment, is inf - inf in the next step. Written beta_2 v + (1 "
+    "- beta_2) g^2 it stays inf, and the weights stand still instead.",
 )
-def _one_huge_gradient_stops_adam(keras: Any) -> Observation:
+def _one_huge_gradient_makes_adam_nan(keras: Any) -> Observation:
     lr, b1, b2, gradients = 0.1, 0.9, 0.999, (1e25, 1.0)
     path = -Fed(keras, keras.optimizers.Adam(lr)).steps(gradients)
     m = v = p = 0.0
@@ -184,7 +185,8 @@ def _one_huge_gradient_stops_adam(keras: Any) -> Observation:
         m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
         p += lr * m / (1 - b1**t) / sqrt(v / (1 - b2**t))
         in_float64.append(p)
-    return which(path, {"it stands still": [0.0, 0.0], "as in float64": in_float64}, within=CORRECTED)
+    formulas = {"nan": [0.0, np.nan], "it stands still": [0.0, 0.0], "as in float64": in_float64}
+    return which(path, formulas, within=CORRECTED)
 
 
 @behaviour(
