@@ -40,7 +40,8 @@ def test_every_claim_has_a_change_and_a_theme_and_reads_like_one():
     assert len(NAMES) == len(BEHAVIOURS)
     assert {known.theme for known in BEHAVIOURS} == set(THEMES)
     for known in BEHAVIOURS:
-        assert known.claim.endswith((".", ".)")), known
+        assert known.claim.endswith("."), known
+        assert len(known.claim.partition(". ")[0]) <= 110, known  # the headline of the page
         assert known.check.__name__ == "_" + known.name.replace("-", "_")
 
 

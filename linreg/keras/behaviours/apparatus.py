@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -130,14 +131,14 @@ def slope(model: Any) -> float:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep warnings of NumPy, Keras and TensorFlow to themselves, inside the block.
+    """Keep what NumPy, Keras and TensorFlow warn of and print to themselves, inside the block.
 
     Yields
     ------
     None
         Nothing.
     """
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         yield
 

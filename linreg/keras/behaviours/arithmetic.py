@@ -17,7 +17,7 @@ float32 by chance."""
 
 @behaviour(
     "float64-through-float32",
-    "In a float64 model some hyper-parameters pass through float32: keras.ops.cast(0.9, 'float64') is not 0.9. So "
+    "In a float64 model some hyper-parameters pass through float32. keras.ops.cast(0.9, 'float64') is not 0.9, so "
     "momentum, weight decay and the betas in beta^t have seven right digits, not sixteen.",
 )
 def _float64_through_float32(keras: Any) -> Observation:
@@ -27,7 +27,7 @@ def _float64_through_float32(keras: Any) -> Observation:
 
 @behaviour(
     "float64-momentum-is-rounded",
-    "So in a float64 model SGD(momentum=0.9) keeps 0.8999999761581421 of its velocity.",
+    "In a float64 model SGD(momentum=0.9) keeps 0.8999999761581421 of its velocity. That is 0.9 rounded to float32.",
 )
 def _float64_momentum_is_rounded(keras: Any) -> Observation:
     with float64_by_default(keras):
@@ -38,8 +38,8 @@ def _float64_momentum_is_rounded(keras: Any) -> Observation:
 
 @behaviour(
     "learning-rate-is-float32",
-    "The learning rate is kept in float32, so 0.1 is 0.10000000149011612, also for a float64 layer unless float64 is "
-    "the default of the whole program (keras.config.set_floatx).",
+    "The learning rate is kept in float32: 0.1 is 0.10000000149011612. It is so for a float64 layer, too, unless "
+    "float64 is the default of the whole program (keras.config.set_floatx).",
 )
 def _learning_rate_is_float32(keras: Any) -> Observation:
     seen = [float(np.asarray(keras.optimizers.SGD(0.1).learning_rate))]
@@ -52,8 +52,8 @@ def _learning_rate_is_float32(keras: Any) -> Observation:
 
 @behaviour(
     "float64-layer-has-a-float32-loss",
-    "A layer with dtype='float64' still has its loss computed in float32: predictions are rounded before they are "
-    "compared with the target.",
+    "A layer with dtype='float64' has its loss computed in float32. Predictions are rounded before they are compared "
+    "with the target.",
 )
 def _float64_layer_has_a_float32_loss(keras: Any) -> Observation:
     model = line(keras, keras.optimizers.SGD(0.0), slope=0.1, dtype="float64", eager=True)
@@ -105,8 +105,8 @@ def _float64_penalties(keras: Any) -> Observation:
 
 @behaviour(
     "subnormals-are-flushed",
-    "On a CPU TensorFlow takes numbers below 1.2e-38 (subnormal ones) for 0: 1e-40 times 1 is 0. NumPy keeps them. "
-    "Adam's second moment of gradients below 1e-18 is such a number.",
+    "On a CPU TensorFlow takes numbers below 1.2e-38, the subnormal ones, for 0. NumPy keeps them. Adam's second "
+    "moment of gradients below 1e-18 is such a number.",
 )
 def _subnormals_are_flushed(keras: Any) -> Observation:  # noqa: ARG001 (TensorFlow does it)
     import tensorflow as tf
@@ -118,8 +118,8 @@ def _subnormals_are_flushed(keras: Any) -> Observation:  # noqa: ARG001 (TensorF
 
 @behaviour(
     "functions-of-arrays-round-otherwise",
-    "TensorFlow's power, cosine and logarithm of a float32 array are not those of its elements one by one: some "
-    "differ in the last bit or two. So a schedule asked for many steps at once gives other rates than asked step by "
+    "TensorFlow's power, cosine and logarithm of an array are not those of its elements one by one. Some differ in "
+    "the last bit or two of float32, so a schedule asked for many steps at once gives other rates than asked step by "
     "step.",
 )
 def _functions_of_arrays_round_otherwise(keras: Any) -> Observation:  # noqa: ARG001
@@ -140,7 +140,7 @@ def _functions_of_arrays_round_otherwise(keras: Any) -> Observation:  # noqa: AR
 
 @behaviour(
     "powers-are-not-the-nearest",
-    "TensorFlow's power is not always the nearest float32, so Adam's beta^t, and with it a step, can be off in the "
+    "TensorFlow's power is not always the nearest float32. So Adam's beta^t, and with it a step, can be off in the "
     "last bit.",
 )
 def _powers_are_not_the_nearest(keras: Any) -> Observation:  # noqa: ARG001
@@ -157,7 +157,7 @@ def _powers_are_not_the_nearest(keras: Any) -> Observation:  # noqa: ARG001
 
 @behaviour(
     "eager-steps-are-reproducible",
-    "Run eagerly, a step is exactly what its formula gives in float32 with every operation rounded by itself, in the "
+    "Run eagerly, a step is exactly what its formula gives in float32. Every operation is rounded by itself, in the "
     "order in which Keras' source has them: NumPy gets the same bits.",
 )
 def _eager_steps_are_reproducible(keras: Any) -> Observation:
@@ -176,8 +176,8 @@ def _eager_steps_are_reproducible(keras: Any) -> Observation:
 
 @behaviour(
     "graphs-round-otherwise",
-    "As a graph, which is how fit runs, the same steps of RMSprop are off in the last bits: the graph optimizer makes "
-    "g / sqrt(v) into g * rsqrt(v). Adam's and SGD's are not touched.",
+    "As a graph, which is how fit runs, steps of RMSprop are off in the last bits. The graph optimizer makes g / "
+    "sqrt(v) into g * rsqrt(v). Adam's and SGD's steps are not touched.",
 )
 def _graphs_round_otherwise(keras: Any) -> Observation:
     import tensorflow as tf
@@ -189,7 +189,7 @@ def _graphs_round_otherwise(keras: Any) -> Observation:
 
 @behaviour(
     "xla-rounds-otherwise",
-    "Compiled by XLA (jit_compile=True), steps of RMSprop and Adam are off in the last bits: multiplications and "
+    "Compiled by XLA (jit_compile=True), steps of RMSprop and Adam are off in the last bits. Multiplications and "
     "additions are fused and no longer rounded one by one.",
 )
 def _xla_rounds_otherwise(keras: Any) -> Observation:
@@ -233,7 +233,7 @@ def _told(off: dict[str, Array]) -> str:
 
 @behaviour(
     "large-losses-of-float32",
-    "A squared error is inf once the error is above 1.8e19: the loss overflows long before the weights do.",
+    "A squared error is inf once the error is above 1.8e19. The loss overflows long before the weights do.",
 )
 def _large_losses_of_float32(keras: Any) -> Observation:
     model = line(keras, keras.optimizers.SGD(0.0), slope=1e20, eager=True, loss=keras.losses.MeanSquaredError())

@@ -14,7 +14,7 @@ from linreg.keras.behaviours.rules import CORRECTED
 
 @behaviour(
     "clip-of-zero-is-none",
-    "A clip of 0 means no clip: clipvalue=0.0, clipnorm=0.0 and global_clipnorm=0.0 leave every gradient as it is.",
+    "A clip of 0 means no clip. clipvalue=0.0, clipnorm=0.0 and global_clipnorm=0.0 leave every gradient as it is.",
 )
 def _clip_of_zero_is_none(keras: Any) -> Observation:
     clips = ("clipvalue", "clipnorm", "global_clipnorm")
@@ -45,9 +45,9 @@ def _clipnorm_is_exact(keras: Any) -> Observation:
 
 @behaviour(
     "clipnorm-of-huge-gradients",
-    "Gradients above 1.8e19 are not clipped to their norm: their squares overflow, the norm is inf, and clipnorm "
-    "makes the whole gradient 0, so that training silently stands still, while global_clipnorm makes it nan. "
-    "clipvalue works.",
+    "Gradients above 1.8e19 are not clipped to a norm but lost. Their squares overflow and the norm is inf: clipnorm "
+    "makes the whole gradient 0, so that training silently stands still, and global_clipnorm makes it nan. clipvalue "
+    "works.",
 )
 def _clipnorm_of_huge_gradients(keras: Any) -> Observation:
     g, clip = [1e30, 1e30], 1.0
@@ -66,8 +66,8 @@ def _clipnorm_of_huge_gradients(keras: Any) -> Observation:
 
 @behaviour(
     "zeros-that-mean-none",
-    "gradient_accumulation_steps=0 and ema_overwrite_frequency=0 mean none, while gradient_accumulation_steps=1, "
-    "which would mean the same, is refused.",
+    "gradient_accumulation_steps=0 means none, while 1, which would mean the same, is refused. "
+    "ema_overwrite_frequency=0 means none, too.",
 )
 def _zeros_that_mean_none(keras: Any) -> Observation:
     sgd = keras.optimizers.SGD
@@ -109,8 +109,8 @@ def _accumulation_hurries_schedules(keras: Any) -> Observation:
 
 @behaviour(
     "accumulation-and-adams-t",
-    "Under gradient accumulation Adam's t counts updates, not batches, unlike its schedule: the bias correction is "
-    "right.",
+    "Under gradient accumulation Adam's t counts updates, not batches. The bias correction is right, while the "
+    "schedule runs ahead.",
 )
 def _accumulation_and_adams_t(keras: Any) -> Observation:
     lr, b1, b2 = 0.1, 0.9, 0.999
@@ -154,8 +154,8 @@ def _accumulation_left_over(keras: Any) -> Observation:
 
 @behaviour(
     "ema-overwrites-the-weights",
-    "With use_ema=True every fit ends by overwriting the weights with their moving average, so 2 + 2 epochs are not "
-    "4: the second fit goes on from the average.",
+    "With use_ema=True 2 + 2 epochs are not 4. Every fit ends by overwriting the weights with their moving average, "
+    "and the next one goes on from there.",
 )
 def _ema_overwrites_the_weights(keras: Any) -> Observation:
     lr, momentum = 0.25, 0.5
@@ -207,8 +207,8 @@ def _ema_validates_the_raw_weights(keras: Any) -> Observation:
 
 @behaviour(
     "ema-starts-at-the-first-update",
-    "The moving average starts from the weights after the first update: neither from the initial weights nor from "
-    "zero, so nothing has to be corrected.",
+    "The moving average starts from the weights after the first update. Neither the initial weights nor zero are in "
+    "it, so nothing has to be corrected.",
 )
 def _ema_starts_at_the_first_update(keras: Any) -> Observation:
     momentum = 0.9
@@ -232,8 +232,8 @@ def _ema_starts_at_the_first_update(keras: Any) -> Observation:
 
 @behaviour(
     "ema-moves-at-every-batch",
-    "Under gradient accumulation the moving average moves at every batch, also at those that change no weight: "
-    "weights that stand still for n batches count n times.",
+    "Under gradient accumulation the moving average moves at every batch. It moves also at those that change no "
+    "weight: weights that stand still for n batches count n times.",
 )
 def _ema_moves_at_every_batch(keras: Any) -> Observation:
     momentum = 0.9

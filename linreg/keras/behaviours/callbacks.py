@@ -23,8 +23,8 @@ def _min_delta_is_absolute(keras: Any) -> Observation:
 
 @behaviour(
     "patience-counts-to-the-last",
-    "ReduceLROnPlateau(patience=3) cuts the rate at the end of the third epoch without an improvement, not after it "
-    "has been patient with three.",
+    "ReduceLROnPlateau(patience=3) cuts the rate at the end of the third epoch without an improvement. It does not "
+    "wait for a fourth.",
 )
 def _patience_counts_to_the_last(keras: Any) -> Observation:
     rates = _rates(keras, [1.0] * 6, patience=3)
@@ -93,9 +93,8 @@ def _a_first_nan_is_the_best(keras: Any) -> Observation:
 
 @behaviour(
     "best-weights-come-back-anyway",
-    "EarlyStopping(restore_best_weights=True) restores the best weights at the end of every fit, also when nothing "
-    "was stopped early (tf.keras 2 did so only when it had stopped). After a complete run the weights are not those "
-    "of the last epoch.",
+    "EarlyStopping(restore_best_weights=True) restores the best weights at the end of every fit. It does so also when "
+    "nothing was stopped early: after a complete run the weights are not those of the last epoch.",
 )
 def _best_weights_come_back_anyway(keras: Any) -> Observation:
     model = line(keras, keras.optimizers.SGD(1.0), eager=True)

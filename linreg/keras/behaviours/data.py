@@ -18,15 +18,14 @@ from linreg.keras.behaviours.registry import Observation, behaviour, which
 def _validation_split_takes_the_end(keras: Any) -> Observation:
     model = line(keras, keras.optimizers.SGD(0.0), eager=True)
     history = fit(model, (1.0,) * 4, (1.0, 2.0, 3.0, 4.0), validation_split=0.25, shuffle=True, batch_size=4)
-    formulas = {f"the row {row}": (row + 1.0) ** 2 for row in (3, 0, 1, 2)}
+    formulas = {"the last row": 16.0, "the first": 1.0, "the second": 4.0, "the third": 9.0}
     return which(history["val_loss"], formulas)
 
 
 @behaviour(
     "a-short-batch-steps-in-full",
-    "A last batch of fewer rows takes a step of full length: its loss is the mean of its own rows, so each of them "
-    "pulls harder than a row of a full batch. Of 33 rows in batches of 32 the last one moves the weights as far as "
-    "the 32 others together.",
+    "A last batch of fewer rows takes a step of full length. Its loss is the mean of its own rows, so each of them "
+    "pulls harder than a row of a full batch: of 33 rows in batches of 32 the last one has a step to itself.",
 )
 def _a_short_batch_steps_in_full(keras: Any) -> Observation:
     lr, batch_size, y = 0.25, 4, 1.0
@@ -38,8 +37,8 @@ def _a_short_batch_steps_in_full(keras: Any) -> Observation:
 
 @behaviour(
     "float64-data-are-rounded",
-    "Data are rounded to float32 without a word, whatever type they come in: seven digits stay. Seconds since 1970 "
-    "come 128 apart, so two events within a minute become one; subtract the start first.",
+    "Data are rounded to float32 without a word, whatever type they come in. Seven digits stay: seconds since 1970 "
+    "come 128 apart, so two events within a minute become one. Subtract the start first.",
 )
 def _float64_data_are_rounded(keras: Any) -> Observation:
     start = 1_700_000_000.0
@@ -50,8 +49,8 @@ def _float64_data_are_rounded(keras: Any) -> Observation:
 
 @behaviour(
     "dataset-is-not-shuffled",
-    "Of a tf.data.Dataset fit(shuffle=True) shuffles nothing; it only warns. Every epoch goes through the batches as "
-    "they are.",
+    "fit(shuffle=True) does not shuffle a tf.data.Dataset. It warns, and every epoch goes through the batches as they "
+    "are.",
 )
 def _dataset_is_not_shuffled(keras: Any) -> Observation:
     import tensorflow as tf
@@ -92,8 +91,8 @@ def _constant_columns_are_not_zero(keras: Any) -> Observation:
 
 @behaviour(
     "normalization-divides-by-n",
-    "A Normalization layer divides by the standard deviation of the rows themselves (by n, not n - 1), as "
-    "scikit-learn's StandardScaler does and table libraries do not.",
+    "A Normalization layer divides by the standard deviation over n, not n - 1. That is the deviation of the rows "
+    "themselves, as scikit-learn's StandardScaler takes it; pandas and PyTorch divide by n - 1.",
 )
 def _normalization_divides_by_n(keras: Any) -> Observation:
     column = np.array([[1.0], [2.0], [3.0]], np.float32)

@@ -12,8 +12,8 @@ from linreg.keras.behaviours.registry import Observation, behaviour, which
 
 @behaviour(
     "weights-are-divided-by-rows",
-    "A weighted loss is divided by the number of rows, not by the sum of the weights: sum_over_batch_size, the "
-    "default, is sum(weight * loss) / rows. Doubling all weights doubles the loss and every step; "
+    "A weighted loss is divided by the number of rows, not by the sum of the weights. sum_over_batch_size, the "
+    "default, is sum(weight * loss) / rows: doubling all weights doubles the loss and every step. "
     "reduction='mean_with_sample_weight' is the weighted mean.",
 )
 def _weights_are_divided_by_rows(keras: Any) -> Observation:
@@ -31,8 +31,8 @@ def _weights_are_divided_by_rows(keras: Any) -> Observation:
 
 @behaviour(
     "a-batch-of-no-weight-counts-zero",
-    "A batch whose weights are all zero has a loss of 0, not of 0 / 0 = nan, with mean_with_sample_weight, too; and "
-    "in the loss of its epoch it counts with all of its rows.",
+    "A batch whose weights are all zero has a loss of 0, not of nan. mean_with_sample_weight takes 0 / 0 for 0, and "
+    "in the loss of its epoch the batch counts with all of its rows.",
 )
 def _a_batch_of_no_weight_counts_zero(keras: Any) -> Observation:
     loss = keras.losses.MeanSquaredError(reduction="mean_with_sample_weight")
@@ -44,8 +44,8 @@ def _a_batch_of_no_weight_counts_zero(keras: Any) -> Observation:
 
 @behaviour(
     "huber-keeps-delta",
-    "Huber's loss far out is delta |e| - delta^2 / 2, slope delta: for a small delta the loss and its steps are "
-    "small. (What is called 'smooth L1' elsewhere is divided by delta and has slope 1.)",
+    "Huber's loss far out is delta |e| - delta^2 / 2. Its slope there is delta, so for a small delta the loss and its "
+    "steps are small; what others call 'smooth L1' is divided by delta and has slope 1.",
 )
 def _huber_keeps_delta(keras: Any) -> Observation:
     delta, error = 0.5, 3.0
@@ -56,7 +56,7 @@ def _huber_keeps_delta(keras: Any) -> Observation:
 
 @behaviour(
     "l2-without-a-half",
-    "regularizers.L2(l) is l * sum(w^2), without a half: its slope is 2 l w, twice that of a weight decay of the same "
+    "regularizers.L2(l) is l * sum(w^2), without a half. Its slope is 2 l w, twice that of a weight decay of the same "
     "number.",
 )
 def _l2_without_a_half(keras: Any) -> Observation:
@@ -113,8 +113,8 @@ def _history_is_before_the_step(keras: Any) -> Observation:
 
 @behaviour(
     "history-ignores-weights",
-    "In the loss of an epoch batches count by rows also where rows have weights: with mean_with_sample_weight it is "
-    "not the weighted mean of the rows.",
+    "In the loss of an epoch batches count by rows also where rows have weights. With mean_with_sample_weight it is "
+    "therefore not the weighted mean of the rows.",
 )
 def _history_ignores_weights(keras: Any) -> Observation:
     weights, errors = (1.0, 3.0), (1.0, 3.0)
@@ -159,17 +159,17 @@ def _targets_without_a_column(keras: Any) -> Observation:
     by_hand = keras.ops.mean(keras.ops.square(keras.ops.subtract(y, predictions)))
     table = np.mean([(a - b) ** 2 for a in y for b in y])
     formulas = {
-        "the loss matches, by hand they do not": [0.0, table],
-        "both match": [0.0, 0.0],
-        "neither": [table, table],
+        "matched by a loss, not by hand": [0.0, table],
+        "always matched": [0.0, 0.0],
+        "never matched": [table, table],
     }
     return which([float(seen), float(by_hand)], formulas)
 
 
 @behaviour(
     "nan-does-not-stop-fit",
-    "A loss of nan does not stop fit: it runs to the last epoch and leaves weights of nan behind. The callback "
-    "TerminateOnNaN stops it, and it, too, leaves them behind.",
+    "A loss of nan does not stop fit. It runs to the last epoch and leaves weights of nan behind; the callback "
+    "TerminateOnNaN stops it, but leaves them behind, too.",
 )
 def _nan_does_not_stop_fit(keras: Any) -> Observation:
     def ran(*callbacks: Any) -> tuple[int, float]:

@@ -34,8 +34,8 @@ def _adam_epsilon_hat(keras: Any) -> Observation:
 
 @behaviour(
     "adam-corrects-in-float32",
-    "Adam's bias correction 1 - beta^t is taken in float32, where 1 - 0.999 keeps four digits: the first step without "
-    "epsilon is 0.0999993 long, not 0.1. Small, but the largest difference between libraries that add epsilon alike.",
+    "Adam's bias correction is taken in float32. Of 1 - 0.999 four digits are left there, so the first step without "
+    "epsilon is 0.0999993 long, not 0.1.",
 )
 def _adam_corrects_in_float32(keras: Any) -> Observation:
     lr, b1, b2 = 0.1, 0.9, 0.999
@@ -77,9 +77,9 @@ def _amsgrad_maximum(keras: Any) -> Observation:
 
 @behaviour(
     "rmsprop-epsilon-inside",
-    "RMSprop's epsilon is inside the root, sqrt(v + epsilon), and so has the unit of a squared gradient: 1e-7 there "
-    "works like 3e-4 outside of it. The same number taken over from a library that adds it outside means another "
-    "thing.",
+    "RMSprop's epsilon is inside the root: sqrt(v + epsilon). So it has the unit of a squared gradient, and 1e-7 "
+    "works like 3e-4 outside of the root. The same number taken over from a library that adds it outside means "
+    "another thing.",
 )
 def _rmsprop_epsilon_inside(keras: Any) -> Observation:
     lr, rho, epsilon, g = 0.1, 0.9, 1e-3, 1e-3
@@ -119,7 +119,8 @@ def _momentum_holds_the_rate(keras: Any) -> Observation:
 
 @behaviour(
     "rmsprop-momentum-holds-the-rate",
-    "RMSprop's velocity holds the learning rate, too: m <- momentum m + lr g / sqrt(v + epsilon).",
+    "RMSprop's velocity holds the learning rate, too. It is m <- momentum m + lr g / sqrt(v + epsilon), so a new rate "
+    "arrives late, as in SGD.",
 )
 def _rmsprop_momentum_holds_the_rate(keras: Any) -> Observation:
     before, after, momentum, rho = 0.1, 0.01, 0.5, 0.9
@@ -155,7 +156,7 @@ def _nesterov_looks_ahead(keras: Any) -> Observation:
     formulas = {
         "the point looked ahead to": w + momentum * m,
         "the paper's weights": w,
-        "momentum that does not look": p,
+        "plain momentum": p,
     }
     return which(seen, formulas)
 
@@ -172,9 +173,9 @@ def _nesterov_needs_momentum(keras: Any) -> Observation:
 
 @behaviour(
     "one-huge-gradient-makes-adam-nan",
-    "One gradient above 1.8e19 makes the weights of Adam nan one step later: its square overflows to inf, and v + "
-    "(g^2 - v) (1 - beta_2), as Keras writes the second moment, is inf - inf in the next step. Written beta_2 v + (1 "
-    "- beta_2) g^2 it stays inf, and the weights stand still instead.",
+    "One gradient above 1.8e19 makes Adam's weights nan in the next step. Its square overflows to inf, and v + (g^2 - "
+    "v) (1 - beta_2), as Keras writes the second moment, is then inf - inf. Written beta_2 v + (1 - beta_2) g^2 it "
+    "stays inf, and the weights stand still instead.",
 )
 def _one_huge_gradient_makes_adam_nan(keras: Any) -> Observation:
     lr, b1, b2, gradients = 0.1, 0.9, 0.999, (1e25, 1.0)
@@ -203,26 +204,29 @@ def _weight_decay_takes_all(keras: Any) -> Observation:
 
 @behaviour(
     "weight-decay-stands-apart",
-    "Weight decay is taken from the weights, p <- p - lr wd p before the step, by every optimizer of Keras. It is no "
-    "part of the gradient: no clip shortens it, Adam does not divide it by anything, and momentum does not carry it "
-    "on. So Adam(weight_decay=...) is AdamW.",
+    "Weight decay is taken from the weights, not put into the gradient. p <- p - lr wd p comes before the step, in "
+    "every optimizer of Keras: no clip shortens it, Adam does not divide it by anything, and momentum does not carry "
+    "it on. So Adam(weight_decay=...) is AdamW.",
 )
 def _weight_decay_stands_apart(keras: Any) -> Observation:
     lr, decay, clip, p, g = 0.1, 0.5, 0.01, 1.0, 1.0
     sgd = Fed(keras, keras.optimizers.SGD(lr, weight_decay=decay, clipvalue=clip), p).step(g)
     adam = Fed(keras, keras.optimizers.Adam(lr, weight_decay=decay, epsilon=0.0), p).step(g)
     # Without epsilon Adam's first step is lr long, whatever the gradient is.
+    decayed, clipped = p - lr * decay * p, lr * clip
     formulas = {
-        "apart, from the weights": [p - lr * decay * p - lr * clip, p - lr * decay * p - lr],
-        "within the gradient": [p - lr * min(g + decay * p, clip), p - lr],
+        "apart, from the weights": [decayed - clipped, decayed - lr],
+        "apart, but not times the learning rate": [p - decay * p - clipped, p - decay * p - lr],
+        "in the gradient, after the clip": [decayed - clipped, p - lr],
+        "in the gradient, before the clip": [p - clipped, p - lr],
     }
     return which([sgd.item(), adam.item()], formulas, within=CORRECTED)
 
 
 @behaviour(
     "numbers-written-as-integers",
-    "A learning rate or a momentum written without its point is refused: SGD(1) and SGD(0.1, momentum=0) raise, "
-    "SGD(1.0) and momentum=0.0 do not. (RMSprop's momentum is not checked at all: even -1 is taken.)",
+    "A learning rate or a momentum written without its point is refused. SGD(1) and SGD(0.1, momentum=0) raise an "
+    "error, SGD(1.0, momentum=0.0) does not. RMSprop's momentum is not checked at all: even -1 is taken.",
 )
 def _numbers_written_as_integers(keras: Any) -> Observation:
     sgd, rmsprop = keras.optimizers.SGD, keras.optimizers.RMSprop

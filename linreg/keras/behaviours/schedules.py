@@ -29,8 +29,8 @@ def _polynomial_decay_may_rise(keras: Any) -> Observation:
 
 @behaviour(
     "boundaries-belong-to-the-left",
-    "PiecewiseConstantDecay([2], [1.0, 0.5]) still has the first rate at step 2: a boundary is the last step of the "
-    "piece before it, so the fourth step is the first with the new rate.",
+    "A boundary of PiecewiseConstantDecay is the last step with the old rate. PiecewiseConstantDecay([2], [1.0, 0.5]) "
+    "still gives 1.0 at step 2, which is the third.",
 )
 def _boundaries_belong_to_the_left(keras: Any) -> Observation:
     pieces = keras.optimizers.schedules.PiecewiseConstantDecay([2], [1.0, 0.5])
@@ -41,8 +41,9 @@ def _boundaries_belong_to_the_left(keras: Any) -> Observation:
 
 @behaviour(
     "restarts-come-late",
-    "CosineDecayRestarts finds its period with logarithms in float32, and a last bit can make a restart late: "
-    "CosineDecayRestarts(0.1, 1), whose periods double, has a rate of 0 at step 8,191, where it should start again.",
+    "CosineDecayRestarts can start again one step late. It finds its period with logarithms in float32, where a last "
+    "bit decides: CosineDecayRestarts(0.1, 1), whose periods double, has a rate of 0 at step 8,191, where it should "
+    "start again.",
 )
 def _restarts_come_late(keras: Any) -> Observation:
     restarts = keras.optimizers.schedules.CosineDecayRestarts(0.1, 1)
@@ -53,9 +54,9 @@ def _restarts_come_late(keras: Any) -> Observation:
 
 @behaviour(
     "cycles-differ-in-a-graph",
-    "PolynomialDecay(0.1, 7, cycle=True) begins its cycles at other steps in a graph (as fit runs it) than eagerly: "
-    "at step 21 and 42 the graph begins a new cycle, and eagerly the old one still ends. TensorFlow's graph optimizer "
-    "makes step / 7 into step * (1 / 7), which rounds above 3.",
+    "PolynomialDecay(cycle=True) begins its cycles at other steps in a graph, as fit runs it, than eagerly. With "
+    "decay_steps=7 the graph begins a new cycle at steps 21 and 42, where eagerly the old one still ends: "
+    "TensorFlow's graph optimizer makes step / 7 into step * (1 / 7), which is a little more than 3 or 6.",
 )
 def _cycles_differ_in_a_graph(keras: Any) -> Observation:
     import tensorflow as tf
@@ -81,8 +82,8 @@ def _cycles_differ_in_a_graph(keras: Any) -> Observation:
 
 @behaviour(
     "schedules-go-on-in-the-next-fit",
-    "A second fit goes on where the first one stopped, in the schedule and in Adam's t: the optimizer counts its "
-    "steps, and only compile with a new optimizer starts again. Epoch numbers do start again.",
+    "A second fit goes on where the first one stopped in the schedule. The optimizer counts its steps over all fits, "
+    "and Adam's t with them; only compile with a new optimizer starts again.",
 )
 def _schedules_go_on_in_the_next_fit(keras: Any) -> Observation:
     harmonic = keras.optimizers.schedules.InverseTimeDecay(1.0, 1, 1.0)  # 1, 1/2, 1/3, ...
@@ -96,8 +97,8 @@ def _schedules_go_on_in_the_next_fit(keras: Any) -> Observation:
 
 @behaviour(
     "a-schedule-cannot-be-changed",
-    "An optimizer with a schedule refuses another learning rate: ReduceLROnPlateau and LearningRateScheduler raise "
-    "TypeError, but only in the epoch in which they first want to change it.",
+    "An optimizer with a schedule refuses another learning rate. ReduceLROnPlateau then raises TypeError, but only in "
+    "the epoch in which it first wants to lower the rate, which may be after hours.",
 )
 def _a_schedule_cannot_be_changed(keras: Any) -> Observation:
     constant = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 1.0)
