@@ -285,6 +285,12 @@ def _(keras, patch):
     patch.setattr(keras.losses.Huber, "call", lambda self, y, p: huber(self, y, p) / 0.5)
 
 
+@change("a-saved-huber-forgets-delta")
+def _(keras, patch):
+    config = keras.losses.Huber.get_config
+    patch.setattr(keras.losses.Huber, "get_config", lambda self: {**config(self), "delta": self._fn_kwargs["delta"]})
+
+
 @change("l2-without-a-half")
 def _(keras, patch):
     patch.setattr(keras.regularizers.L2, "__call__", lambda self, w: self.l2 * keras.ops.sum(w * w) / 2)

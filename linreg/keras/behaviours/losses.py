@@ -55,6 +55,18 @@ def _huber_keeps_delta(keras: Any) -> Observation:
 
 
 @behaviour(
+    "a-saved-huber-forgets-delta",
+    "A model that was saved and loaded trains with delta 1, whatever delta its Huber had: the configuration of "
+    "keras.losses.Huber(0.5), which is all that a file keeps of a loss, does not hold it. Compile anew after loading.",
+)
+def _a_saved_huber_forgets_delta(keras: Any) -> Observation:
+    delta, error = 0.5, 3.0
+    saved = keras.losses.deserialize(keras.losses.serialize(keras.losses.Huber(delta)))
+    formulas = {"delta 1": 1 * error - 1**2 / 2, "delta as it was": delta * error - delta**2 / 2}
+    return which(saved([[0.0]], [[error]]), formulas)
+
+
+@behaviour(
     "l2-without-a-half",
     "regularizers.L2(l) is l * sum(w^2), without a half. Its slope is 2 l w, twice that of a weight decay of the same "
     "number.",
