@@ -134,7 +134,7 @@ def test_what_has_changed_and_what_follows_nothing_is_told():
     claim["answers"].append(["somebody", [0.5]])
     run["skipped"] = {"PyTorch": "No module named 'torch'"}
     page = report.page(run, [])
-    assert "73 of 74 as known" in page
+    assert f"{len(run['claims']) - 1} of {len(run['claims'])} as known" in page
     assert "**Changed: 0.05 (known: 0.003065343)**" in page
     assert "| after the bias correction | 0.05 | tf.keras, PyTorch," in page
     assert "| something else | 0.5 | somebody |" in page

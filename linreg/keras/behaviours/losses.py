@@ -56,8 +56,8 @@ def _huber_keeps_delta(keras: Any) -> Observation:
 
 @behaviour(
     "a-saved-huber-forgets-delta",
-    "A model that was saved and loaded trains with delta 1, whatever delta its Huber had: the configuration of "
-    "keras.losses.Huber(0.5), which is all that a file keeps of a loss, does not hold it. Compile anew after loading.",
+    "A model that was saved and loaded trains with delta 1, whatever delta its Huber had. The configuration of "
+    "keras.losses.Huber(0.5), which is all that a file keeps of a loss, does not hold it: compile anew after loading.",
 )
 def _a_saved_huber_forgets_delta(keras: Any) -> Observation:
     delta, error = 0.5, 3.0
