@@ -571,3 +571,38 @@ def test_validation_rows_without_names_go_with_a_frame_of_as_many_columns():
     assert causes(unnamed) == causes(named) == ["validation_shift"]
     with pytest.raises(ValueError, match="give the same columns"):
         diagnose(frame, y, validation_data=(X[:, :1], y))
+
+
+def test_a_run_that_converges_by_the_level_of_the_target_alone_is_told_how_much_is_left():
+    """The target is 88 on average and scatters by 4: 1 % of the way from zero may be all that the features explain."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(1500, 4))
+    y = 88 + X @ [2.0, -2.0, 2.0, 1.0] + 1.6 * rng.normal(size=1500)
+    settings = {"epochs": 60, "random_state": 2}
+    found = diagnose(X, y, optimizer=SGD(0.01, momentum=0.995), **settings)
+    loss = found.outcome.end
+    least = float(np.mean((np.column_stack([X, np.ones(1500)]) @ np.linalg.lstsq(
+        np.column_stack([X, np.ones(1500)]), y)[0] - y) ** 2))  # fmt: skip
+    left = (loss - least) / (np.var(y) - least)
+    assert (found.verdict, found.findings) == ("converges", ())
+    assert left > 0.05
+    assert f"{100 * left:.0f} % of what the features explain of the target are not learned" in found.notes[0]
+    assert "it could end lower" in str(found)
+    calm = diagnose(X, y, optimizer=SGD(0.01, momentum=0.9), **settings)
+    assert "Nothing is wrong with the training." in str(calm)
+    assert not any("not learned" in note for note in calm.notes)
+
+
+def test_a_column_in_another_unit_in_the_validation_rows_is_told_with_both_means():
+    rng = np.random.default_rng(4)
+    celsius = rng.normal(7, 8, 300)
+    X = np.column_stack([celsius, rng.normal(size=300)])
+    y = 60 - 2 * celsius + rng.normal(size=300)
+    held = X[200:].copy()
+    held[:, 0] = held[:, 0] * 1.8 + 32
+    found = diagnose(
+        X[:200], y[:200], optimizer=SGD(0.005), epochs=200, validation_data=(held, y[200:]), random_state=0
+    )
+    shift = next(finding for finding in found.findings if finding.cause == "validation_shift")
+    assert f"x0 is {held[:, 0].mean():.3g} on average in them and {X[:200, 0].mean():.3g} in" in shift.explanation
+    assert "the same unit" in shift.remedies[0].words

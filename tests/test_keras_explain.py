@@ -168,6 +168,22 @@ def test_of_a_model_that_is_not_linear_only_curve_and_inputs_are_told(keras):
     assert explain.diagnosis_.case is None
 
 
+def test_a_model_that_is_not_linear_may_settle(keras):
+    X, y = table()
+    model = dense(keras, 3, front=[keras.layers.Dense(4, activation="tanh")], optimizer=keras.optimizers.SGD(0.05))
+    explain, losses = run(model, X, y, epochs=120)
+    assert len(losses) == 120
+    assert explain.text_ == ""
+
+
+def test_data_that_cannot_be_diagnosed_leave_the_curve(keras):
+    X, y = table()
+    told = ExplainLoss(X[:, :2], y, verbose=0)  # not what fit is given
+    explain, _ = run(dense(keras, 3, optimizer=keras.optimizers.SGD(10.0)), X, y, explain=told)
+    assert "The data could not be looked at, only the loss curve:" in explain.text_
+    assert explain.diagnosis_.case is None
+
+
 def test_data_that_cannot_be_read_again_are_asked_for(keras):
     X, y = table()
 

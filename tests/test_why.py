@@ -671,3 +671,17 @@ def test_why_takes_the_variance_from_the_file(capsys, csv):
     code, out, _ = call(capsys, data, "--target", "y", "--history", past)
     assert code == cli.FOUND
     assert "shape_mismatch" in out
+
+
+def test_text_in_a_table_that_is_to_be_scaled_is_told_with_its_remedy(capsys, csv):
+    rng = np.random.default_rng(3)
+    weight, distance = rng.uniform(100, 990, 80), rng.uniform(1, 500, 80)
+    cost = 2 + 0.01 * weight + 0.02 * distance
+    cells = [f"{w:.0f}" for w in weight]
+    cells[7] = cells[30] = '"1,240"'
+    lines = [f"{cell},{d:.1f},{c:.2f}" for cell, d, c in zip(cells, distance, cost, strict=True)]
+    path = csv("weight,distance,cost\n" + "\n".join(lines) + "\n")
+    code, out, err = call(capsys, path, "--target", "cost", "--scale", "standard")
+    assert (code, err) == (1, "")
+    assert "Main cause     wrong_dtype. Column weight holds numbers with thousands" in out
+    assert "The features were not scaled for this (--scale standard)" in out

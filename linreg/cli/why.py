@@ -29,6 +29,10 @@ SCALED = (
     "The features were scaled first (--scale {scale}). Values and limits of features above are of the scaled ones, and "
     "so are X and the coefficients in code that is printed."
 )
+NOT_SCALED = (
+    "The features were not scaled for this (--scale {scale}), because not all of them can be used as they are: mend "
+    "what stands first above, then ask again."
+)
 STYLES = {"good": "bold green", "bad": "bold red", "heading": "bold", "advice": "bold", "quiet": "dim"}
 
 
@@ -139,6 +143,9 @@ def _of_run(
         X, others = front(X), others and (front(others[0]), others[1])
     if scale == "none":
         return diagnose(X, y, validation_data=others, **settings)
+    if not read(X, y).clean():
+        found = diagnose(X, y, validation_data=others, **settings)
+        return replace(found, notes=(NOT_SCALED.format(scale=scale), *found.notes))
     given = feature_matrix(X, np.float64, name=file)
     fitted = scaler(scale).fit(given)
     names, X = X.columns, _scaled(fitted, X, file)

@@ -35,7 +35,7 @@ SPECIFIC: tuple[Callable[[Case, Symptoms], Finding | None], ...] = (
     steep_penalty,
 )
 
-RATES: tuple[Callable[[Case, Symptoms], Finding | None], ...] = (learning_rate_too_high, learning_rate_too_low)
+RATE_CAUSES: tuple[Callable[[Case, Symptoms], Finding | None], ...] = (learning_rate_too_high, learning_rate_too_low)
 
 FIT_CAUSES = (outliers, regularization, validation_causes, few_rows, constant, collinear, unfinished)
 
@@ -58,7 +58,7 @@ def suspicions(case: Case, symptoms: Symptoms) -> Iterator[Finding]:
     Finding
         Its remedies are not tried yet.
     """
-    for cause in (*SPECIFIC, *RATES):
+    for cause in (*SPECIFIC, *RATE_CAUSES):
         suspicion = cause(case, symptoms)
         if suspicion is not None:
             yield suspicion

@@ -200,7 +200,7 @@ def target_scale(case: Case, symptoms: Symptoms) -> Finding | None:
     if spread == 0 or (0.1 <= size <= 10 and not clip):
         return None
     optimizer = case.settings.optimizer
-    evidence: dict[str, Any] = {"mean": level, "standard_deviation": spread, "steps": case.steps}
+    evidence: dict[str, Any] = {"median": level, "standard_deviation": spread, "steps": case.steps}
     words = f"The target is about {number(size)} in size. "
     bounded = isinstance(optimizer, Adam | RMSprop) or isinstance(case.settings.loss, Huber) or bool(clip)
     if not bounded and size < 1e15:

@@ -39,6 +39,8 @@ from linreg.regression import LinearRegression
 Array = Any
 
 SHOWN = 3
+MUCH = 0.05
+"""Share of what the features explain that is worth a word where a run that converges has not learned it."""
 POOR = 0.5
 """Share of the variance of the target below which a line is worth a word."""
 TOO_FEW = "There is one row only: nothing can be told from it. Give two at least."
@@ -81,6 +83,22 @@ class Diagnosis:
     def poor(self) -> bool:
         """Whether the run converges to a line that explains little of the target."""
         return self.case is not None and self.case.outcome.healthy and _explained_by_the_best_line(self.case) < POOR
+
+    @property
+    def left(self) -> float:
+        """Share of what the features explain of the target that a run which converges has not learned; else 0."""
+        case = self.case
+        if case is None or not case.outcome.healthy or not case.objective.has_intercept:
+            return 0.0
+        mean = float(np.average(case.y, weights=case.counts))
+        constant = case.objective.packed((np.zeros(case.X.shape[1]), mean))
+        explained = float(case.objective.objective(constant)) - case.outcome.least
+        return float(case.outcome.excess[-1]) / explained if explained > 0 else 0.0
+
+    @property
+    def could_end_lower(self) -> bool:
+        """Whether the run converges and is told nothing, but leaves much of what the features explain unlearned."""
+        return not self.findings and self.left > MUCH
 
     def from_given(self, finding: Finding, remedy: Remedy) -> Remedy:
         """Return a remedy of a finding for the data as they were given: where they need repair, with that before it.
@@ -255,7 +273,10 @@ def judged(
     findings = [*broken, *found]
     told = "cannot_run" if broken else case.outcome.verdict
     notes = (*_notes(case, symptoms, findings), *(() if large is None else large.notes()))
-    return Diagnosis(told, tuple(findings), notes, case.outcome, case, given, repair)
+    diagnosis = Diagnosis(told, tuple(findings), notes, case.outcome, case, given, repair)
+    if not diagnosis.could_end_lower:
+        return diagnosis
+    return dataclasses.replace(diagnosis, notes=(_could_end_lower(case, diagnosis.left), *notes))
 
 
 def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[str]:
@@ -284,6 +305,15 @@ def _notes(case: Case, symptoms: Symptoms, findings: list[Finding]) -> Iterator[
     if symptoms.constant.any() and "constant_feature" not in [finding.cause for finding in findings]:
         names = ", ".join(np.array(case.names)[symptoms.constant][:SHOWN])
         yield f"Column {names} has the same value in every row: it teaches nothing, and does no harm here."
+
+
+def _could_end_lower(case: Case, left: float) -> str:
+    return (
+        f"The loss ends at {number(case.outcome.end)}, above its least value {number(case.outcome.least)}: "
+        f"{100 * left:.0f} % of what the features explain of the target are not learned. It counts as converged, "
+        "because that is 1 % or less of the way from the start, most of which was the level of the target. A smaller "
+        "learning rate, less momentum, larger batches or more epochs bring it nearer."
+    )
 
 
 def _explained_by_the_best_line(case: Case) -> float:

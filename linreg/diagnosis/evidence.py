@@ -21,7 +21,6 @@ LABELS = {
     "first_rows": "first incomplete rows",
     "reach": "farthest that a parameter can move",
     "distance": "farthest that one has to move",
-    "mean": "median",
     "standard_deviation": "scatter about it",
     "step_is_larger_by": "steps are longer by a factor of",
     "last_batch": "rows in the last batch",

@@ -60,7 +60,7 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
     worst = int(places[np.argmax(np.abs(residual[~near]))])
     numbers = case.row_numbers.tolist()
     delta = rounded(HUBER * scale)
-    lie, pull, them, those = "lie", "They pull", "them", "the far rows out if they are errors"
+    lie, pull, them, those = "lie", "They pull", "them", f"all {count} far rows out if they are errors"
     if count == 1:
         lie, pull, them, those = "lies", "It pulls", "it", "it out if it is an error"
     rows_off = [numbers[row] for row in places]

@@ -33,7 +33,7 @@ RISEN = 1.1
 """Validation loss over its least from which it has risen."""
 SWING = 0.1
 """Share of the whole fall, and of itself, by which a loss that oscillates moves: small batches jitter by less."""
-SURE = 3.0
+STANDARD_ERRORS = 3.0
 """Standard errors from which a trend is no chance."""
 STEADY = 3
 """Epochs of growth in a row that are no chance."""
@@ -169,7 +169,7 @@ def _trend(before: Array, after: Array) -> float:
     """Return by how much the mean of some losses is above that of others before; 0 where that may be jitter."""
     rise = float(after.mean() - before.mean())
     error = math.sqrt((before.var() + after.var()) / len(after))
-    return rise if abs(rise) > SURE * error else 0.0
+    return rise if abs(rise) > STANDARD_ERRORS * error else 0.0
 
 
 def _swings(curve: Curve) -> bool:

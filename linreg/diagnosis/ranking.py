@@ -40,8 +40,19 @@ FAR_BELOW = 1 / 50
 """The same where something else explains the run too."""
 FLAT = ("collinearity", "ill_conditioned")
 RATES = ("learning_rate_too_high", "learning_rate_too_low")
-ODD = {"loss_reduction": 0.2, "outliers": 0.05, "regularization": 0.05, "high_leverage": 0.1, "constant_feature": 0.1}
+ODD = {"outliers": 0.05, "regularization": 0.05, "high_leverage": 0.1, "constant_feature": 0.1, "loss_reduction": 0.2}
 """Ranks of causes that nobody wants in a run: where their remedy cures, they come first."""
+UNUSUAL_MOMENTUM, ODD_SCHEDULE = 0.0, 0.05
+OUTLIERS_OF_A_RISE = 0.11
+"""Behind rows far out in the features: whether a squared error rises is up to the features alone."""
+ANOTHER_ORDER = 0.12
+"""Of batches, where another order of the rows, or no small batch at the end, is all that it takes."""
+FLAT_DIRECTION, CLIPPED_TARGET = 0.15, 0.2
+NOISE_OF_SMALL, NOISE_OF_USUAL, NOISE_OF_LARGE = 0.5, 0.9, 1.1
+"""Of batch noise, by the size of the batch: odder than the rate, or less odd."""
+THE_RATE, BEHIND_THE_RATE, USUAL, WITH_ANOTHER_RATE, EXPLAINED_ELSEWHERE = 1.0, 1.05, 1.5, 2.0, 3.0
+"""Ranks beyond `SURE`: of the rate itself; of a flat direction that a longer step would cross; of data as they usually
+are; of what cures only together with another rate; of what something else explains."""
 
 
 def gain(before: Outcome, after: Outcome) -> float:
@@ -127,15 +138,15 @@ def rank(trial: Trial, trials: Sequence[Trial]) -> float:
     scale = next((other for other in trials if other.cause == "feature_scale"), None)
     if trial.cause in FLAT and scale and prior(scale) <= SURE and any(map(cures, scale.same_rate)):
         # Its remedies standardise too: that alone is enough.
-        return 3
+        return EXPLAINED_ELSEWHERE
     if trial.cause in FLAT and isinstance(trial.case.settings.optimizer, SGD):
         low = next((other for other in trials if other.cause == "learning_rate_too_low" and other.cured), None)
         if low is not None and far_too_low(low, FAR_BELOW):
-            return 1.05  # a longer step is all that it takes along the valley
+            return BEHIND_THE_RATE
     if trial.cause not in (*RATES, "momentum_too_high", "batch_noise") and not (
         any(map(cures, trial.same_rate)) or trial.stabilises
     ):
-        return 2
+        return WITH_ANOTHER_RATE
     odd = prior(trial)
     if trial.cause == "batch_noise" and odd <= SURE:
         # Where the data are odd and undoing that wins far more, the batches only show it.
@@ -149,22 +160,23 @@ def prior(trial: Trial) -> float:
     """Return how odd the data or the setting is that a cause is about, 0 oddest, whatever its remedy does."""
     case, symptoms = trial.case, trial.symptoms
     if trial.cause == "outliers" and case.outcome.rises:
-        return 0.11  # whether a squared error rises is up to the features alone, and so are rows far out in them
+        return OUTLIERS_OF_A_RISE
     if trial.cause in ODD:
         return ODD[trial.cause]
     if trial.cause == "momentum_too_high":
-        return 0 if unusual_momentum(case, symptoms) else 3
+        return UNUSUAL_MOMENTUM if unusual_momentum(case, symptoms) else EXPLAINED_ELSEWHERE
     if trial.cause == "batch_noise":
         return _rank_of_noise(trial)
     if trial.cause in RATES:
-        return 0.05 if _odd_schedule(trial) else 1
+        return ODD_SCHEDULE if _odd_schedule(trial) else THE_RATE
     if trial.cause in FLAT:
         steep = isinstance(case.settings.optimizer, SGD) and case.learning_rate > symptoms.limit_now
-        return 3 if steep or case.outcome.verdict == "diverges" else 0.15  # a flat direction makes no step too long
+        too_long = steep or case.outcome.verdict == "diverges"  # which no flat direction makes a step
+        return EXPLAINED_ELSEWHERE if too_long else FLAT_DIRECTION
     if trial.cause == "target_scale" and clipped(case, symptoms):
-        return 0.2
+        return CLIPPED_TARGET
     off = symptoms.abnormality[trial.cause]
-    return SURE - min(off, 20.0) / 100 if off >= TENFOLD else 1.5
+    return SURE - min(off, 20.0) / 100 if off >= TENFOLD else USUAL
 
 
 def _odd_schedule(trial: Trial) -> bool:
@@ -183,15 +195,17 @@ def _rank_of_noise(trial: Trial) -> float:
     else:
         calm = case.learning_rate <= LONG * trial.symptoms.distance
         if not calm:
-            return 2
+            return WITH_ANOTHER_RATE
     if any(cures(r) and r.name.startswith(("whole", "shuffle")) and trial.gain([r]) >= CLEAR for r in trial.tried):
-        return 0.12  # another order, or a slightly larger batch without the small one at the end, is all that it takes
+        return ANOTHER_ORDER
     if not calm:
-        return 2
+        return WITH_ANOTHER_RATE
     last = case.count % case.batch_size
     if 0 < last <= case.batch_size * ODD_LAST and any(cures(remedy) for remedy in trial.tried):
-        return 0.5
-    return 0.5 if case.batch_size <= SMALL_BATCH else 0.9 if case.batch_size <= USUAL_BATCH else 1.1
+        return NOISE_OF_SMALL
+    if case.batch_size <= SMALL_BATCH:
+        return NOISE_OF_SMALL
+    return NOISE_OF_USUAL if case.batch_size <= USUAL_BATCH else NOISE_OF_LARGE
 
 
 def far_too_low(trial: Trial, share: float = TOO_LOW) -> bool:

@@ -21,7 +21,7 @@ STARTS, STEPS, FINALISTS = 60, 2, 5
 MOST_ROWS = 5000
 CHANCE = 1e-5
 """Chance at which rows of one law may be called far."""
-FEW = 20
+ROWS_A_PARAMETER = 20
 """Rows for each parameter from which the fit is that of the normal equations."""
 
 
@@ -60,7 +60,7 @@ def least_trimmed_squares(A: Array, y: Array) -> tuple[Array, float]:
 
     def fitted(chosen: Array) -> Array:
         part = B[chosen]
-        if len(part) < FEW * size:
+        if len(part) < ROWS_A_PARAMETER * size:
             return np.linalg.lstsq(part, target[chosen], rcond=None)[0]
         return np.linalg.lstsq(part.T @ part, part.T @ target[chosen], rcond=None)[0]
 

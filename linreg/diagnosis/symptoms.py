@@ -24,7 +24,7 @@ FAR_LEVERAGE = 0.5
 """Leverage above which a row decides its own prediction. Source: P. J. Huber, "Robust Statistics" (1981), sec. 7.2."""
 FAR_AWAY = 10.0
 """Robust distance, in standard deviations, at which a row is far out in a feature."""
-FEW = 0.05
+FEW_ROWS = 0.05
 """Share of the rows that can be called far."""
 FEWER_APART, GAP = 0.15, 2.0
 """The same for rows that a gap separates: the nearest of them is this many times as far as the farthest other row."""
@@ -231,7 +231,7 @@ class Symptoms:
         with np.errstate(divide="ignore", invalid="ignore"):
             away = (np.abs(X - centre) / np.where(scale > 0, scale, np.inf)).max(axis=1, initial=0.0)
         far = (away > FAR_AWAY) | (self.leverage > min(0.95, max(FAR_LEVERAGE, 4 * self.leverage.mean())))
-        if far.sum() <= max(1, FEW * rows):
+        if far.sum() <= max(1, FEW_ROWS * rows):
             return np.flatnonzero(far)
         apart = far & (away > FAR_AWAY)
         few = 0 < apart.sum() <= max(3, FEWER_APART * rows)

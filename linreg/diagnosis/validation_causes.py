@@ -48,7 +48,7 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 MOST_OUTSIDE = 0.5
 """Share of the validation targets outside nine tenths of the training ones from which the split was not at random."""
 
-SURE = 5.0
+STANDARD_ERRORS = 5.0
 """Standard errors from which a difference of means is no chance."""
 
 
@@ -88,26 +88,38 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
     )
     j = int(np.argmax(moved)) if len(moved) else 0
     few = learned >= TWICE  # of so few rows, not even the means say where they come from
-    elsewhere = not few and len(moved) > 0 and moved[j] > 1.0 and sure[j] > SURE
+    elsewhere = not few and len(moved) > 0 and moved[j] > 1.0 and sure[j] > STANDARD_ERRORS
     times = max(BEYOND, 1 / unlucky) if learned < HARDLY_ANY else FAR_BEYOND if free >= FEW_FREE else math.inf
     beyond = times * learned * train
     chance = float(np.std(values)) * math.sqrt(1 / many + 1 / len(held))
-    surely = not few and (bias > SURE or (learned < HARMFUL and ideal / learned - train > NO_CHANCE * chance))
+    surely = not few and (
+        bias > STANDARD_ERRORS or (learned < HARMFUL and ideal / learned - train > NO_CHANCE * chance)
+    )
     if elsewhere or ideal > beyond or (surely and ideal > HARMFUL * learned * train):
         evidence |= {"feature": case.names[j], "shift_in_standard_deviations": float(moved[j])}
         where = "their features lie where those of training do, but their target follows another line"
+        advice = "Shuffle all rows before you split; fit scalers on the training rows alone."
         if (outside := _outside(case.y, y)) > MOST_OUTSIDE:
             where = (
                 f"{100 * outside:.0f} % of their targets lie outside those of nine training rows in ten: were the rows "
                 "sorted before they were split"
             )
-        elif moved[j] > 1.0 or (moved[j] > 0.1 and sure[j] > SURE):
-            where = f"{case.names[j]} lies {number(float(moved[j]))} standard deviations from its mean in training"
+        elif moved[j] > 1.0 or (moved[j] > 0.1 and sure[j] > STANDARD_ERRORS):
+            name, there, here = case.names[j], float(X[:, j].mean()), float(symptoms.mean[j])
+            here = here if abs(here) > 1e-9 * float(symptoms.spread[j]) else 0.0  # of scaled features
+            where = (
+                f"{name} is {number(there)} on average in them and {number(here)} in the training rows, "
+                f"{number(float(moved[j]))} standard deviations away"
+            )
+            advice = (
+                f"See that {name} has the same unit, and went through the same scaler, in both; if it has, shuffle all "
+                "rows before you split."
+            )
         return Finding(
             "validation_shift", evidence,
             f"The validation rows come from elsewhere: {where}, and {words}. "
             "No setting of the training can change that.",
-            (Remedy("split at random", "Shuffle all rows before you split; fit scalers on the training rows alone."),),
+            (Remedy("split at random", advice),),
             harm=ideal / (learned * train) if math.isfinite(learned) else ideal / train,
         )  # fmt: skip
     # A penalty may have kept this model from the noise: what counts is its own optimum, against the noise itself.

@@ -53,11 +53,12 @@ def without_findings(diagnosis: Diagnosis) -> Iterator[str]:
         One sentence, or nothing.
     """
     if healthy(diagnosis):
-        yield (
-            "Nothing is wrong with the training; the data deserve a look."
-            if diagnosis.poor
-            else ("Nothing is wrong with the training.")
-        )
+        if diagnosis.could_end_lower:
+            yield "Nothing keeps the run from converging; it could end lower, see below."
+        elif diagnosis.poor:
+            yield "Nothing is wrong with the training; the data deserve a look."
+        else:
+            yield "Nothing is wrong with the training."
     elif not diagnosis.findings and diagnosis.verdict != "cannot_run":
         yield "No cause could be proved: none of the remedies tried makes the run better."
 

@@ -118,7 +118,7 @@ class ExplainLoss:
         self._losses: list[float] = []
         self._val_losses: list[float] = []
         self._over = {"loss": 0, "val_loss": 0}
-        self._settled: set[str] = set()
+        self._settled: set[tuple[str | None, bool]] = set()
 
     # What Keras calls. It asks for these methods, not for a base class, so TensorFlow is not needed to import this.
 
@@ -145,7 +145,7 @@ class ExplainLoss:
         self._why_not = ""
         try:
             self._linear = linear_part(self.model, epochs=self.params.get("epochs") or 1)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             self._why_not = str(error).removeprefix("twin: ")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -159,14 +159,19 @@ class ExplainLoss:
         trouble = self._trouble(loss, val_loss)
         self._keep_good(loss, val_loss, weights)
         self._before = weights
-        if trouble is not None and trouble not in self._settled:
-            self._settled.add(trouble)
+        kind = trouble, self._exploded()  # what was a jitter may explode later
+        if trouble is not None and kind not in self._settled:
+            self._settled.add(kind)
             self._explain(trouble, epoch)
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Let go of the data."""
+        self._arguments = {}
 
     def _nothing(self, *_: Any, **__: Any) -> None:
         """Do nothing."""
 
-    on_train_end = on_epoch_begin = _nothing
+    on_epoch_begin = _nothing
     on_batch_begin = on_batch_end = on_train_batch_begin = on_train_batch_end = _nothing
     on_test_begin = on_test_end = on_test_batch_begin = on_test_batch_end = _nothing
     on_predict_begin = on_predict_end = on_predict_batch_begin = on_predict_batch_end = _nothing
@@ -178,7 +183,7 @@ class ExplainLoss:
                 self._over[name] = self._over[name] + 1 if value > RISEN * least[name] else 0
         if not math.isfinite(loss):
             return "nan"
-        if self._over["loss"] >= self.patience or loss > EXPLODED * self._losses[0]:
+        if self._over["loss"] >= self.patience or self._exploded():
             return "rises"
         if self._over["val_loss"] >= self.patience:
             return "val_loss"
@@ -188,6 +193,9 @@ class ExplainLoss:
         if len(self._losses) == self.stalled and self._will_be_late():
             return "slow"
         return None
+
+    def _exploded(self) -> bool:
+        return self._losses[-1] > EXPLODED * self._losses[0]
 
     def _will_be_late(self) -> bool:
         """Whether 1 % of the first excess of the loss over its least value is out of reach at the pace so far."""
@@ -214,9 +222,13 @@ class ExplainLoss:
 
     def _explain(self, trouble: str, epoch: int) -> None:
         data, unread = self._read()
-        found = self._diagnosis(data)
-        if trouble in ("stalls", "slow", "val_loss") and self._linear is not None and words.healthy(found):
-            return
+        try:
+            found = self._diagnosis(data)
+        except (TypeError, ValueError) as error:
+            data, unread = None, str(error)
+            found = self._diagnosis(None)
+        if words.healthy(found) and math.isfinite(self._losses[-1]) and not self._exploded():
+            return  # it only jitters, or has arrived
         self.diagnosis_, self.epoch_, self.trouble_ = found, epoch, trouble
         name = "val_loss" if trouble == "val_loss" else "loss"
         value = (self._val_losses if name == "val_loss" else self._losses)[-1]
@@ -235,7 +247,7 @@ class ExplainLoss:
     def _read(self) -> tuple[Inputs | None, str]:
         try:
             return look_at(self._arguments, self.sample), ""
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             return None, str(error)
 
     def _diagnosis(self, data: Inputs | None) -> Diagnosis:
