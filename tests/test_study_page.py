@@ -1,5 +1,6 @@
 """The interactive page: its numbers are the library's, and a real browser shows them."""
 
+import functools
 import importlib.util
 import json
 import os
@@ -49,13 +50,15 @@ def axis_of(data, optimizer, name):
     return next(axis for axis in data["optimizers"][optimizer] if axis["name"] == name)
 
 
-def optimizer_of(data, label, **changed):
-    """The optimizer that a page starts from, by the library's own comparison."""
-    one = next(each for each in data.compared() if each.label == label)
-    return one.optimizer.set_params(**changed)
+@functools.cache
+def compared(name):
+    """The optimizers that a page starts from, by the library's own comparison."""
+    return {each.label: each.optimizer for each in subject(name).compared()}
 
 
-def subject(name, loss="mse"):
+@functools.cache
+def subject(name):
+    loss = "mse" if name == "norris" else Huber()
     X, y = standardised(name)
     known = datasets.load(name)
     model = LinearRegression(loss=loss, epochs=20, random_state=0)
@@ -72,10 +75,10 @@ CHOICES = [
 
 @pytest.mark.parametrize(("name", "label", "setting", "at"), CHOICES)
 def test_every_number_of_a_choice_is_the_one_that_trace_and_sweep_give(pages, name, label, setting, at):
-    data, one = data_of(pages[name]), subject(name, Huber() if name == "stackloss" else "mse")
+    data, one = data_of(pages[name]), subject(name)
     axis = axis_of(data, label, setting)
     run = axis["runs"][at]
-    optimizer = optimizer_of(one, label)
+    optimizer = compared(name)[label]
     own = {**one.model.get_params(deep=False), "optimizer": optimizer}
     value = next(value for value in _values(one, optimizer, setting) if rounded(value) == run["value"])
     model = LinearRegression(**own).set_params(**{_place(setting): value})
@@ -241,6 +244,17 @@ def test_a_slider_changes_curve_path_line_and_numbers_to_the_librarys_values(ope
         assert cells == [number for numbers in run["numbers"].values() for number in numbers[-1]]
 
 
+def test_hovering_shows_iteration_loss_and_the_numbers_of_that_step(opened, pages):
+    data, tab = data_of(pages["norris"]), opened("norris")
+    run = axis_of(data, "SGD", "learning_rate")["runs"][axis_of(data, "SGD", "learning_rate")["chosen"]]
+    for plot, curve_number in (("loss", 0), ("path", len(data["plane"]["contours"]))):
+        tab.evaluate(f"Plotly.Fx.hover('{plot}', [{{curveNumber: {curve_number}, pointNumber: 3}}])")
+        shown = tab.text_content(f"#{plot} .hoverlayer")
+        numbers = [number for values in run["numbers"].values() for number in values[3]]
+        for text in (f"step {run['steps'][3]}", f"loss {run['loss'][3]}", *map(str, numbers)):
+            assert text in shown
+
+
 def test_the_keyboard_alone_reaches_every_control_and_moves_it(opened, pages):
     data, tab = data_of(pages["norris"]), opened("norris")
     reached = []
@@ -292,7 +306,7 @@ def test_every_text_has_the_contrast_of_wcag_aa(opened):
 
 ANSWERS = """async () => {
   const slider = document.getElementById("slider"), times = [];
-  for (let i = 0; i <= 3 * slider.max; i++) {
+  for (let i = 0; i <= 2 * slider.max; i++) {
     const began = performance.now();
     slider.value = i % (Number(slider.max) + 1);
     slider.dispatchEvent(new Event("input"));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,26 +45,27 @@ class BadInput:
     after: Array
 
 
-def known_bad_inputs() -> list[BadInput]:
+@functools.cache
+def known_bad_inputs() -> tuple[BadInput, ...]:
     """Return the known bad inputs, diagnosed.
 
     Returns
     -------
-    list of BadInput
+    tuple of BadInput
         Columns of different scale, a rate too high, a rate too low, one far point.
     """
     X = np.random.default_rng(42).uniform(size=(100, 1))
     y = 2 * X[:, 0] + 1 + 0.1 * np.random.default_rng(43).normal(size=100)
     columns = [[1.0, 1000.0], [2.0, 2000.0], [3.0, 3000.0]]
     line = "100 rows of y = 2x + 1 with some noise"
-    return [
+    return (
         _diagnosed("Columns of different scale", "X = [[1, 1000], [2, 2000], [3, 3000]], y = [1, 2, 3]", columns,
                    [1.0, 2.0, 3.0], 0.01),
         _diagnosed("Learning rate too high", line, X, y, 10.0),
         _diagnosed("Learning rate too low", line, X, y, 0.0001),
         _diagnosed("One far point", "x = 1, 2, 3, 100, y = 1, 2, 3, 10", [[1.0], [2.0], [3.0], [100.0]],
                    [1.0, 2.0, 3.0, 10.0], 0.01),
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def _diagnosed(name: str, story: str, X: Any, y: Any, rate: float) -> BadInput:
