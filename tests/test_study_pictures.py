@@ -42,6 +42,26 @@ def test_every_picture_of_every_subject_has_labelled_axes_and_lines_that_differ_
         assert study.save(figure, tmp_path / f"{name}.svg").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    ("X", "y", "settings"),
+    [
+        (np.arange(1.0, 6)[:, None], np.arange(5.0), {"fit_intercept": False}),
+        (np.array([[1.0, 2.0]]), np.array([3.0]), {}),
+        (np.ones((4, 1)), np.arange(4.0), {}),
+        (np.zeros((4, 2)), np.zeros(4), {}),
+        (np.arange(6.0)[:, None], 2 * np.arange(6.0) + 1, {"optimizer": Adam(0.1)}),
+    ],
+    ids=["one parameter", "one row", "one place", "all zeros", "exact fit"],
+)  # fmt: skip
+def test_data_that_say_little_are_drawn_all_the_same(X, y, settings):
+    model = LinearRegression(**{"epochs": 3, "random_state": 0, **settings})
+    one = study.Subject(X, y, [f"x{j}" for j in range(X.shape[1])], "y", model)
+    compared = one.compared()
+    assert all(study.draw(name, one, compared).axes for name in study.PICTURES)
+    # The two directions of the plane are different ones, and the first is the curved one.
+    assert np.linalg.matrix_rank(one.plane.axes) == min(2, one.problem.size)
+
+
 def test_the_edge_lies_where_dynamics_says():
     one = subject("stackloss", SGD(0.01), epochs=400, dtype="float64")
     (axes,) = pictures.edge(one).axes

@@ -348,7 +348,10 @@ def remedy(subject: Subject) -> Any:
         after = finding.remedies[0].after if finding.remedies else None
         if after is not None:
             curves.setdefault(f"{finding.remedies[0].name}: {after.verdict}", after.curve)
-    draw_losses(axes, {label: curve.tolist() for label, curve in list(curves.items())[:LINES]}, {})
+    if curves:
+        draw_losses(axes, {label: curve.tolist() for label, curve in list(curves.items())[:LINES]}, {})
+    else:
+        axes.text(0.5, 0.5, "no step can be taken", ha="center", transform=axes.transAxes)
     axes.set(xlabel="epoch, the start as 1", ylabel=f"loss on all rows ({_unit(subject)})")
     return figure
 

@@ -163,10 +163,22 @@ class Subject:
             first, second = (f"{name} ({self._unit(name)})" for name in self.parameters)
             at = float(self.best[0]), float(self.best[1])
             return Plane(self.best, np.eye(2), (first, second), ("", ""), at)
+        if self.problem.size == 1:
+            label = f"{self.names[0]} ({self._unit(self.names[0])})"
+            alone = np.array([[1.0], [0.0]])
+            return Plane(
+                self.best, alone, (label, "nothing: there is one parameter"), ("", ""), (float(self.best[0]), 0.0)
+            )
         found = curvature(self.X, loss=self.model.loss, fit_intercept=self.model.fit_intercept,
                           kernel_regularizer=self.model.kernel_regularizer)  # fmt: skip
-        axes = np.stack([found.steepest.vector, found.flattest.vector])
-        labels = "steepest direction, from the optimum", "flattest direction, from the optimum"
+        if found.rank > 1:
+            axes = np.stack([found.steepest.vector, found.flattest.vector])
+            names = "steepest", "flattest"
+        else:
+            # Only one direction is curved, if any; the other is one of those along which the loss is flat.
+            axes = np.linalg.svd(found.steepest.vector[np.newaxis])[2][:2]
+            names = "steepest", "a flat"
+        labels = f"{names[0]} direction, from the optimum", f"{names[1]} direction, from the optimum"
         return Plane(self.best, axes, labels, (self._named(axes[0]), self._named(axes[1])), (0.0, 0.0))
 
     def _unit(self, name: str) -> str:
