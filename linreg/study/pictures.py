@@ -133,7 +133,7 @@ def draw_contours(figure: Any, axes: Any, subject: Subject, plane: Plane, low: A
     floor = max(float(np.quantile(excess, 0.01)), float(excess.max()) * 1e-6) or 1.0
     levels = np.geomspace(floor, max(float(excess.max()), 2 * floor), 14)
     norm = LogNorm(levels[0], levels[-1])
-    filled = axes.contourf(across, up, np.maximum(excess, floor), levels=levels, norm=norm, cmap="Greys", alpha=0.4)
+    filled = axes.contourf(across, up, np.maximum(excess, floor), levels=levels, norm=norm, cmap="Greys", alpha=0.22)
     axes.contour(across, up, np.maximum(excess, floor), levels=levels, norm=norm, colors="0.35", linewidths=0.6)
     figure.colorbar(filled, ax=axes, label=f"loss above the optimum ({_unit(subject)})", format="%.2g")
     axes.plot(*plane.at, linestyle="", marker="x", markersize=11, markeredgewidth=2.5, color="black",
