@@ -40,7 +40,8 @@ class Rule:
     rate: Callable[[Any, Any], Any]
 
 
-def _rate_is_learning_rate(lr: Any, t: Any) -> Any:  # noqa: ARG001 (only Adam counts)
+def rate_is_learning_rate(lr: Any, t: Any) -> Any:  # noqa: ARG001 (only Adam counts)
+    """Return what most rules take for the learning rate: itself."""
     return lr
 
 
@@ -157,9 +158,9 @@ gradient_accumulation_steps : optional
     def rule(self, precision: Precision) -> Rule:
         """Return the update rule with its constants in the arithmetic of the run."""
         if self.momentum == 0:
-            return Rule(rules.sgd, (), (), _rate_is_learning_rate)
+            return Rule(rules.sgd, (), (), rate_is_learning_rate)
         update = rules.sgd_nesterov if self.nesterov else rules.sgd_momentum
-        return Rule(update, ("m",), (precision.cast(self.momentum),), _rate_is_learning_rate)
+        return Rule(update, ("m",), (precision.cast(self.momentum),), rate_is_learning_rate)
 
 
 @dataclass(frozen=True, repr=False)
@@ -211,8 +212,8 @@ gradient_accumulation_steps : optional
         with_momentum: Update = rules.rmsprop_centered_momentum if self.centered else rules.rmsprop_momentum
         state = ("v", "a") if self.centered else ("v",)
         if self.momentum > 0:
-            return Rule(with_momentum, (*state, "m"), (*constants, number(self.momentum)), _rate_is_learning_rate)
-        return Rule(plain, state, constants, _rate_is_learning_rate)
+            return Rule(with_momentum, (*state, "m"), (*constants, number(self.momentum)), rate_is_learning_rate)
+        return Rule(plain, state, constants, rate_is_learning_rate)
 
 
 @dataclass(frozen=True, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -270,7 +270,7 @@ class LinearRegression:
         if going_on and settings.optimizer.learning_rate != self._learning_rate:
             state.learning_rate = settings.optimizer.learning_rate
         with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
-            run = runs_of(self.engine)(
+            run = self._kind_of_run()(
                 problem,
                 state,
                 settings.optimizer,
@@ -287,6 +287,10 @@ class LinearRegression:
             finally:
                 self._keep(run, names)
         return self
+
+    def _kind_of_run(self) -> Callable[..., Run]:
+        """Return what executes a run."""
+        return runs_of(self.engine)
 
     def _training_device(self, X: Any) -> Host:
         """Return where a fit on X runs."""

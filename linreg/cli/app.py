@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import linreg
-from linreg.cli import bench, demo, fit, why
+from linreg.cli import bench, demo, fit, study, why
 
 app = typer.Typer(
     name="linreg",
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
 app.command("why")(why.why)
+app.command("study")(study.study)
 app.command("bench")(bench.bench)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from linreg import dynamics
 from linreg.diagnosis.svg import CHARACTER, WIDTH, Chart, Scale, cut, escaped
 from linreg.diagnosis.symptoms import Symptoms
-from linreg.optimizers import SGD
+from linreg.optimizers import SGD, Adam, RMSprop
 
 if TYPE_CHECKING:
     from linreg.diagnosis.cases import Case, Outcome
@@ -127,6 +127,8 @@ def _rates(case: Case, symptoms: Symptoms) -> Iterator[str]:
             '<p class="quiet">Full-batch steps are stable in the shaded range; the learning rate is '
             f"{rate / limit:.3g} times the limit of these data.</p>"
         )
+        return
+    if not isinstance(optimizer, Adam | RMSprop):  # nobody has worked out how far a rule of one's own reaches
         return
     reach = dynamics.reach(optimizer, case.steps)
     farthest = float(np.abs(case.best).max())

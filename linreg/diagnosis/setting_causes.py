@@ -17,7 +17,7 @@ from linreg.diagnosis.evidence import number
 from linreg.diagnosis.findings import Finding
 from linreg.diagnosis.remedies import UNPENALISED, Remedy, at_rate, rounded
 from linreg.diagnosis.symptoms import Symptoms
-from linreg.optimizers import SGD, Adam
+from linreg.optimizers import SGD, Adam, RMSprop
 
 HEAVY = 2.0
 """Mean of the sample weights from which they change the length of a step."""
@@ -102,9 +102,9 @@ def momentum_too_high(case: Case, symptoms: Symptoms) -> Finding | None:
 
 
 def _momentum(optimizer: Any) -> tuple[str, float]:
-    """Return what an optimizer calls its momentum, and how much it has."""
+    """Return what an optimizer calls its momentum, and how much it has: none, where a rule of one's own has no such."""
     field = "beta_1" if isinstance(optimizer, Adam) else "momentum"
-    return field, float(getattr(optimizer, field))
+    return field, float(getattr(optimizer, field, 0.0))
 
 
 def unusual_momentum(case: Case, symptoms: Symptoms) -> Finding | None:
@@ -164,6 +164,8 @@ def learning_rate_too_low(case: Case, symptoms: Symptoms) -> Finding | None:
     if isinstance(optimizer, SGD):
         times = f", {number(limit / lr)} times that" if lr else ""
         words += f"; full-batch steps would be stable up to {number(limit)}{times}."
+    elif not isinstance(optimizer, Adam | RMSprop):  # a rule of one's own, whose reach nobody has worked out
+        words += "."
     else:
         evidence["reach"] = dynamics.reach(optimizer, case.steps)
         evidence["distance"] = symptoms.distance

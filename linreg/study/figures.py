@@ -74,7 +74,13 @@ def draw_losses(axes: Any, losses: Mapping[str, Sequence[float]], others: Mappin
             axes.plot(epochs[marks], finite[marks], linestyle="", marker="o", markersize=4, color=colour, alpha=0.6)
     if others:
         axes.plot([], [], linestyle="", marker="o", markersize=4, color="0.4", label="the same by tf.keras")
-    axes.set(xscale="log", yscale="log", xlabel="epoch", ylabel="loss (mean over the epoch, units of y squared)")
+    positive = any((_finite(values)[1] > 0).any() for values in losses.values())
+    axes.set(
+        xscale="log",
+        yscale="log" if positive else "linear",
+        xlabel="epoch",
+        ylabel="loss (mean over the epoch, units of y squared)",
+    )
     if len(losses) > 1:
         _leave_at_the_top(axes, losses)
     axes.grid(alpha=0.3)

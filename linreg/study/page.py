@@ -1,0 +1,250 @@
+"""The interactive page: one file that opens without a network. Every number in it was computed by the library."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linreg.data.arrays import design_matrix
+from linreg.study.bad_inputs import known_bad_inputs
+from linreg.study.choices import Axis, Run, axes_of, epochs_of, shown_parameters, values_of
+from linreg.study.subject import Compared, Plane, Subject, known_optimizers
+from linreg.whole_files import file_path, write_whole
+
+Array = Any
+
+LEVELS = 9
+TOP = 1e3
+"""A loss above this many times its start leaves a picture."""
+DIGITS = 5
+BARS = 20
+"""Parameters that are drawn beside their optimum."""
+POINTS_SHOWN = 300
+"""Rows that are drawn beside the fitted line."""
+
+
+def page_path(path: str | os.PathLike[str]) -> Path:
+    """Check, before any work is done, that a page can go to this path; see `linreg.whole_files.file_path`."""
+    return file_path(path, "page.html")
+
+
+def write(data: dict[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write a page, whole or not at all.
+
+    Parameters
+    ----------
+    data : dict
+        See `page_data`.
+    path : path
+        The file.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or the file cannot be written.
+    """
+    text = page(data)
+    return write_whole(page_path(path), lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def page(data: dict[str, Any]) -> str:
+    """Return the page as text.
+
+    Parameters
+    ----------
+    data : dict
+        See `page_data`.
+
+    Returns
+    -------
+    str
+        HTML that loads nothing.
+    """
+    assets = files("linreg.study") / "assets"
+    names = ("page.html", "page.css", "plotly-basic.min.js", "page.js")
+    html, css, plotly, script = ((assets / name).read_text(encoding="utf-8") for name in names)
+    # Inside a script element only "</" could end it.
+    embedded = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    html = html.replace("{{title}}", escape(data["title"]))
+    parts = {"{{css}}": css, "{{plotly}}": plotly, "{{data}}": embedded, "{{script}}": script}
+    for mark, text in parts.items():
+        html = html.replace(mark, text, 1)
+    return html
+
+
+def parts(subject: Subject) -> int:
+    """Return how often `page_data` tells what it has done."""
+    return 1 + sum(len(values_of(subject, optimizer)) for _, optimizer in known_optimizers())
+
+
+def page_data(
+    subject: Subject,
+    compared: list[Compared],
+    title: str,
+    after_each: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run everything that a page lets its reader choose.
+
+    Parameters
+    ----------
+    subject : Subject
+        What is studied.
+    compared : list of Compared
+        See `Subject.compared`.
+    title : str
+        What is studied, in words.
+    after_each : callable, optional
+        Called with what was done.
+
+    Returns
+    -------
+    dict
+        Plain values, five digits each; None where a number is not finite.
+    """
+    plane, chosen = subject.plane, {one.label: list(axes_of(subject, one, after_each)) for one in compared}
+    start = float(subject.problem.objective(subject.path(most=0)[0]))
+    defaults = [axes[0].runs[axes[0].chosen] for axes in chosen.values()]
+    low, high = _window(np.concatenate([plane.of(run.parameters) for run in defaults]), plane)
+    bad = known_bad_inputs()
+    after_each("bad inputs")
+    return {
+        "title": title,
+        "target": subject.target,
+        "epochs": epochs_of(subject),
+        "start": rounded(start),
+        "parameters": [subject.parameters[j] for j in _bars(subject)],
+        "shown": [subject.parameters[j] for j in shown_parameters(subject)],
+        "optimum": rounded(subject.best[_bars(subject)]),
+        "plane": {
+            "labels": list(plane.labels),
+            "along": list(plane.along),
+            "low": rounded(low),
+            "high": rounded(high),
+            "optimum": rounded(plane.at),
+            "contours": _contours(subject, plane, low, high),
+        },
+        "line": _line(subject),
+        "optimizers": {label: [_axis(subject, plane, axis) for axis in axes] for label, axes in chosen.items()},
+        "bad": [
+            {"name": one.name, "story": one.story, "verdict": one.verdict, "cause": one.cause, "why": one.why,
+             "change": one.change, "before": rounded(one.before), "after": rounded(one.after),
+             "top": rounded(TOP * TOP * one.before[0])}
+            for one in bad
+        ],
+    }  # fmt: skip
+
+
+def rounded(values: Any) -> Any:
+    """Return numbers with five digits, None where they are not finite.
+
+    Parameters
+    ----------
+    values : float or array
+        Numbers.
+
+    Returns
+    -------
+    float, None, or list of them
+        As JSON can hold them.
+    """
+    if np.ndim(values):
+        return [rounded(value) for value in values]
+    value = float(values)
+    if not math.isfinite(value):
+        return None
+    short = float(f"{value:.{DIGITS}g}")
+    return int(short) if short == int(short) and abs(short) < 1e15 else short
+
+
+def _axis(subject: Subject, plane: Plane, axis: Axis) -> dict[str, Any]:
+    low = min(run.least for run in axis.runs)
+    return {
+        "name": axis.name,
+        "chosen": axis.chosen,
+        "limit": rounded(axis.limit),
+        "ends": rounded(axis.ends),
+        "bounds": [rounded(0.8 * low) if low > 0 else None, rounded(TOP * max(run.losses[0] for run in axis.runs))],
+        "runs": [_run(subject, plane, run) for run in axis.runs],
+    }
+
+
+def _run(subject: Subject, plane: Plane, run: Run) -> dict[str, Any]:
+    place = plane.of(run.parameters)
+    found = {
+        "value": rounded(run.value),
+        "steps": run.steps.tolist(),
+        "x": rounded(place[:, 0]),
+        "y": rounded(place[:, 1]),
+        "loss": rounded(run.losses),
+        "least": rounded(run.least),
+        "numbers": {name: rounded(values) for name, values in run.numbers.items()},
+    }
+    if subject.X.shape[1] > 1:
+        found["end"] = rounded(run.parameters[-1][_bars(subject)])
+    else:
+        with np.errstate(all="ignore"):
+            found["line"] = rounded(run.parameters @ _ends(subject).T)
+    return found
+
+
+def _bars(subject: Subject) -> list[int]:
+    """Return the parameters that stand beside their optimum: all, or those that are largest there."""
+    return sorted(int(j) for j in np.argsort(-np.abs(subject.best), kind="stable")[:BARS])
+
+
+def _ends(subject: Subject) -> Array:
+    """Return the rows of [X, 1] at the two ends of a single feature."""
+    x = subject.X[:, :1]
+    return design_matrix(np.array([x.min(axis=0), x.max(axis=0)]), bool(subject.model.fit_intercept))
+
+
+def _window(points: Array, plane: Plane) -> tuple[Array, Array]:
+    """Return the corners of the map: what holds nearly all of the paths that it starts with."""
+    points = points[np.isfinite(points).all(axis=1)]
+    low, high = np.quantile(points, 0.02, axis=0), np.quantile(points, 0.98, axis=0)
+    for point in (points[0], np.array(plane.at)):
+        low, high = np.minimum(low, point), np.maximum(high, point)
+    margin = 0.15 * np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
+    return low - margin, high + margin
+
+
+def _contours(subject: Subject, plane: Plane, low: Array, high: Array) -> list[dict[str, Any]]:
+    """Return lines of equal loss; plotly's basic bundle has no contours of its own."""
+    from contourpy import contour_generator
+
+    from linreg.study.pictures import surface
+
+    across, up, height = surface(subject, plane, low, high)
+    excess = height - subject.least
+    floor = max(float(np.quantile(excess, 0.01)), float(excess.max()) * 1e-6) or 1.0
+    generator, found = contour_generator(across, up, excess), []
+    for level in np.geomspace(floor, max(float(excess.max()), 2 * floor), LEVELS + 1)[:-1]:
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for line in map(np.asarray, generator.lines(level)):
+            x += [*rounded(line[:, 0]), None]
+            y += [*rounded(line[:, 1]), None]
+        found.append({"loss": rounded(level + subject.least), "x": x, "y": y})
+    return found
+
+
+def _line(subject: Subject) -> dict[str, Any] | None:
+    """Return the data of a single feature, and at which places its line is drawn; None with more features."""
+    if subject.X.shape[1] > 1:
+        return None
+    shown = np.unique(np.linspace(0, len(subject.y) - 1, POINTS_SHOWN).astype(int))
+    return {"name": subject.names[0], "x": rounded(subject.X[shown, 0]), "y": rounded(subject.y[shown]),
+            "ends": rounded(_ends(subject)[:, 0])}  # fmt: skip

@@ -1,0 +1,142 @@
+"""The pictures of a study: what is drawn is what the library has computed."""
+
+import time
+
+import numpy as np
+import pytest
+
+from linreg import SGD, Adam, Huber, LinearRegression, RMSprop, cli, dynamics, study
+from linreg.data import datasets
+from linreg.study import pictures
+from linreg.study.subject import known_optimizers
+
+
+def subject(name="norris", *settings, standard=True, **more):
+    data = datasets.load(name)
+    X = (data.X - data.X.mean(axis=0)) / data.X.std(axis=0) if standard else data.X
+    model = LinearRegression(*settings, **{"random_state": 0, **more})
+    return study.Subject(X, data.y, list(data.feature_names), data.target_name, model)
+
+
+SUBJECTS = {
+    "one feature": lambda: subject("norris", RMSprop(5.0), epochs=30),
+    "many features, huber": lambda: subject("stackloss", Adam(0.5), Huber(1.0), epochs=30),
+    "diverging": lambda: subject("longley", "sgd", standard=False, epochs=30),
+    "no intercept": lambda: subject("stackloss", SGD(0.1, momentum=0.9), fit_intercept=False, epochs=30),
+}
+
+
+@pytest.mark.parametrize("which", SUBJECTS)
+def test_every_picture_of_every_subject_has_labelled_axes_and_lines_that_differ_without_colour(which, tmp_path):
+    one = SUBJECTS[which]()
+    compared = one.compared()
+    for name in study.PICTURES:
+        figure = study.draw(name, one, compared)
+        for axes in figure.axes:
+            assert axes.get_ylabel(), name
+            assert axes.get_xlabel() or axes.get_label() == "<colorbar>", name
+            named = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+            looks = [(str(line._dash_pattern), line.get_marker(), line.get_markerfacecolor() == "white")
+                     for line in named]  # fmt: skip
+            assert len(set(looks)) == len(looks), (name, looks)
+        assert study.save(figure, tmp_path / f"{name}.svg").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "settings"),
+    [
+        (np.arange(1.0, 6)[:, None], np.arange(5.0), {"fit_intercept": False}),
+        (np.array([[1.0, 2.0]]), np.array([3.0]), {}),
+        (np.ones((4, 1)), np.arange(4.0), {}),
+        (np.zeros((4, 2)), np.zeros(4), {}),
+        (np.arange(6.0)[:, None], 2 * np.arange(6.0) + 1, {"optimizer": Adam(0.1)}),
+    ],
+    ids=["one parameter", "one row", "one place", "all zeros", "exact fit"],
+)  # fmt: skip
+def test_data_that_say_little_are_drawn_all_the_same(X, y, settings):
+    model = LinearRegression(**{"epochs": 3, "random_state": 0, **settings})
+    one = study.Subject(X, y, [f"x{j}" for j in range(X.shape[1])], "y", model)
+    compared = one.compared()
+    assert all(study.draw(name, one, compared).axes for name in study.PICTURES)
+    # The two directions of the plane are different ones, and the first is the curved one.
+    assert np.linalg.matrix_rank(one.plane.axes) == min(2, one.problem.size)
+
+
+def test_the_edge_lies_where_dynamics_says():
+    one = subject("stackloss", SGD(0.01), epochs=400, dtype="float64")
+    (axes,) = pictures.edge(one).axes
+    limit = dynamics.max_learning_rate(one.X)
+    line = next(line for line in axes.get_lines() if "computed limit" in line.get_label())
+    assert set(line.get_xdata()) == {limit}
+    full, gone = (next(line for line in axes.get_lines() if line.get_label().startswith(start))
+                  for start in ("full batches", "full batches: diverged"))  # fmt: skip
+    inside, outside = full.get_xdata(), gone.get_xdata()
+    assert inside.max() < outside.min()
+    # What diverges is above the limit; slightly above it, 400 epochs do not yet reach a thousand times the start.
+    assert limit < outside.min() < 1.05 * limit
+    start = float(one.problem.objective(one.path(most=0)[0]))
+    below = inside < limit
+    assert (full.get_ydata()[below] < start).all()
+    found = one.swept(one.optimizer, learning_rate=inside.tolist(), batch_size=21)
+    np.testing.assert_array_equal(full.get_ydata(), found.last("loss"))
+
+
+def test_paths_on_the_contours_are_the_parameters_of_the_trace_before_and_after_each_step():
+    one = subject("norris", SGD(0.3, momentum=0.5), epochs=10)
+    path = one.path(most=12)
+    own = {**one.model.get_params(deep=False), "callbacks": ()}
+    steps = study.trace(one.X, one.y, steps=range(1, 13), **own).steps
+    np.testing.assert_array_equal(path, [steps[0]["p[t-1]"], *(step["p"] for step in steps)])
+    # With one feature the plane is that of coefficient and intercept.
+    np.testing.assert_allclose(one.plane.of(path), path, rtol=1e-15, atol=1e-12 * np.abs(path).max())
+
+
+def test_contours_show_the_loss_that_evaluate_gives():
+    one = subject("stackloss", "sgd", Huber(2.0), dtype="float64")
+    across, up, height = pictures.surface(one, one.plane, np.array([-3.0, -2.0]), np.array([4.0, 1.0]), points=3)
+    model = LinearRegression(loss=Huber(2.0), dtype="float64", epochs=1).fit(one.X, one.y)
+    for i, row in enumerate(up):
+        for j, column in enumerate(across):
+            *model.coef_, model.intercept_ = one.plane.parameters(column, row)[:, 0]
+            model.coef_ = np.array(model.coef_)
+            # A mean of 21 values near 10, added up in another order.
+            assert abs(height[i, j] - model.evaluate(one.X, one.y)) < 40 * np.spacing(height[i, j])
+
+
+def test_optimizers_are_compared_by_when_they_are_there_to_stay():
+    one = subject("stackloss", epochs=60)
+    found = one.compared()
+    assert {each.label for each in found} == {label for label, _ in known_optimizers()}
+    start = float(one.problem.objective(one.path(most=0)[0]))
+    near = one.least + 0.01 * (start - one.least)
+    arrived = [each.arrived or np.inf for each in found]
+    assert arrived == sorted(arrived)
+    for each in found:
+        own = one.model.get_params(deep=False) | {"optimizer": each.optimizer}
+        losses = LinearRegression(**own).fit(one.X, one.y).history_["loss"]
+        # A few roundings of float32 in each step. Until a run is there it does not amplify them; RMSprop then does.
+        way = slice(each.arrived or 5)
+        np.testing.assert_allclose(each.losses[way], losses[way], rtol=60 * 1.2e-7 * 10)
+        if each.arrived:
+            assert (each.losses[each.arrived - 1 :] <= near).all()
+            assert each.arrived == 1 or each.losses[each.arrived - 2] > near
+
+
+def test_ten_thousand_rows_of_ten_features_are_drawn_within_twenty_seconds(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(10_000, 10)) @ rng.normal(size=(10, 10))
+    table = np.column_stack([X, X.sum(axis=1) + rng.normal(size=10_000)])
+    names = ",".join([*(f"f{j}" for j in range(10)), "y"])
+    np.savetxt(tmp_path / "big.csv", table, delimiter=",", header=names, comments="")
+    began = time.perf_counter()
+    assert cli.run(["study", str(tmp_path / "big.csv"), "--target", "y", "--out", str(tmp_path / "out")]) == 0
+    assert time.perf_counter() - began < 20
+    assert sorted(file.stem for file in (tmp_path / "out").iterdir()) == sorted(study.PICTURES)
+    out = capsys.readouterr().out
+    assert f"{dynamics.max_learning_rate(X):.3g}" in out
+    assert "Which optimizer gets there first" in out
+
+
+def test_more_features_than_can_be_drawn_are_refused():
+    with pytest.raises(ValueError, match="give fewer columns"):
+        study.Subject(np.ones((3, 501)), np.ones(3), ["a"] * 501, "y", LinearRegression())
