@@ -1,0 +1,1 @@
+"""Parity: where TensorFlow differs from linreg, and from itself."""
