@@ -37,7 +37,7 @@ def ulps(a: Array, b: Array) -> Array:
     sign = unsigned(1) << unsigned(8 * a.itemsize - 1)
 
     def place(x: Array) -> Array:
-        """Number them upwards, with both zeros in the middle."""
+        """Return their places in the order of all numbers, with both zeros in the middle."""
         bits = x.view(unsigned)
         return np.where(bits & sign, sign - (bits & ~sign), sign + bits).astype(np.uint64)
 

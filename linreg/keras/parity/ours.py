@@ -98,7 +98,11 @@ def _slopes(flat: FlatStep, u: Array, after: Array, g: Array, rate: float) -> tu
     rates = rate * np.array([1] * (2 * blocks) + [1 + 1e-6, 1 - 1e-6])
     with np.errstate(invalid="ignore"):  # the root of a v of 0 less the shift: nothing is off there yet
         moved = _advanced(flat, columns, g, rates)
-    up, down, (faster, slower) = moved[..., :blocks], moved[..., blocks : 2 * blocks], np.moveaxis(moved[..., -2:], 2, 0)
+    up, down, (faster, slower) = (
+        moved[..., :blocks],
+        moved[..., blocks : 2 * blocks],
+        np.moveaxis(moved[..., -2:], 2, 0),
+    )
     by_u = (up - down) / (2 * shifts.T)
     return np.nan_to_num(by_u), (faster - slower) / (2e-6 * rate)
 
@@ -119,4 +123,4 @@ def _rate_error(optimizer: Optimizer, rate: float, t: int, eps: float) -> float:
     worst = max(
         abs(rules.corrected_rate(lr, powers[0] + i * off[0], powers[1] + j * off[1]) - rate) for i, j in corners
     )
-    return worst + FEW * eps * rate
+    return float(worst + FEW * eps * rate)
