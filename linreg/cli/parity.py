@@ -56,14 +56,15 @@ def parity(
             file_path(path, example)
     if (model is None) != (data is None) or (model is None) != (target is None):
         raise ValueError("Give a model, its data and its target (--model FILE.keras --data FILE --target COLUMN).")
-    with output.without_native_chatter(), output.working("Loading TensorFlow ...", show=not as_json):
-        from linreg.keras import load
-
-        load().ops.zeros(1)
+    from linreg.keras import load
     from linreg.keras.parity import document as documents
     from linreg.keras.parity import page, user_model, words
     from linreg.keras.parity.settings import Asked
 
+    named = {} if rules is None else {"rules": tuple(name.strip() for name in rules.split(","))}
+    asked = Asked(**named, examples=examples, seed=seed, max_ulp=max_ulp)
+    with output.working("Loading TensorFlow ...", show=not as_json), output.without_native_chatter():
+        load().ops.zeros(1)
     with one_thread():
         if model is not None:
             X, y = split_target(read_table(str(data), any_separator=True), str(target))
@@ -72,8 +73,6 @@ def parity(
                     model, X, y, epochs=epochs, batch_size=batch_size, advance=advance
                 )  # fmt: skip
         else:
-            named = {} if rules is None else {"rules": tuple(name.strip() for name in rules.split(","))}
-            asked = Asked(**named, examples=examples, seed=seed, max_ulp=max_ulp)
             both = not one_setting
             total = documents.parts_of(asked, both_settings=both)
             with output.progress(total, "starting", show=not as_json) as advance:
@@ -97,8 +96,7 @@ def _show(found: dict[str, Any], problems: list[str], html: Path | None) -> None
     console.print(", ".join(f"{name} {version}" for name, version in found["versions"].items()), markup=False)
     if "table" in found:
         title = (
-            "Each rule beside Keras' optimizer: the worst distance, its share of what rounding explains (the bound), how "
-            "many numbers are off, the first step that is"
+            "Each rule beside Keras' optimizer: the worst distance, and its share of what rounding explains (the bound)"
         )
         console.print(output.table(title, words.TABLE, [*words.table_rows(found["table"])], numbers=(3, 4, 5, 6)))
     title = "Whole runs of fit, unshuffled: the worst parameter, and the share of what rounding explains"
