@@ -56,6 +56,8 @@ def parity(
             file_path(path, example)
     if (model is None) != (data is None) or (model is None) != (target is None):
         raise ValueError("Give a model, its data and its target (--model FILE.keras --data FILE --target COLUMN).")
+    if model is not None and (rules is not None or max_ulp is not None or one_setting):
+        raise ValueError("--rules, --max-ulp and --one-setting are about the table: leave them out with --model.")
     from linreg.keras import load
     from linreg.keras.parity import document as documents
     from linreg.keras.parity import page, user_model, words
@@ -68,7 +70,7 @@ def parity(
     with one_thread():
         if model is not None:
             X, y = split_target(read_table(str(data), any_separator=True), str(target))
-            with output.progress(user_model.PARTS, "eager", show=not as_json) as advance:
+            with output.progress(user_model.parts(), "eager", show=not as_json) as advance:
                 found = user_model.compare_model(
                     model, X, y, epochs=epochs, batch_size=batch_size, advance=advance
                 )  # fmt: skip
@@ -102,7 +104,7 @@ def _show(found: dict[str, Any], problems: list[str], html: Path | None) -> None
     title = "Whole runs of fit, unshuffled: the worst parameter, and the share of what rounding explains"
     console.print(output.table(title, words.RUNS, [*words.run_rows(found["runs"])], numbers=(3, 4, 5, 6, 7)))
     for doubt in sorted({doubt for run in found["runs"] for doubt in run["doubts"]}):
-        console.print(f"Not decided: {doubt}.", markup=False)
+        console.print(f"A run cannot be followed to its end: {doubt}.", markup=False)
     behaviours = found.get("behaviours", [])
     if behaviours:
         rows = [(one["name"], "as known" if one["as_known"] else "changed", one["shown"]) for one in behaviours]
@@ -110,6 +112,6 @@ def _show(found: dict[str, Any], problems: list[str], html: Path | None) -> None
     for problem in problems:
         console.print(f"\n{printable(problem)}", markup=False, style="bold red")
     if not problems:
-        console.print("\nNothing differs that is not explained.", style="bold green")
+        console.print(f"\n{words.verdict(found)}", style="bold green")
     if html is not None:
         console.print(f"Page: {printable(str(html))}", markup=False)

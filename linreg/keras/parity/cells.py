@@ -107,7 +107,7 @@ def allowed(rule: str, mode: str, device: str) -> int | None:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """linreg's runs of a rule, with which all modes are compared.
+    """Our runs of a rule, with which all modes are compared.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def cell(
     Parameters
     ----------
     reference : Reference
-        linreg's runs.
+        The runs of linreg.
     mode : {"eager", "graph", "XLA"}
         How Keras runs.
     device : {"CPU", "GPU"}

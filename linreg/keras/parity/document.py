@@ -15,6 +15,7 @@ from linreg.keras.behaviours import BEHAVIOURS, observed
 from linreg.keras.loading import load
 from linreg.keras.parity.modes import devices, onednn
 from linreg.keras.parity.settings import Asked, Part, elsewhere, measured
+from linreg.keras.parity.words import place
 from linreg.whole_files import write_whole
 
 Document = dict[str, Any]
@@ -62,7 +63,7 @@ def compare(
     def take(parts: Iterator[Part]) -> None:
         for name, value in parts:
             document[name].append(value)
-            advance(f"{value.get('rule') or value.get('run')}, {value['mode']}, oneDNN {value['onednn']}")
+            advance(place(value))
 
     take(measured(asked))
     if both_settings:

@@ -20,7 +20,7 @@ NOTHING = 0.5
 DRAWN = (
     "Worst distance at each step, over all examples, parameters and state arrays, in units in the last place (ULP). A "
     "parameter that passes near zero is many ULP off by a rounding of its step, so what is judged is the share of the "
-    "bound: how far roundings alone can carry two float32 runs apart."
+    "bound: how far roundings alone can carry two float32 runs apart. Lines that coincide lie over each other."
 )
 
 
@@ -54,7 +54,7 @@ def html(document: Document) -> str:
     found = words.problems(document)
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     title = f"linreg parity, TensorFlow {document['versions']['TensorFlow']}"
-    head = f"{len(found)} differences that nothing explains" if found else "Nothing that is not explained"
+    head = f"{len(found)} differences that nothing explains" if found else words.verdict(document)
     parts = [
         f'<h1 class="{"bad" if found else "good"}">{head}</h1>',
         f'<p class="quiet">{escaped(versions)}; {escaped(document["system"]["machine"])}.</p>',
@@ -85,15 +85,16 @@ def _runs(runs: list[dict[str, Any]]) -> Iterator[str]:
         yield _chart(name, "epoch", [(run, run["by_epoch"]) for run in runs if run["run"] == name])
         doubts = sorted({doubt for run in runs if run["run"] == name for doubt in run["doubts"]})
         if doubts:
-            yield f'<p class="quiet">Not decided, because {escaped("; ".join(doubts))}.</p>'
+            yield f'<p class="quiet">It cannot be followed to its end: {escaped("; ".join(doubts))}.</p>'
 
 
 def _kind(part: dict[str, Any]) -> str:
-    return COLOURS[part["mode"]] + (" dashed" if part["onednn"] == "off" else "")
+    thin = "" if part["device"] == "CPU" else " thin"
+    return COLOURS[part["mode"]] + (" dashed" if part["onednn"] == "off" else "") + thin
 
 
 def _legend(parts: list[dict[str, Any]]) -> str:
-    entries = dict.fromkeys((_kind(part), part["mode"], part["onednn"]) for part in parts)
+    entries = dict.fromkeys((_kind(part), words.mode(part), part["onednn"]) for part in parts)
     keys = (
         f'<li><span class="key {kind}"></span>{mode}{f", oneDNN {setting}" if setting else ""}</li>'
         for kind, mode, setting in entries

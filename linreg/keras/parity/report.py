@@ -134,7 +134,7 @@ def _parts(document: Document, section: str, setting: str = "on") -> dict[Key, A
     return {
         (part.get("rule") or part["run"], part["mode"]): part
         for part in document[section]
-        if part["onednn"] == setting and part.get("device", "CPU") == "CPU"
+        if part["onednn"] == setting and part["device"] == "CPU"
     }
 
 

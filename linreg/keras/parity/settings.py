@@ -61,7 +61,7 @@ class Asked:
     @property
     def parts(self) -> int:
         """How many parts one setting has."""
-        return (len(self.rules) * len(devices()) + len(self.runs)) * len(MODES)
+        return (len(self.rules) + len(self.runs)) * len(devices()) * len(MODES)
 
 
 def measured(asked: Asked) -> Iterator[Part]:
@@ -81,7 +81,7 @@ def measured(asked: Asked) -> Iterator[Part]:
     limits = {"count": asked.examples, "seed": asked.seed, "max_ulp": asked.max_ulp}
     for cell in cells(list(asked.rules), devices(), setting, **limits):  # type: ignore[arg-type]
         yield "table", cell
-    for run in runs.runs(asked.runs, setting, asked.seed):
+    for run in runs.runs(asked.runs, asked.seed):
         yield "runs", run
 
 

@@ -14,11 +14,14 @@ from linreg.hyperparameters import check_count
 from linreg.keras.files import read_model
 from linreg.keras.loading import load
 from linreg.keras.parity.document import KIND, Document, quietly, system, versions
-from linreg.keras.parity.modes import MODES, onednn
+from linreg.keras.parity.modes import MODES, devices
 from linreg.keras.parity.runs import compared
 from linreg.keras.twins import twin
 
-PARTS = len(MODES)
+
+def parts() -> int:
+    """Return how often `compare_model` tells that something is done."""
+    return len(MODES) * len(devices())
 
 
 def compare_model(
@@ -78,6 +81,6 @@ def compare_model(
         "runs": [],
     }
     for run in compared(lambda: read_model(file), (features, target, None), epochs, batch_size):
-        document["runs"].append({"run": name, "onednn": onednn(), **run})
+        document["runs"].append({"run": name, **run})
         advance(run["mode"])
     return document

@@ -31,26 +31,38 @@ def problems(document: dict[str, Any]) -> list[str]:
 def place(part: dict[str, Any]) -> str:
     """Return which cell of the table, or which run, it is."""
     of_what = part.get("rule") or part["run"]
-    device = f" on {part['device']}" if part.get("device", "CPU") != "CPU" else ""
-    setting = f", oneDNN {part['onednn']}" if part.get("onednn") else ""
-    return f"{of_what}, {part['mode']}{device}{setting}"
+    setting = f", oneDNN {part['onednn']}" if part["onednn"] else ""
+    return f"{of_what}, {mode(part)}{setting}"
+
+
+def mode(part: dict[str, Any]) -> str:
+    """Return how Keras ran, and where if not on a CPU."""
+    return str(part["mode"]) + ("" if part["device"] == "CPU" else f" on {part['device']}")
 
 
 def _why(part: dict[str, Any]) -> str:
     limit = part.get("allowed_ulp")
     if limit is not None:
         return f"up to {part['worst_ulp']:,} ULP, {limit} are allowed."
-    return f"up to {part['worst_ulp']:,} ULP, {bound(part)} of what rounding explains."
+    return f"up to {part['worst_ulp']:,} ULP, beyond what rounding explains ({bound(part)})."
 
 
 def bound(part: dict[str, Any]) -> str:
-    """Return the share of the bound in words."""
-    if part.get("doubts"):
+    """Return the share of the bound in words, and of a run how far it could be followed if not to its end."""
+    share, decided = part["share"], part.get("decided")
+    to = f" to epoch {decided}" if part.get("doubts") else ""
+    if decided == 0:
         return "not decided"
-    share = part["share"]
     if share is None:
-        return "infinitely many times"
-    return f"{share:.2g} times" if share > 1 else f"{100 * share:.2g} %"
+        return f"infinite{to}"
+    return (f"{share:.2g} times" if share > 1 else f"{100 * share:.2g} %") + to
+
+
+def verdict(document: dict[str, Any]) -> str:
+    """Return what is to be said where nothing was found."""
+    if any(run["doubts"] for run in document["runs"]):
+        return "Nothing differs that is not explained, as far as the runs could be followed."
+    return "Nothing differs that is not explained."
 
 
 def first_input(part: dict[str, Any]) -> str:
@@ -93,10 +105,9 @@ def table_rows(cells: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
         A row.
     """
     for settings, cell in _grouped(cells, ("rule", "mode", "device")):
-        device = "" if cell["device"] == "CPU" else f" on {cell['device']}"
         first = cell["first"]
         yield (
-            cell["rule"], cell["mode"] + device, settings, f"{cell['worst_ulp']:,}", bound(cell) if first else "0",
+            cell["rule"], mode(cell), settings, f"{cell['worst_ulp']:,}", bound(cell) if first else "0",
             f"{100 * cell['differing']:.3g} %" if first else "0", str(first["step"]) if first else "none",
         )  # fmt: skip
 
@@ -114,11 +125,11 @@ def run_rows(runs: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     tuple of str
         A row.
     """
-    for settings, run in _grouped(runs, ("run", "mode")):
+    for settings, run in _grouped(runs, ("run", "mode", "device")):
         first = run["first"]
         epoch = str(first["epoch"]) if first else "none"
         losses = (loss if isinstance(loss, str) else f"{loss:.7g}" for loss in run["loss"])
-        yield run["run"], run["mode"], settings, f"{run['worst_ulp']:,}", bound(run), epoch, *losses
+        yield run["run"], mode(run), settings, f"{run['worst_ulp']:,}", bound(run), epoch, *losses
 
 
 def _grouped(parts: list[dict[str, Any]], names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
