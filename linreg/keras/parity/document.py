@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import platform
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -68,12 +72,27 @@ def compare(
     take(measured(asked))
     if both_settings:
         take(elsewhere(asked))
-    for known, seen in observed():
-        document["behaviours"].append(
-            {"name": known.name, "claim": known.claim, "as_known": bool(seen.as_known), "shown": seen.shown}
-        )
-        advance(known.name)
+    with _silence():
+        for known, seen in observed():
+            document["behaviours"].append(
+                {"name": known.name, "claim": known.claim, "as_known": bool(seen.as_known), "shown": seen.shown}
+            )
+            advance(known.name)
     return document
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Drop what Keras prints and TensorFlow warns of, while behaviours are provoked that they have words for."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _head() -> Document:
