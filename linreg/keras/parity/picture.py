@@ -28,7 +28,7 @@ class Row:
     worst : sequence of int or None
         Worst ULP by column; None where it was not compared.
     changed : sequence of bool
-        By column, whether it came out other than in the column before.
+        By column, whether it came out other than in an earlier version.
     """
 
     name: str
@@ -69,7 +69,11 @@ def draw(columns: Sequence[tuple[str, str]], sections: dict[str, list[Row]]) -> 
             chart.text(MODE, y + 13.5, row.mode)
             _cells(chart, row, y, width)
             y += ROW
-    chart.text(8, y + 22, "● came out other than in the column before, if only in numbers beside the worst")
+    chart.text(
+        8,
+        y + 22,
+        "● came out other than with the TensorFlow or the Keras before, if only in other numbers than the worst",
+    )
     chart.height = y + 34
     svg = chart.svg().replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     end = svg.index(">") + 1

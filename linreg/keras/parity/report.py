@@ -6,7 +6,6 @@ and its picture are the ones made from them.
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -82,7 +81,7 @@ def page(found: dict[str, Document]) -> str:
         f"Worst ULP of a parameter, and the share of the bound, oneDNN on. {_onednn(every, 'runs')}",
         _by_mode(every, "runs"),
         "### Known behaviours",
-        _behaviours(every),
+        *_behaviours(every),
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -101,14 +100,14 @@ def svg(found: dict[str, Document]) -> str:
         SVG.
     """
     every = list(found.values())
-    sections = {}
+    earlier, sections = _earlier(every), {}
     for section, heading in HEADINGS.items():
         lines = _lines(every, section)
         sections[heading] = [
             Row(
                 *key,
                 [part and part["worst_ulp"] for part in line],
-                [False, *itertools.starmap(_other, itertools.pairwise(line))],
+                [before is not None and _other(line[before], part) for before, part in zip(earlier, line, strict=True)],
             )
             for key, line in lines.items()
         ]
@@ -149,19 +148,34 @@ def _other(before: Any, after: Any) -> bool:
     return before is not None and after is not None and before != after
 
 
+def _earlier(every: list[Document]) -> list[int | None]:
+    """Return with which document each is compared: the first of its TensorFlow, or of the TensorFlow before it."""
+    of_version: dict[str, int] = {}
+    earlier: list[int | None] = []
+    for i, (tensorflow, _) in enumerate(map(_two, every)):
+        before = [first for version, first in of_version.items() if version != tensorflow]
+        earlier.append(of_version.get(tensorflow, before[-1] if before else None))
+        of_version.setdefault(tensorflow, i)
+    return earlier
+
+
 def _changes(every: list[Document]) -> Iterator[str]:
-    for before, after in itertools.pairwise(every):
-        changed = []
+    for first, after in zip(_earlier(every), every, strict=True):
+        if first is None:
+            continue
+        before, changed = every[first], []
         for section in HEADINGS:
             was, now = _parts(before, section), _parts(after, section)
             changed += [", ".join(key) for key in now if _other(was.get(key), now[key])]
-        known = {one["name"]: one for one in before["behaviours"]}
-        changed += [
-            f"the behaviour `{one['name']}` ({known[one['name']]['shown']} became {one['shown']})"
-            for one in after["behaviours"]
-            if one["name"] in known and one["as_known"] != known[one["name"]]["as_known"]
-        ]
+        shown = {one["name"]: _shown(one) for one in before["behaviours"]}
+        otherwise = [f"`{one['name']}`" for one in after["behaviours"] if shown.get(one["name"]) != _shown(one)]
+        changed += [f"the behaviours {', '.join(otherwise)}"] if otherwise else []
         yield f"- {_named(before)} to {_named(after)}: {'; '.join(changed) or 'nothing, to the last bit'}."
+
+
+def _shown(behaviour: dict[str, Any]) -> str:
+    """Return what was seen of a behaviour."""
+    return str(behaviour["shown"]) + ("" if behaviour["as_known"] else " (**changed**)")
 
 
 def _onednn(every: list[Document], section: str) -> str:
@@ -188,25 +202,39 @@ def _by_mode(every: list[Document], section: str) -> str:
         return f"{part['worst_ulp']:,} ({words.bound(part)})" if part["first"] else "0"
 
     def cell(line: list[Any]) -> str:
-        groups: dict[str, list[str]] = {}
-        for document, part in zip(every, line, strict=True):
-            if part is not None:
-                groups.setdefault(told(part), []).append(" / ".join(_two(document)))
-        if len(groups) == 1:
-            return next(iter(groups))
-        return "; ".join(f"{text}: {', '.join(versions)}" for text, versions in groups.items())
+        return _by_version(every, [None if part is None else told(part) for part in line])
 
     names = dict.fromkeys(name for name, _ in lines)
     rows = [(name, *(cell(lines.get((name, mode), [None] * len(every))) for mode in MODES)) for name in names]
     return _markdown(("", *MODES), rows)
 
 
-def _behaviours(every: list[Document]) -> str:
+def _by_version(every: list[Document], texts: Sequence[str | None]) -> str:
+    """Return what holds for all documents, or what holds for which; versions that agree are told once."""
+    groups: dict[str, list[str]] = {}
+    for document, text in zip(every, texts, strict=True):
+        if text is not None:
+            groups.setdefault(text, []).append(" / ".join(_two(document)))
+    if len(groups) == 1:
+        return next(iter(groups))
+    return "; ".join(f"{', '.join(versions)}: {text}" for text, versions in groups.items())
+
+
+def _behaviours(every: list[Document]) -> Iterator[str]:
+    """Yield how many are as known, and what of them differs from version to version."""
+    counts = [
+        f"{sum(one['as_known'] for one in document['behaviours'])} of {len(document['behaviours'])}"
+        for document in every
+    ]
+    yield f"As known: {_by_version(every, counts)}. What was seen of these depends on the version:"
     claims = {one["name"]: one["claim"] for document in every for one in document["behaviours"]}
-    seen = [{one["name"]: one["as_known"] for one in document["behaviours"]} for document in every]
-    words_of = {True: "as known", False: "**changed**", None: ""}
-    rows = [(claim, *(words_of[one.get(name)] for one in seen)) for name, claim in claims.items()]
-    return _markdown(("behaviour", *(" / ".join(_two(one)) for one in every)), rows)
+    seen = [{one["name"]: _shown(one) for one in document["behaviours"]} for document in every]
+    rows = [
+        (f"`{name}`", claim, _by_version(every, [one.get(name) for one in seen]))
+        for name, claim in claims.items()
+        if len({one.get(name) for one in seen}) > 1
+    ]
+    yield _markdown(("behaviour", "", "TensorFlow / Keras: seen"), rows) if rows else "None."
 
 
 def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
