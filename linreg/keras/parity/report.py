@@ -21,6 +21,7 @@ Document = dict[str, Any]
 Key = tuple[str, str]
 
 HEADINGS = {"table": "Rules: worst ULP in 20 steps", "runs": "Whole runs: worst ULP of a parameter in 12 epochs"}
+RUN = dict(zip(MODES, ("eagerly", "as a graph", "by XLA"), strict=True))
 PAGE, PICTURE = "parity.md", Path("images", "parity.svg")
 
 
@@ -190,7 +191,7 @@ def _onednn(every: list[Document], section: str) -> str:
         return "With oneDNN off every number is the same."
     return (
         f"With oneDNN off {sum(changed for _, changed in pairs)} of {len(pairs)} come out otherwise in the last bits, "
-        f"all of them run {' or as '.join(modes)}."
+        f"all of them run {' or '.join(RUN[mode] for mode in modes)}."
     )
 
 
@@ -226,7 +227,7 @@ def _behaviours(every: list[Document]) -> Iterator[str]:
         f"{sum(one['as_known'] for one in document['behaviours'])} of {len(document['behaviours'])}"
         for document in every
     ]
-    yield f"As known: {_by_version(every, counts)}. What was seen of these depends on the version:"
+    yield f"As known: {_by_version(every, counts)}."
     claims = {one["name"]: one["claim"] for document in every for one in document["behaviours"]}
     seen = [{one["name"]: _shown(one) for one in document["behaviours"]} for document in every]
     rows = [
@@ -234,7 +235,9 @@ def _behaviours(every: list[Document]) -> Iterator[str]:
         for name, claim in claims.items()
         if len({one.get(name) for one in seen}) > 1
     ]
-    yield _markdown(("behaviour", "", "TensorFlow / Keras: seen"), rows) if rows else "None."
+    if rows:
+        yield "What is seen of these depends on the version:"
+        yield _markdown(("behaviour", "", "TensorFlow / Keras: seen"), rows)
 
 
 def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
