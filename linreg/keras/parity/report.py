@@ -218,7 +218,7 @@ def _by_version(every: list[Document], texts: Sequence[str | None]) -> str:
             groups.setdefault(text, []).append(" / ".join(_two(document)))
     if len(groups) == 1:
         return next(iter(groups))
-    return "; ".join(f"{', '.join(versions)}: {text}" for text, versions in groups.items())
+    return "<br>".join(f"{', '.join(versions)}: {text}" for text, versions in groups.items())
 
 
 def _behaviours(every: list[Document]) -> Iterator[str]:
