@@ -10,6 +10,8 @@ from ulp import ulp_distance
 
 from linreg import SGD, Adam, LinearRegression, RMSprop, cli, rules
 from linreg.keras import dense
+from linreg.keras.behaviours import registry
+from linreg.keras.parity import document as documents
 from linreg.keras.parity import runs, settings, words
 from linreg.keras.parity.cases import RULES, SIZE, STEPS, Example, examples
 from linreg.keras.parity.cells import Reference, cell, share_of, ulps
@@ -20,6 +22,15 @@ from linreg.keras.parity.settings import Asked, elsewhere
 from linreg.precision import FLOAT32
 
 QUICK = ("--examples", "1", "--one-setting")
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Two of the known behaviours, all of which have their tests in test_keras_behaviours."""
+    chosen = registry.BEHAVIOURS[:2]
+    for module in (registry, documents):
+        monkeypatch.setattr(module, "BEHAVIOURS", chosen)
+    return chosen
 
 
 def call(capsys, *arguments):
@@ -74,6 +85,15 @@ def test_a_rule_that_is_patched_wrong_is_found_with_the_input_that_shows_it(kera
         found,
     )
     assert "Nothing differs" not in out
+
+
+def test_a_behaviour_that_has_changed_is_found(keras, capsys, few):
+    seen = registry.Observation(False, "round")
+    few.append(registry.Behaviour("square-eggs", "Eggs are square.", lambda keras: seen))
+    code, out, _ = call(capsys, *QUICK, "--rules", "momentum")
+    assert code == cli.FOUND
+    assert "Changed: square-eggs. Eggs are square. Now: round" in out
+    assert re.search(r"square-eggs +│ changed +│ round", out)
 
 
 def test_max_ulp_is_what_every_mode_is_held_to(keras, capsys):

@@ -7,7 +7,7 @@ linreg computes what eager `tf.keras` computes, to the last bit. TensorFlow run 
 measures both with the TensorFlow that is installed:
 
 ```sh
-linreg parity                                   # every rule, whole runs, known behaviours; some two minutes on 2 cores
+linreg parity                                   # every rule, whole runs, known behaviours: about a minute
 linreg parity --rules Adam --examples 50        # one rule, more hyper-parameters
 linreg parity --html parity.html                # one page, with the divergence drawn step by step
 linreg parity --save parity.json                # everything, sorted, the same for the same results (`--json` prints it)
@@ -30,7 +30,8 @@ It exits with 0 if nothing differs that is not explained, with 1 if something do
   been measured for this page.
 - **Whole runs.** Five Dense(1) models in `fit`, with `run_eagerly=True`, as a graph and with `jit_compile=True`, and
   their twins: three batches an epoch, the last one smaller, 12 epochs, unshuffled.
-- **Known behaviours** of TensorFlow and Keras, each tested anew: "as known" or "changed".
+- **Known behaviours** of TensorFlow and Keras ([what tf.keras really does](tf-keras.md)), each tested anew: "as known" or
+  "changed".
 
 Each cell tells the worst distance in units in the last place (ULP) over all examples, steps, parameters and state
 arrays, its share of the bound, how many numbers are off, and the first step that is. JSON and page hold the input that
