@@ -3,7 +3,7 @@
 INTRODUCTION = """\
 # Parity: where TensorFlow differs from linreg, and from itself
 
-linreg computes what eager `tf.keras` computes, to the last bit. TensorFlow run in another way does not. `linreg parity`
+linreg computes what eager `tf.keras` computes, to the last bit. TensorFlow run in other ways often does not. `linreg parity`
 measures both with the TensorFlow that is installed:
 
 ```sh
@@ -30,8 +30,8 @@ It exits with 0 if nothing differs that is not explained, with 1 if something do
   been measured for this page.
 - **Whole runs.** Five Dense(1) models in `fit`, with `run_eagerly=True`, as a graph and with `jit_compile=True`, and
   their twins: three batches an epoch, the last one smaller, 12 epochs, unshuffled.
-- **Known behaviours** of TensorFlow and Keras ([what tf.keras really does](tf-keras.md)), each tested anew: "as known" or
-  "changed".
+- **Known behaviours** of TensorFlow and Keras ([what tf.keras really does](tf-keras.md)), each tested anew: "as known"
+  or "changed".
 
 Each cell tells the worst distance in units in the last place (ULP) over all examples, steps, parameters and state
 arrays, its share of the bound, how many numbers are off, and the first step that is. JSON and page hold the input that
