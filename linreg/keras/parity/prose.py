@@ -3,8 +3,8 @@
 INTRODUCTION = """\
 # Parity: where TensorFlow differs from linreg, and from itself
 
-linreg computes what eager `tf.keras` computes, to the last bit. TensorFlow run in other ways often does not. The command
-`linreg parity` measures both with the TensorFlow that is installed:
+linreg computes what eager `tf.keras` computes, to the last bit. TensorFlow run in other ways often does not. To see
+both with the TensorFlow that is installed:
 
 ```sh
 linreg parity                                   # every rule, whole runs, known behaviours: about a minute
