@@ -174,8 +174,27 @@ def _batches(table: tuple[Any, ...], batch_size: int) -> Iterator[tuple[Any, ...
         yield A[cut], y[cut], None if sample_weight is None else sample_weight[cut].astype(np.float64)
 
 
-def _rule_errors(flat: FlatStep, u: Array, after: Array, g: Array, rate: Any, eps: float) -> Array:
-    """Return the rounding of the rule between two states: of each number itself, and of slots that went into it."""
+def rule_errors(flat: FlatStep, u: Array, after: Array, g: Array, rate: Any, eps: float) -> Array:
+    """Return the rounding of the rule between two states: of each number itself, and of slots that went into it.
+
+    Parameters
+    ----------
+    flat : FlatStep
+        The step.
+    u, after : array of shape (blocks * parameters,)
+        The state before it and after it.
+    g : array of shape (parameters,)
+        The gradient that it took.
+    rate : float
+        What the rule took as its rate.
+    eps : float
+        Distance of 1 to the next number of the arithmetic that rounds.
+
+    Returns
+    -------
+    array of shape (blocks * parameters,)
+        The most that the step's own roundings move each number of the new state.
+    """
     error, optimizer = FEW * eps * (np.abs(after - u) + np.abs(after)), flat.optimizer
     blocks, errors = flat.split(after), flat.split(error)  # views: what is added below is added to `error`
     slots, slot_errors = flat.named(blocks), flat.named(errors)
@@ -226,7 +245,7 @@ def carry(
     by_g = (moved[:, 2 * len(u) : -size] - moved[:, -size:]) / (2 * shift_g)
     # What has no error needs no derivative, and may have none: the root of a v of 0, where no gradient ever came.
     by_u, by_g = np.where(generators.any(axis=1), by_u, 0), np.where(g_error[:, 0] > 0, by_g, 0)
-    rule_error = np.diag(_rule_errors(flat, u[:, 0], after[:, 0], g[:, 0], rate, eps))
+    rule_error = np.diag(rule_errors(flat, u[:, 0], after[:, 0], g[:, 0], rate, eps))
     return after, np.concatenate([by_u @ generators, by_g * g_error[:, 0], rule_error], axis=1)
 
 

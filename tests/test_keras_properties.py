@@ -13,19 +13,11 @@ from ulp import assert_equal_bits, note, ulp_distance
 from linreg import rules
 from linreg.keras import counterpart
 from linreg.keras import state as keras_state
-from linreg.precision import FLOAT32, KERAS_FLOAT64, Precision
+from linreg.keras.powers import KerasPower
+from linreg.precision import FLOAT32, KERAS_FLOAT64
 from linreg.steps import State, bind_step
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-
-
-class KerasPower(Precision):
-    """The arithmetic given, but with TensorFlow's power, which is not always the nearest number."""
-
-    def power(self, base, exponent):
-        import tensorflow as tf
-
-        return tf.pow(tf.constant(base), tf.constant(exponent)).numpy()
 
 
 def assert_steps_match_keras(keras, optimizer, precision, grads, kernel_size):
@@ -42,7 +34,7 @@ def assert_steps_match_keras(keras, optimizer, precision, grads, kernel_size):
     theirs.build(variables)
     ours = State.start(np.zeros(size, precision.dtype), optimizer, precision, np.random.default_rng(0))
     step = bind_step(optimizer, precision, kernel_size)
-    rule = optimizer.rule(KerasPower(precision.dtype, precision.number, precision.cast))
+    rule = optimizer.rule(KerasPower.of(precision))
     every = optimizer.gradient_accumulation_steps or 1
 
     def keras_norm(g):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import linreg
-from linreg.cli import bench, demo, fit, study, why
+from linreg.cli import bench, demo, fit, parity, study, why
 
 app = typer.Typer(
     name="linreg",
@@ -19,6 +19,7 @@ app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
 app.command("why")(why.why)
 app.command("study")(study.study)
+app.command("parity")(parity.parity)
 app.command("bench")(bench.bench)
 
 

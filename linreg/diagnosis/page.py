@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,24 +123,42 @@ def html(diagnosis: Diagnosis, title: str) -> str:
         HTML that loads nothing.
     """
     role = "good" if diagnosis.verdict == "converges" else "bad"
-    head = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escaped(title)}</title>\n<style>{STYLE}</style></head><body>"
-    )
     numbers = words.loss_in_numbers(diagnosis)
     top = [
         f'<p class="quiet">{escaped(title)}</p>',
         f'<h1 class="{role}">{words.VERDICTS[diagnosis.verdict]}</h1>',
         f"<p>{escaped(numbers[:1].upper() + numbers[1:])}</p>" if numbers else "",
     ]
-    parts = [head, *top, *_run(diagnosis), *_answer(diagnosis), *_notes(diagnosis), *pictures.pictures(diagnosis)]
+    parts = [*top, *_run(diagnosis), *_answer(diagnosis), *_notes(diagnosis), *pictures.pictures(diagnosis)]
     if diagnosis.findings:
         parts.append("<h2>Every finding, with its evidence and what was tried</h2>")
     for number, finding in enumerate(diagnosis.findings, start=1):
         parts += _finding(diagnosis, finding, number)
-    return "\n".join([*parts, "</body></html>\n"])
+    return framed(title, parts)
+
+
+def framed(title: str, parts: Iterable[str]) -> str:
+    """Return a page that loads nothing.
+
+    Parameters
+    ----------
+    title : str
+        Its title, as text.
+    parts : iterable of str
+        What is on it, as HTML.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    head = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f"<title>{escaped(title)}</title>\n<style>{STYLE}</style></head><body>"
+    )
+    return "\n".join([head, *parts, "</body></html>\n"])
 
 
 def _run(diagnosis: Diagnosis) -> Iterator[str]:

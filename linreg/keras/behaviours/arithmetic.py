@@ -100,7 +100,7 @@ def _float64_penalties(keras: Any) -> Observation:
     }
     known = list(formulas)[0 if version(keras) >= (3, 14) else 1]
     told = which([squared, absolute], formulas, known=known, within=1e-15)
-    return Observation(told.as_known, f"Keras {keras.__version__}: L2 {squared!r}, L1 {how}", told.compared)
+    return Observation(told.as_known, f"L2 {squared!r}, L1 {how}", told.compared)
 
 
 @behaviour(
