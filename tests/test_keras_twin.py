@@ -195,9 +195,39 @@ REFUSED = {
         k, k.layers.Dense(1), optimizer=k.optimizers.SGD(lambda: 0.1)
     ),
     "computing in float16": lambda k: model_of(k, k.layers.Dense(1, dtype="mixed_float16")),
+    "the operation Sigmoid": lambda k: functional(k, lambda k, x, dense: k.ops.sigmoid(dense(x))),
+    "the operation Square": lambda k: functional(k, lambda k, x, dense: dense(k.ops.square(x))),
+    "the operation Multiply": lambda k: functional(k, lambda k, x, dense: dense(x) * 2.0),
+    "a model class of its own .Own.": lambda k: of_its_own(k),
+    "a constraint of kernel": lambda k: constrained(k),
+    "a loss in float16": lambda k: model_of(k, k.layers.Dense(1), loss=k.losses.MeanSquaredError(dtype="float16")),
     "is not compiled": lambda k: k.Sequential([k.Input((2,)), k.layers.Dense(1)]),
     "no weights yet": lambda k: unbuilt(k),
 }
+
+
+def functional(keras, output):
+    """A functional model of what is made of an input and a Dense(1)."""
+    given = keras.Input((2,))
+    model = keras.Model(given, output(keras, given, keras.layers.Dense(1)))
+    model.compile(optimizer="sgd", loss="mse")
+    return model
+
+
+def of_its_own(keras):
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            return {"loss": 0.0}
+
+    model = Own([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse")
+    return model
+
+
+def constrained(keras):
+    model = model_of(keras, keras.layers.Dense(1))
+    model.layers[0].kernel.constraint = keras.constraints.NonNeg()
+    return model
 
 
 def unbuilt(keras):
@@ -210,6 +240,11 @@ def unbuilt(keras):
 def test_what_linreg_cannot_represent_is_refused_by_name(keras, words):
     with pytest.raises(ValueError, match=f"twin: .*({words})"):
         twin(REFUSED[words](keras))
+
+
+def test_a_functional_model_has_a_twin(keras):
+    ours = twin(functional(keras, lambda _, x, dense: dense(x)), epochs=3)
+    assert (ours.n_features_in_, ours.epochs) == (2, 3)
 
 
 def test_weight_decay_with_exceptions_is_refused_by_name(keras):

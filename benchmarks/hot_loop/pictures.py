@@ -77,8 +77,8 @@ def _lines(axis: Any, points: list[tuple[int, Any]], title: str, label: str) -> 
     for number, name in enumerate(PEERS):
         known = sorted((size, loops[name]) for size, loops in points if name in loops)
         if known:
-            style = STYLES.get(name, {"color": f"C{number % 10}", "lw": 1})
-            marker = "." if name in STYLES else "ov^sDPX*<>"[number % 10]
+            style = STYLES.get(name, {"color": f"C{number % 10}", "lw": 1, "ls": "-" if number < 10 else "-."})
+            marker = "." if name in STYLES else "ov^sDPX*<>hd8pH1234"[number]
             sizes, times = [size for size, _ in known], [loop["us"] for _, loop in known]
             axis.plot(sizes, times, label=name, marker=marker, ms=5, **style)
     axis.set(xscale="log", yscale="log", title=title, xlabel=label, ylabel="microseconds a step")

@@ -14,9 +14,9 @@ from typing import Any
 
 from benchmarks.hot_loop import pictures, record, regimes, show
 from benchmarks.hot_loop.growth import AXES, slopes
-from benchmarks.hot_loop.peers import BARE_CALLS, NUMPY, READ
+from benchmarks.hot_loop.peers import NUMPY, READ
 from benchmarks.hot_loop.table import Case
-from benchmarks.hot_loop.whole import FROM_CACHE, FROM_MEMORY, TWO_PRODUCTS
+from benchmarks.hot_loop.whole import BOTH, FIRST, TWO_PRODUCTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -144,15 +144,14 @@ def _why_numpy_reads_twice(document: dict[str, Any]) -> str:
     step = next((entry["loops"] for entry in document["cases"] if Case(**entry["case"]) == case), None)
     if loops is None or step is None:
         return ""
-    first, second = (loops[name]["us"] for name in (FROM_MEMORY, FROM_CACHE))
-    whole, bare, read = (step[name]["us"] for name in (NUMPY, BARE_CALLS, READ))
+    first, both = (loops[name]["us"] for name in (FIRST, BOTH))
+    whole, read = (step[name]["us"] for name in (NUMPY, READ))
     return (
         "Why the NumPy engine does not come nearer to one read of X where rows are long: a step is two products with "
-        f"its batch, and no call of NumPy makes both in one pass. At 65536 x 512 in batches of 1024 the first, which "
-        f"fetches the batch from memory, takes {first:.3g} us, the second, which finds it in the cache, {second:.3g} "
-        f"us; together {(first + second) / whole:.0%} of the step's {whole:.3g} us (the bare calls: {bare:.3g} us; one "
-        f'read: {read:.3g} us). Loops that are compiled, `engine="numba"` among them, use each row for both while '
-        "they have it."
+        "its batch, and no call of NumPy makes both in one pass. At 65536 x 512 in batches of 1024 the products alone "
+        f"take {both:.3g} us, {both / whole:.0%} of the step's {whole:.3g} us; the first, which fetches the batch from "
+        f"memory, {first:.3g} us, the second, which finds it in the caches, the rest; one read takes {read:.3g} us. "
+        'Loops that are compiled, `engine="numba"` among them, use each row for both while they have it.'
     )
 
 

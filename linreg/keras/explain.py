@@ -11,7 +11,7 @@ import numpy as np
 
 from linreg.diagnosis import Diagnosis, diagnose, history, terminal, words
 from linreg.diagnosis.code import keras_code
-from linreg.keras.inputs import Inputs, look_at
+from linreg.keras.inputs import Inputs, look_at, told
 from linreg.keras.loading import load
 from linreg.keras.twins import LinearPart, linear_part
 from linreg.regression import LinearRegression
@@ -24,7 +24,12 @@ EXPLODED = 1e3
 """Loss over its first from which nobody waits for another epoch."""
 STALLED = 0.01
 """Share of itself by which the least loss falls, in `patience` epochs, where it does not stall."""
-ARGUMENTS = ("x", "y", "sample_weight", "batch_size", "shuffle", "validation_data")
+ARGUMENTS = (
+    *("x", "y", "sample_weight", "batch_size", "shuffle", "validation_data"),
+    *("steps_per_epoch", "class_weight", "initial_epoch"),
+)
+AGAIN = 2.0
+"""Growth of the loss since it was last looked at, from which it is looked at again."""
 ARRIVED = 0.01
 """Share of its first excess over the least loss with which a run has arrived, as in the verdicts of `diagnose`."""
 WORDS = {
@@ -118,7 +123,7 @@ class ExplainLoss:
         self._losses: list[float] = []
         self._val_losses: list[float] = []
         self._over = {"loss": 0, "val_loss": 0}
-        self._settled: set[tuple[str | None, bool]] = set()
+        self._looked: dict[str, float] = {}
 
     # What Keras calls. It asks for these methods, not for a base class, so TensorFlow is not needed to import this.
 
@@ -135,23 +140,27 @@ class ExplainLoss:
         self._begin()
         load()
         X, y = self._given
-        arguments = _arguments_of_fit(self.model)
+        self._arguments = _arguments_of_fit(self.model)
         if X is not None:
-            arguments |= {"x": X, "y": y}
-        self._arguments = arguments
-        self._start = self._before = self._good = self.model.get_weights()
+            self._arguments = told(self._arguments, X, y, self.params.get("steps"))
+        self._before = self._good = self.model.get_weights()
         self._least = {"loss": math.inf, "val_loss": math.inf}
         self._linear: LinearPart | None = None
         self._why_not = ""
         try:
-            self._linear = linear_part(self.model, epochs=self.params.get("epochs") or 1)
+            self._linear = linear_part(self.model, epochs=self._epochs())
         except (TypeError, ValueError) as error:
             self._why_not = str(error).removeprefix("twin: ")
 
+    def _epochs(self) -> int:
+        """Return how many epochs were planned."""
+        return max(1, (self.params.get("epochs") or 1) - (self._arguments.get("initial_epoch") or 0))
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look at the losses of the epoch."""
-        logs = logs or {}
-        loss, val_loss = float(logs.get("loss", math.nan)), logs.get("val_loss")
+        if not logs or "loss" not in logs:
+            return  # a train_step of one's own, which tells other numbers
+        loss, val_loss = float(logs["loss"]), logs.get("val_loss")
         self._losses.append(loss)
         if val_loss is not None:
             self._val_losses.append(float(val_loss))
@@ -159,9 +168,9 @@ class ExplainLoss:
         trouble = self._trouble(loss, val_loss)
         self._keep_good(loss, val_loss, weights)
         self._before = weights
-        kind = trouble, self._exploded()  # what was a jitter may explode later
-        if trouble is not None and kind not in self._settled:
-            self._settled.add(kind)
+        looked = self._looked.get(trouble or "")
+        if trouble is not None and (looked is None or loss > AGAIN * looked):
+            self._looked[trouble] = abs(loss)
             self._explain(trouble, epoch)
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
@@ -180,13 +189,15 @@ class ExplainLoss:
         least = dict(self._least)
         for name, value in (("loss", loss), ("val_loss", val_loss)):
             if value is not None:
-                self._over[name] = self._over[name] + 1 if value > RISEN * least[name] else 0
+                self._over[name] = self._over[name] + 1 if _above(value, least[name], RISEN) else 0
         if not math.isfinite(loss):
             return "nan"
         if self._over["loss"] >= self.patience or self._exploded():
             return "rises"
         if self._over["val_loss"] >= self.patience:
             return "val_loss"
+        if self._linear is None:
+            return None  # of another model a plateau says nothing
         before = self._losses[: -self.stalled]
         if before and min(self._losses) > (1 - STALLED) * min(before):
             return "stalls"
@@ -195,16 +206,18 @@ class ExplainLoss:
         return None
 
     def _exploded(self) -> bool:
-        return self._losses[-1] > EXPLODED * self._losses[0]
+        return _above(self._losses[-1], self._losses[0], EXPLODED)
 
     def _will_be_late(self) -> bool:
         """Whether 1 % of the first excess of the loss over its least value is out of reach at the pace so far."""
+        if self._linear is None:
+            return False
         data, _ = self._read()
-        if data is None or self._linear is None:
+        if data is None:
             return False
         floor = data.least_loss(self._linear)
         excess = np.array(self._losses) - floor
-        left = (self.params.get("epochs") or 1) - len(excess)
+        left = self._epochs() - len(excess)
         half = len(excess) // 2
         if not (excess > 0).all() or half == 0:
             return False
@@ -226,8 +239,8 @@ class ExplainLoss:
             found = self._diagnosis(data)
         except (TypeError, ValueError) as error:
             data, unread = None, str(error)
-            found = self._diagnosis(None)
-        if words.healthy(found) and math.isfinite(self._losses[-1]) and not self._exploded():
+            found = self._of_curve(None)
+        if found is not None and words.healthy(found) and math.isfinite(self._losses[-1]) and not self._exploded():
             return  # it only jitters, or has arrived
         self.diagnosis_, self.epoch_, self.trouble_ = found, epoch, trouble
         name = "val_loss" if trouble == "val_loss" else "loss"
@@ -240,20 +253,29 @@ class ExplainLoss:
                 self.model.set_weights(self._good)
                 lines[-1] = "Training is stopped, and the last good weights are back."
         head = f"ExplainLoss, epoch {epoch + 1}: {'. '.join(lines)}"
-        self.text_ = "\n".join([head, *self._limits(data, unread), "", terminal.text(found), *_code(found)])
+        told = () if found is None else ("", terminal.text(found), *_code(found))
+        self.text_ = "\n".join([head, *self._limits(data, unread), *told])
         if self.verbose:
             print(f"\n{self.text_}", flush=True)  # noqa: T201 (to tell is what it is for)
 
     def _read(self) -> tuple[Inputs | None, str]:
         try:
-            return look_at(self._arguments, self.sample), ""
-        except (TypeError, ValueError) as error:
-            return None, str(error)
+            # Of another model than a linear one only arrays are looked at, which lie there already.
+            return look_at(self._arguments, self.sample, read_batches=self._linear is not None), ""
+        except Exception as error:
+            return None, " ".join(f"{error}".split())
 
-    def _diagnosis(self, data: Inputs | None) -> Diagnosis:
+    def _of_curve(self, data: Inputs | None) -> Diagnosis | None:
+        """Return what the curve alone shows; None where it shows nothing."""
+        held = self._val_losses if len(self._val_losses) == len(self._losses) else None
+        try:
+            return history.explain(self._losses, held, variance=None if data is None else data.variance)
+        except ValueError:
+            return None
+
+    def _diagnosis(self, data: Inputs | None) -> Diagnosis | None:
         if data is None or self._linear is None:
-            variance = None if data is None else data.variance
-            return history.explain(self._losses, self._val_losses or None, variance=variance)
+            return self._of_curve(data)
         linear = self._linear.model
         linear.set_params(batch_size=data.batch_size, shuffle=data.shuffle, warm_start=False)
         features, validation = self._linear.features, data.validation
@@ -276,6 +298,11 @@ class ExplainLoss:
             yield f"The data could not be looked at, only the loss curve: {unread}"
         elif data is not None and data.sampled:
             yield f"Of the Dataset the first {len(data.y):,} rows were read."
+
+
+def _above(value: float, least: float, times: float) -> bool:
+    """Whether a loss is so many times another one; a loss below 0 has its distance measured in its own size."""
+    return value > times * least if least > 0 else value > least + times * abs(least) > least
 
 
 def _code(found: Diagnosis) -> Iterator[str]:

@@ -59,6 +59,8 @@ class Inputs:
 
     def least_loss(self, linear: LinearPart) -> float:
         """Return the loss of a linear model at the least squares solution, near its least; nan if it has none."""
+        if self.sample_weight is not None or linear.model.kernel_regularizer is not None:
+            return float("nan")
         try:
             X = np.asarray(linear.features(self.X), np.float64)
             y = np.asarray(self.y, np.float64)
@@ -102,15 +104,41 @@ class Inputs:
             )
 
 
-def look_at(arguments: dict[str, Any], most_rows: int) -> Inputs:
+def told(arguments: dict[str, Any], X: Any, y: Any, steps: int | None) -> dict[str, Any]:
+    """Return the arguments of `fit` with data that were given to the callback in the place of what came in batches.
+
+    Parameters
+    ----------
+    arguments : dict
+        Its arguments by name.
+    X, y : array
+        The data; y is None where X is a Dataset.
+    steps : int or None
+        Batches in an epoch, where Keras knows.
+
+    Returns
+    -------
+    dict
+        The arguments.
+    """
+    batched = arguments.get("x") is not None and _in_batches(arguments["x"])
+    changed = {**arguments, "x": X, "y": y}
+    if batched and steps and not _in_batches(X):
+        changed |= {"batch_size": -(-len(X) // steps), "shuffle": False}
+    return changed
+
+
+def look_at(arguments: dict[str, Any], most_rows: int, *, read_batches: bool = True) -> Inputs:
     """Return the data that `fit` was given.
 
     Parameters
     ----------
     arguments : dict
-        Its arguments by name: x, y, sample_weight, batch_size, shuffle, validation_data.
+        Its arguments by name: x, y, sample_weight, batch_size, shuffle, validation_data, steps_per_epoch, class_weight.
     most_rows : int
         Rows that are read of a Dataset.
+    read_batches : bool, default=True
+        Whether a Dataset is read at all.
 
     Returns
     -------
@@ -125,6 +153,10 @@ def look_at(arguments: dict[str, Any], most_rows: int) -> Inputs:
     x = only(arguments.get("x"))
     if x is None:
         raise ValueError("what fit was given was not found. Give it to the callback: ExplainLoss(X, y).")
+    if arguments.get("class_weight") is not None:
+        raise ValueError("class_weight makes another loss of it, which is not repeated.")
+    if _in_batches(x) and not read_batches:
+        raise ValueError("they come in batches, which are not read again for a model that is not linear.")
     shuffle = bool(arguments.get("shuffle", True))
     validation = arguments.get("validation_data")
     if validation is not None:
@@ -136,7 +168,7 @@ def look_at(arguments: dict[str, Any], most_rows: int) -> Inputs:
         return Inputs(
             table(x), column(y), None if weight is None else column(weight), validation, int(batch_size), shuffle
         )
-    parts, batch_size, more = _rows(x, most_rows)
+    parts, batch_size, more = _rows(x, most_rows, arguments.get("steps_per_epoch"))
     weight = column(parts[2]) if len(parts) > 2 else None
     # A Dataset brings its own order, which is not shuffled again.
     return Inputs(table(only(parts[0])), column(parts[1]), weight, validation, batch_size, False, more)
@@ -174,12 +206,14 @@ def _in_batches(x: Any) -> bool:
     return hasattr(x, "element_spec") or hasattr(x, "num_batches") or hasattr(x, "__next__")
 
 
-def _rows(dataset: Any, most: int) -> tuple[list[Array], int, bool]:
-    """Return the first rows of data in batches, the rows of a batch, and whether there are more."""
+def _rows(dataset: Any, most: int, batches_of_epoch: int | None = None) -> tuple[list[Array], int, bool]:
+    """Return the first rows of an epoch of data in batches, the rows of a batch, and whether there are more."""
     if hasattr(dataset, "__next__"):
         raise ValueError("a generator can be read once only. Give the data to the callback: ExplainLoss(X, y).")
     batches: Any = iter(dataset) if hasattr(dataset, "element_spec") else map(dataset.__getitem__, itertools.count())
     limit = None if hasattr(dataset, "element_spec") else dataset.num_batches
+    if batches_of_epoch is not None:
+        limit = batches_of_epoch if limit is None else min(limit, batches_of_epoch)
     taken: list[tuple[Array, ...]] = []
     rows = 0
     for batch in itertools.islice(batches, limit):

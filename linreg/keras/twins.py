@@ -159,6 +159,7 @@ def linear_part(model: Any, **settings: Any) -> LinearPart:
         If it has other layers, or something that linreg cannot represent.
     """
     keras = load()
+    _check_chain(model)
     *front, last = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)] or [None]
     for layer in front:
         if type(layer) not in (keras.layers.Normalization, keras.layers.Rescaling):
@@ -171,6 +172,22 @@ def linear_part(model: Any, **settings: Any) -> LinearPart:
         )
     _check_linear(last)
     return LinearPart(_twin_of(model, last, settings), tuple(front))
+
+
+def _check_chain(model: Any) -> None:
+    """Refuse a model whose layers do not tell what it computes, or that trains in a way of its own."""
+    keras = load()
+    kind = type(model)
+    if kind is not keras.Sequential and kind.__name__ != "Functional":
+        raise _refused(
+            f"a model class of its own ({kind.__name__})", "Sequential and functional models tell what they do"
+        )
+    operations = getattr(model, "operations", model.layers)
+    hidden = next((one for one in operations if not isinstance(one, keras.layers.Layer)), None)
+    if hidden is not None:
+        raise _refused(f"the operation {type(hidden).__name__} between layers", "a prediction is that of Dense(1)")
+    if kind is not keras.Sequential and (len(model.inputs) != 1 or len(model.outputs) != 1):
+        raise _refused(f"{len(model.inputs)} inputs and {len(model.outputs)} outputs", "there is one of each")
 
 
 def _check_linear(layer: Any) -> None:
@@ -220,6 +237,9 @@ def _check_layer(layer: Any) -> None:
             raise _refused(
                 f"{name}={_shown(getattr(layer, name))}", "only the kernel is penalised, and nothing is constrained"
             )
+    for variable in layer.trainable_variables:
+        if getattr(variable, "constraint", None) is not None:
+            raise _refused(f"a constraint of {variable.name}", "nothing is constrained")
     for name in ("lora_enabled", "quantization_mode"):
         if getattr(layer, name, None):
             raise _refused(f"a Dense layer with {name}", "its weights are plain numbers")
@@ -328,6 +348,8 @@ def loss_of(model: Any) -> Loss:
             raise _refused(
                 f"reduction={loss.reduction!r}", "its reductions are sum_over_batch_size, sum, mean_with_sample_weight"
             )
+        if loss.dtype != keras.config.floatx():
+            raise _refused(f"a loss in {loss.dtype}", f"the loss of this model is computed in {keras.config.floatx()}")
         # Keras leaves delta out of the configuration of its Huber, and so out of every file (docs/dialects.md).
         return _same(kind, {**loss.get_config(), **getattr(loss, "_fn_kwargs", {})})  # type: ignore[no-any-return]
     name = getattr(loss, "__name__", type(loss).__name__)

@@ -178,7 +178,7 @@ def _apart(
             "ulp": int(distance[epoch, j]),
         }
     return {
-        "ok": share is not None and share <= 1,
+        "ok": decided > 0 and share is not None and share <= 1,
         "worst_ulp": int(distance.max()),
         "share": share,
         "decided": decided,

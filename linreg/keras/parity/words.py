@@ -41,6 +41,8 @@ def mode(part: dict[str, Any]) -> str:
 
 
 def _why(part: dict[str, Any]) -> str:
+    if part.get("decided") == 0:
+        return "not one epoch can be followed, so nothing is decided: lower the learning rate, or scale the features."
     limit = part.get("allowed_ulp")
     if limit is not None:
         return f"up to {part['worst_ulp']:,} ULP, {limit} are allowed."
