@@ -76,8 +76,8 @@ def page(data: dict[str, Any]) -> str:
     assets = files("linreg.study") / "assets"
     names = ("page.html", "page.css", "plotly-basic.min.js", "page.js")
     html, css, plotly, script = ((assets / name).read_text(encoding="utf-8") for name in names)
-    # Inside a script element only "</" could end it.
-    embedded = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    # Nothing in a script element can end it, or keep it open, that has no "<".
+    embedded = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     html = html.replace("{{title}}", escape(data["title"]))
     parts = {"{{css}}": css, "{{plotly}}": plotly, "{{data}}": embedded, "{{script}}": script}
     for mark, text in parts.items():

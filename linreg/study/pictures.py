@@ -262,7 +262,7 @@ def state(subject: Subject) -> Any:
     gradients = np.array([step["gradient"] for step in found.steps], np.float64)
     largest = np.argsort(-np.nan_to_num(np.abs(gradients)).max(axis=0), kind="stable")[:LINES]
     at = [step.number for step in found.steps]
-    units = {"gradient": "loss per unit of parameter", "update": "units of parameter, subtracted each step"}
+    units = {"gradient": "loss per unit of parameter", "update": "units of parameter"}
     for axes, name in zip(panels, kinds, strict=True):
         values = np.array([step[name] for step in found.steps], np.float64)
         values[~np.isfinite(values)] = np.nan
@@ -349,7 +349,7 @@ def remedy(subject: Subject) -> Any:
         if after is not None:
             curves.setdefault(f"{finding.remedies[0].name}: {after.verdict}", after.curve)
     if curves:
-        draw_losses(axes, {label: curve.tolist() for label, curve in list(curves.items())[:LINES]}, {})
+        draw_losses(axes, {label: curve[1:].tolist() for label, curve in list(curves.items())[:LINES]}, {})
     else:
         axes.text(0.5, 0.5, "no step can be taken", ha="center", transform=axes.transAxes)
     axes.set(xlabel="epoch, the start as 1", ylabel=f"loss on all rows ({_unit(subject)})")

@@ -149,8 +149,12 @@ class Subject:
         return [*self.names, INTERCEPT] if self.model.fit_intercept else list(self.names)
 
     def limit(self, optimizer: Optimizer) -> float:
-        """Return the largest stable learning rate of full batches, nan for rules that have none as such."""
-        if not isinstance(optimizer, SGD):
+        """Return the largest stable learning rate of full batches, nan where none is computed.
+
+        That is for rules that have none as such, and where weight decay or a clip stands around the rule.
+        """
+        around = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+        if not isinstance(optimizer, SGD) or any(getattr(optimizer, name) for name in around):
             return math.nan
         model = self.model
         return float(max_learning_rate(self.X, model.loss, optimizer.momentum, optimizer.nesterov,

@@ -322,9 +322,11 @@ def _step(seen: Seen, names: list[str]) -> Step:
     rows = [f"row {row}" for row in seen.rows.tolist()]
     found: dict[str, Quantity] = {}
 
-    def keep(name: str, value: Array) -> None:
+    def keep(name: str, value: Array, *, of_step: bool = False) -> None:
         value = np.asarray(value)
-        if value.shape == (len(names),) and name not in ("prediction", "residual", "slope"):
+        if of_step:
+            found.setdefault(name, Quantity(name, "step", [""], value.reshape(1)))
+        elif value.shape == (len(names),) and name not in ("prediction", "residual", "slope"):
             found.setdefault(name, Quantity(name, "parameter", names, value))
         elif value.shape == (len(rows),):
             found.setdefault(name, Quantity(name, "row", rows, value))
@@ -334,14 +336,14 @@ def _step(seen: Seen, names: list[str]) -> Step:
     for name in ("prediction", "residual"):
         keep(name, getattr(seen, name))
     keep("slope", seen.slope.value)
-    keep("loss", np.float64(seen.loss))
+    keep("loss", np.float64(seen.loss), of_step=True)
     keep("gradient", seen.gradient)
     if seen.rate is not None:
         for node in seen.rate.made_of():
             if node.operation and node is not seen.rate:
-                keep(node.written(_symbol), node.value)
-        keep("learning_rate", seen.learning_rate)
-        keep("effective step", seen.rate.value)
+                keep(node.written(_symbol), node.value, of_step=node.value.size == 1)
+        keep("learning_rate", seen.learning_rate, of_step=True)
+        keep("effective step", seen.rate.value, of_step=True)
     keep("p[t-1]", seen.before)
     update = _update(seen.after["p"])
     named = {id(node): name for name, node in _results(seen)}

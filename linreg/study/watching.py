@@ -131,7 +131,9 @@ class Watch:
     def _power(self, optimizer: Optimizer, precision: Precision) -> Callable[[Any, Any], Any]:
         """Return a power that goes by the name of the hyper-parameter that it is one of."""
         numbers = {name: value for name, value in optimizer.get_params(deep=False).items() if isinstance(value, float)}
-        known = [(name, precision.cast(value)) for name, value in numbers.items()]
+        # A power of the learning rate there is none; the betas come first where numbers are alike.
+        ordered = sorted(numbers.items(), key=lambda item: not item[0].startswith("beta"))
+        known = [(name, precision.cast(value)) for name, value in ordered if name != "learning_rate"]
         waiting: list[str] = []
 
         def power(base: Any, exponent: Any) -> Any:

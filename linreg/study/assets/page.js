@@ -58,13 +58,18 @@ function draw() {
   at("step-text").textContent = step;
   at("step").setAttribute("aria-valuetext", "step " + step);
   const above = axis.limit !== null && run.value > axis.limit;
+  const last = run.loss[run.loss.length - 1], rises = last === null || !(last < run.loss[0]);
   at("told").innerHTML = "";
   at("told").append("After step ", step, " the loss is ", Object.assign(document.createElement("strong"),
     { id: "loss-now", textContent: shown(loss) }), "; at the start it is ", shown(run.loss[0]), ", at the optimum ",
     shown(run.least), ". ");
   if (above) {
     at("told").append(Object.assign(document.createElement("span"), { className: "bad", textContent:
-      "This learning rate is above the computed limit of full batches: each step overshoots further than the last." }));
+      "This learning rate is above the computed limit of full batches: " + (rises ?
+        "each step overshoots further than the last." : "it comes down all the same here.") }));
+  } else if (axis.limit !== null && rises) {
+    at("told").append(Object.assign(document.createElement("span"), { className: "bad", textContent:
+      "The loss rises although this rate is below the limit of full batches: smaller batches have smaller limits." }));
   }
   const hover = run.steps.map((one, i) => tip(i));
   Plotly.restyle("loss", { x: [run.steps, [step]], y: [run.loss, [loss]], text: [hover, [hover[point]]] }, [0, 1]);
@@ -72,7 +77,7 @@ function draw() {
   Plotly.restyle("path", { x: [run.x, [run.x[point]]], y: [run.y, [run.y[point]]], text: [hover, [hover[point]]] },
     [first, first + 1]);
   drawFit();
-  Plotly.restyle("ends", { x: [[run.value]], y: [[axis.ends[at("slider").valueAsNumber]]] }, [1]);
+  Plotly.restyle("ends", { x: [[run.value]], y: [[inside(axis.ends[at("slider").valueAsNumber])]] }, [1]);
   drawNumbers();
 }
 
@@ -106,6 +111,11 @@ function drawFit() {
   }
 }
 
+// A loss that has left the picture is not drawn.
+function inside(end) {
+  return end !== null && end <= axis.bounds[1] ? end : null;
+}
+
 function drawEnds() {
   const values = axis.runs.map((one) => one.value);
   const log = values.every((value) => value > 0);
@@ -113,7 +123,7 @@ function drawEnds() {
     yref: "paper", line: { color: INK, dash: "dash", width: 2 } }];
   const notes = axis.limit === null ? [] : [{ x: log ? Math.log10(axis.limit) : axis.limit, y: 1, yref: "paper",
     text: "limit", showarrow: false, xanchor: "right", yanchor: "top" }];
-  const ends = axis.ends.map((end) => end !== null && end <= axis.bounds[1] ? end : null);
+  const ends = axis.ends.map(inside);
   Plotly.react("ends", [
     { x: values, y: ends, mode: "lines+markers", line: { color: BLUE }, hovertemplate: "%{x}: %{y}<extra></extra>" },
     { x: [], y: [], mode: "markers", marker: { symbol: "diamond", size: 14, color: RED, line: { color: INK, width: 1 } },
