@@ -71,3 +71,8 @@ def test_an_mp4_is_written_where_ffmpeg_is_and_refused_in_words_elsewhere(tmp_pa
             study.animate(one, tmp_path / "run.mp4")
     with pytest.raises(ValueError, match=r"\.gif or \.mp4"):
         study.animate(one, tmp_path / "run.png")
+
+
+def test_a_run_that_diverges_in_float64_is_followed_until_it_has_left_the_picture(tmp_path):
+    one = subject("longley", SGD(0.01), standard=False, epochs=60, batch_size=20, dtype="float64")
+    assert study.animate(one, tmp_path / "run.gif").stat().st_size > 1000

@@ -140,3 +140,11 @@ def test_ten_thousand_rows_of_ten_features_are_drawn_within_twenty_seconds(tmp_p
 def test_more_features_than_can_be_drawn_are_refused():
     with pytest.raises(ValueError, match="give fewer columns"):
         study.Subject(np.ones((3, 501)), np.ones(3), ["a"] * 501, "y", LinearRegression())
+
+
+def test_dollar_signs_in_names_are_no_formula(tmp_path):
+    X = np.column_stack([np.arange(12.0), np.arange(12.0) ** 2])
+    one = study.Subject(X, X[:, 0], ["a_$", "b ($)"], "cost_$", LinearRegression(epochs=3, random_state=0))
+    for name in ("state", "residuals"):
+        study.save(study.draw(name, one, []), tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 1000

@@ -120,6 +120,8 @@ def _machine(document: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}. Threads: {threads}. {versions}. "
         f"The run took {document['seconds'] / 60:.0f} minutes."
     )
+    if document.get("again"):
+        text += f" Measured again after a change, on the same machine: {'; '.join(document['again'])}."
     load = document["load before"]
     if load is not None and load > machine["cores"] / 2:
         text += (

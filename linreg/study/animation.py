@@ -62,6 +62,10 @@ def animation_path(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+FAR = 1e6
+"""A run whose loss is this many times its start is followed no further."""
+
+
 def frames_of(steps: int) -> Array:
     """Return after which steps there is a frame: after each of the first, then further and further apart."""
     later: Array = np.geomspace(1, steps, FRAMES).round() if steps else []
@@ -94,9 +98,10 @@ def animate(subject: Subject, path: str | os.PathLike[str], after_each: Callable
 
     target = animation_path(path)
     walked = subject.path(most=min(STEPS, subject.steps))
+    walked = walked[: _leaves(subject, walked)]
     frames = frames_of(len(walked) - 1)
     kind = PillowWriter if target.suffix.lower() == ".gif" else FFMpegWriter
-    figure, show = film(subject, walked)
+    figure, show = film(subject.drawn, walked)
 
     def write(file: Path) -> None:
         writer = kind(fps=PER_SECOND)
@@ -112,6 +117,14 @@ def animate(subject: Subject, path: str | os.PathLike[str], after_each: Callable
             named.unlink(missing_ok=True)
 
     return write_whole(target, write)
+
+
+def _leaves(subject: Subject, walked: Array) -> int:
+    """Return after how many points a run that diverges has left every picture; all of them where it does not."""
+    with np.errstate(all="ignore"):
+        heights = np.asarray(subject.problem.objective(walked.T), np.float64)
+    far = np.flatnonzero(~(heights <= FAR * max(heights[0], subject.least, 1e-300)))
+    return max(2, int(far[0]) + 1) if len(far) else len(walked)
 
 
 def film(subject: Subject, walked: Array) -> tuple[Any, Callable[[int], None]]:

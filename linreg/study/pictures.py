@@ -388,5 +388,5 @@ def draw(name: str, subject: Subject, compared: list[Compared]) -> Any:
     ImportError
         If matplotlib is missing.
     """
-    made = PICTURES[name]
+    made, subject = PICTURES[name], subject.drawn
     return made(subject, compared) if name in ("losses", "paths") else made(subject)

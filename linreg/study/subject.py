@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -159,6 +160,14 @@ class Subject:
         model = self.model
         return float(max_learning_rate(self.X, model.loss, optimizer.momentum, optimizer.nesterov,
                                        model.fit_intercept, kernel_regularizer=model.kernel_regularizer))  # fmt: skip
+
+    @cached_property
+    def drawn(self) -> Subject:
+        """The same with names that matplotlib shows as they are, dollar signs included."""
+        if "$" not in "".join([*self.names, self.target]):
+            return self
+        names = [name.replace("$", r"\$") for name in self.names]
+        return dataclasses.replace(self, names=names, target=self.target.replace("$", r"\$"))
 
     @cached_property
     def plane(self) -> Plane:
