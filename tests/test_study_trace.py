@@ -30,7 +30,7 @@ def test_a_step_worked_out_by_hand_stands_in_the_trace_number_for_number():
     (step,) = study.trace([[1.0], [2.0]], [1.0, 3.0], steps=[1], shuffle=False, **SMALL).steps
     expected = {
         "prediction": [0, 0], "residual": [-1, -3], "slope": [-1, -3], "loss": 5, "gradient": [-1 - 6, -4],
-        "learning_rate": 0.25, "effective step": 0.25, "p[t-1]": [0, 0], "update": [-1.75, -1], "p": [1.75, 1],
+        "learning_rate": 0.25, "effective step": 0.25, "p[t-1]": [0, 0], "update": [1.75, 1], "p": [1.75, 1],
     }  # fmt: skip
     assert list(step.quantities) == list(expected)
     for name, numbers in expected.items():

@@ -74,7 +74,8 @@ def paths(subject: Subject, compared: list[Compared]) -> Any:
     """
     plane = subject.plane
     walked = {one.label: plane.of(subject.path(one.optimizer)) for one in compared}
-    figure, (axes,) = new_figure(1, f"{subject.target}: paths of the first steps on the loss")
+    seen_from = ", projected onto a plane through the optimum" if subject.problem.size > 2 else ""
+    figure, (axes,) = new_figure(1, f"{subject.target}: paths of the first steps on the loss{seen_from}")
     figure.set_size_inches(8, 6.2)
     # Adaptive rules may shoot out far; the start, the optimum and most of every path are seen.
     seen = np.concatenate([*walked.values(), [plane.at]])

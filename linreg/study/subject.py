@@ -152,7 +152,15 @@ class Subject:
     def limit(self, optimizer: Optimizer) -> float:
         """Return the largest stable learning rate of full batches, nan where none is computed.
 
-        That is for rules that have none as such, and where weight decay or a clip stands around the rule.
+        Parameters
+        ----------
+        optimizer : Optimizer
+            The optimizer.
+
+        Returns
+        -------
+        float
+            The rate; nan for rules that have none as such, and where weight decay or a clip stands around the rule.
         """
         around = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
         if not isinstance(optimizer, SGD) or any(getattr(optimizer, name) for name in around):

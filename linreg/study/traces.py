@@ -351,8 +351,10 @@ def _step(seen: Seen, names: list[str]) -> Step:
         for node in result.made_of():
             if not node.operation:
                 continue
-            name = "update" if node is update else named.get(id(node)) or node.written(_symbol)
-            keep(name, node.value)
+            if node is update:  # what is added: some rules subtract it
+                keep("update", -node.value if seen.after["p"].operation == "subtract" else node.value)
+                continue
+            keep(named.get(id(node)) or node.written(_symbol), node.value)
     for name, node in _results(seen):  # also what a rule has left as it was
         keep(name, node.value)
     return Step(seen.step, seen.epoch, seen.batch, found, seen)
