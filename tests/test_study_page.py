@@ -302,21 +302,3 @@ def test_every_text_has_the_contrast_of_wcag_aa(opened):
     tab.keyboard.press("End")
     contrast, text = tab.evaluate(LUMINANCE)
     assert contrast >= 4.5, text
-
-
-ANSWERS = """async () => {
-  const slider = document.getElementById("slider"), times = [];
-  for (let i = 0; i <= 2 * slider.max; i++) {
-    const began = performance.now();
-    slider.value = i % (Number(slider.max) + 1);
-    slider.dispatchEvent(new Event("input"));
-    times.push(performance.now() - began);
-    await new Promise(requestAnimationFrame);
-  }
-  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
-}"""
-
-
-def test_a_slider_is_answered_within_a_tenth_of_a_second(opened):
-    tab = opened("stackloss")
-    assert tab.evaluate(ANSWERS) < 100
