@@ -68,3 +68,26 @@ def write_whole(target: Path, write: Callable[[Path], object]) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return target
+
+
+def write_text(target: Path, text: str) -> Path:
+    """Write text to a file, whole or not at all.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        The file.
+    text : str
+        What is to be in it.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; a file that was there before is left as it was.
+    """
+    return write_whole(target, lambda file: file.write_text(text, encoding="utf-8"))

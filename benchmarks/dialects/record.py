@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import platform
 from pathlib import Path
 from time import perf_counter
@@ -11,6 +9,8 @@ from typing import Any
 
 from benchmarks.dialects import same_words
 from benchmarks.dialects.asking import collected
+from benchmarks.installed import versions
+from linreg.json_files import read_json, write_json
 from linreg.keras.behaviours import THEMES, Comparison, observed
 
 KIND = "linreg dialects"
@@ -18,17 +18,6 @@ PACKAGES = (
     *("linreg", "numpy", "tensorflow_cpu", "tensorflow", "keras"),
     *("torch", "jax", "optax", "scikit-learn", "pandas"),
 )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of all packages that are installed and may matter."""
-    found = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def measured(*, others: bool = True) -> dict[str, Any]:
@@ -55,7 +44,7 @@ def measured(*, others: bool = True) -> dict[str, Any]:
     paths, left_out = same_words.trained() if others else ({}, {})
     return {
         "kind": KIND,
-        "versions": versions(),
+        "versions": versions(PACKAGES),
         "processor": platform.machine(),
         "seconds of the checks": round(seconds, 1),
         "skipped": skipped | left_out,
@@ -90,19 +79,9 @@ def comparison(entry: dict[str, Any]) -> Comparison | None:
 
 def save(document: dict[str, Any], path: Path) -> None:
     """Write the document as JSON, one claim or path a line."""
-    parts = []
-    for name, value in document.items():
-        if isinstance(value, list) and value:
-            lines = ",\n".join(json.dumps(entry, allow_nan=False) for entry in value)
-            parts.append(f"{json.dumps(name)}: [\n{lines}\n]")
-        else:
-            parts.append(f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}")
-    path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+    write_json(document, path)
 
 
 def load(path: Path) -> dict[str, Any]:
     """Read a document."""
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if document.get("kind") != KIND:
-        raise ValueError(f"{str(path)!r} holds no run of benchmarks.dialects.")
-    return document
+    return read_json(path, KIND, "holds no run of benchmarks.dialects.")

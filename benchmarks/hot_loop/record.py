@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
 import platform
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -14,6 +11,8 @@ from typing import Any
 
 from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY
 from benchmarks.hot_loop.table import Case
+from benchmarks.installed import versions
+from linreg.json_files import json_text, read_json, write_json
 
 KIND = "linreg hot loop"
 SECTIONS = ("tolerance", "cases", "sweeps", "whole", "growth")
@@ -26,16 +25,10 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 def empty(device: str) -> dict[str, Any]:
     """Return a document without measurements."""
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "kind": KIND,
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
-        "versions": {"Python": platform.python_version(), **versions},
+        "versions": versions(PACKAGES),
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
         "load before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "device": device,
@@ -56,27 +49,12 @@ def _processor() -> str:
 
 def text(document: dict[str, Any]) -> str:
     """Return the document as JSON, one measurement a line."""
-    parts = []
-    for name, value in document.items():
-        if name in SECTIONS and value:
-            lines = ",\n".join(json.dumps(entry, allow_nan=False) for entry in value)
-            parts.append(f"{json.dumps(name)}: [\n{lines}\n]")
-        else:
-            parts.append(f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
+    return json_text(document)
 
 
 def save(document: dict[str, Any], path: Path) -> None:
     """Write the document; a file that is there stays as it is until the new one is complete."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text(document))
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_json(document, path)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -97,14 +75,7 @@ def load(path: Path) -> dict[str, Any]:
     ValueError
         If the file is something else.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        known = document["kind"] == KIND
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise ValueError(f"{str(path)!r} holds no benchmark: give a file that `linreg bench --save` wrote.")
-    return document
+    return read_json(path, KIND, "holds no benchmark: give a file that `linreg bench --save` wrote.")
 
 
 def ratios(loops: dict[str, Any], over: str, under: str) -> list[float]:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from linreg.cli import FOUND, output
-from linreg.cli.why import one_thread
 from linreg.data.tables import read_table, split_target
 from linreg.diagnosis.evidence import printable
 from linreg.whole_files import file_path
@@ -67,7 +66,7 @@ def parity(
     asked = Asked(**named, examples=examples, seed=seed, max_ulp=max_ulp)
     with output.working("Loading TensorFlow ...", show=not as_json), output.without_native_chatter():
         load().ops.zeros(1)
-    with one_thread():
+    with output.one_thread():
         if model is not None:
             X, y = split_target(read_table(str(data), any_separator=True), str(target))
             with output.progress(user_model.parts(), "eager", show=not as_json) as advance:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,12 +84,12 @@ def why(
             raise ValueError("Give a model (--model) or a loss history (--history), not both.")
         settings, front = of_keras(model, settings, options)
     if past is None and front is None and streams(str(file)):
-        with output.passing("Reading the file", show=not as_json) as moved, one_thread():
+        with output.passing("Reading the file", show=not as_json) as moved, output.one_thread():
             found = diagnose_file(
                 str(file), str(target), validation=validation, scale=scale, moved=moved, **settings
             )  # fmt: skip
     else:
-        with output.working("Looking for the cause ...", show=not as_json), one_thread():
+        with output.working("Looking for the cause ...", show=not as_json), output.one_thread():
             if past is not None:
                 found = _of_history(past, file, target)
             else:
@@ -105,18 +103,6 @@ def why(
     else:
         _show(found, html, code)
     return 0 if words.healthy(found) else FOUND
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep the linear algebra to one thread while the block runs: its matrices are small, and threads would wait."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:  # it comes with scikit-learn
-        yield
-        return
-    with threadpool_limits(limits=1, user_api="blas"):
-        yield
 
 
 def _of_history(past: Path, file: str | None, target: str | None) -> Diagnosis:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from linreg.diagnosis import evidence, pictures, words
 from linreg.diagnosis.code import scripts
 from linreg.diagnosis.svg import escaped
-from linreg.whole_files import file_path, write_whole
+from linreg.whole_files import file_path, write_text
 
 if TYPE_CHECKING:
     from linreg.diagnosis.diagnosis import Diagnosis
@@ -81,7 +81,7 @@ def write(diagnosis: Diagnosis, path: str | os.PathLike[str], title: str) -> Pat
         If the folder is missing or the file cannot be written.
     """
     text = html(diagnosis, title)
-    return write_whole(page_path(path), lambda file: file.write_text(text, encoding="utf-8"))
+    return write_text(page_path(path), text)
 
 
 def page_path(path: str | os.PathLike[str]) -> Path:

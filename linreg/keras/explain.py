@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from linreg.diagnosis import Diagnosis, diagnose, history, terminal, words
-from linreg.diagnosis.code import keras_code
+from linreg.diagnosis.code import scripts
+from linreg.diagnosis.verdicts import CONVERGED
 from linreg.keras.inputs import Inputs, look_at, told
 from linreg.keras.loading import load
 from linreg.keras.twins import LinearPart, linear_part
-from linreg.regression import LinearRegression
 
 Array = Any
 
@@ -30,8 +31,6 @@ ARGUMENTS = (
 )
 AGAIN = 2.0
 """Growth of the loss since it was last looked at, from which it is looked at again."""
-ARRIVED = 0.01
-"""Share of its first excess over the least loss with which a run has arrived, as in the verdicts of `diagnose`."""
 WORDS = {
     "nan": "the loss is {value}",
     "rises": "the loss rises: {value} after {least}",
@@ -186,7 +185,7 @@ class ExplainLoss:
     on_predict_begin = on_predict_end = on_predict_batch_begin = on_predict_batch_end = _nothing
 
     def _trouble(self, loss: float, val_loss: float | None) -> str | None:
-        least = dict(self._least)
+        least = self._least
         for name, value in (("loss", loss), ("val_loss", val_loss)):
             if value is not None:
                 self._over[name] = self._over[name] + 1 if _above(value, least[name], RISEN) else 0
@@ -201,28 +200,26 @@ class ExplainLoss:
         before = self._losses[: -self.stalled]
         if before and min(self._losses) > (1 - STALLED) * min(before):
             return "stalls"
-        if len(self._losses) == self.stalled and self._will_be_late():
+        if len(self._losses) == self.stalled and self._will_be_late(self._linear):
             return "slow"
         return None
 
     def _exploded(self) -> bool:
         return _above(self._losses[-1], self._losses[0], EXPLODED)
 
-    def _will_be_late(self) -> bool:
+    def _will_be_late(self, linear: LinearPart) -> bool:
         """Whether 1 % of the first excess of the loss over its least value is out of reach at the pace so far."""
-        if self._linear is None:
-            return False
         data, _ = self._read()
         if data is None:
             return False
-        floor = data.least_loss(self._linear)
+        floor = data.least_loss(linear)
         excess = np.array(self._losses) - floor
         left = self._epochs() - len(excess)
         half = len(excess) // 2
         if not (excess > 0).all() or half == 0:
             return False
         pace = np.log(excess[-1] / excess[-1 - half]) / half
-        return bool(np.log(excess[-1] / excess[0]) + pace * left > np.log(ARRIVED))
+        return bool(np.log(excess[-1] / excess[0]) + pace * left > np.log(CONVERGED))
 
     def _keep_good(self, loss: float, val_loss: float | None, weights: list[Array]) -> None:
         """Remember the weights with the least loss: a loss of training is that of the epoch which began with them."""
@@ -307,16 +304,16 @@ def _above(value: float, least: float, times: float) -> bool:
 
 def _code(found: Diagnosis) -> Iterator[str]:
     """Yield the first remedy as a script in tf.keras, if there is one; it starts from weights of its own."""
-    for finding in found.findings[:1]:
-        for remedy in finding.remedies[:1]:
-            if found.given is None or not remedy.changes:
-                continue
-            model = LinearRegression(**found.given.model.get_params(deep=False))
-            model.set_params(kernel_initializer="glorot_uniform", bias_initializer="zeros", random_state=None)
-            weight = None if found.given.sample_weight is None else "sample_weight"
-            script = keras_code(found.from_given(finding, remedy), model, sample_weight=weight)
-            yield f"\nIn tf.keras ({remedy.name}):\n"
-            yield script.rstrip()
+    if found.given is None or not found.findings or not found.findings[0].remedies:
+        return
+    anew = {"kernel_initializer": "glorot_uniform", "bias_initializer": "zeros", "random_state": None}
+    found = dataclasses.replace(found, given=found.given.with_settings(**anew))
+    finding = found.findings[0]
+    remedy = finding.remedies[0]
+    script = scripts(found, finding, remedy).get("keras")
+    if script is not None:
+        yield f"\nIn tf.keras ({remedy.name}):\n"
+        yield script.rstrip()
 
 
 def _arguments_of_fit(model: Any) -> dict[str, Any]:

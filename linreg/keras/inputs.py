@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from linreg.data.arrays import column_names
+from linreg.dynamics import least_squares
 from linreg.keras.twins import LinearPart
 
 Array = Any
@@ -64,10 +65,10 @@ class Inputs:
         try:
             X = np.asarray(linear.features(self.X), np.float64)
             y = np.asarray(self.y, np.float64)
-            A = np.column_stack([X, np.ones((len(X), int(linear.model.fit_intercept)))])
-            e = A @ np.linalg.lstsq(A, y)[0] - y
+            coef, intercept = least_squares(X, y, fit_intercept=linear.model.fit_intercept)
         except (TypeError, ValueError, np.linalg.LinAlgError):
             return float("nan")
+        e = X @ coef + intercept - y
         loss = linear.model.settings().loss
         return float(np.mean(loss.value(e, *loss.constants(np.float64))))
 
@@ -176,7 +177,7 @@ def look_at(arguments: dict[str, Any], most_rows: int, *, read_batches: bool = T
 
 def only(x: Any) -> Any:
     """Return the input itself where it comes alone in a list or a dict."""
-    if isinstance(x, dict | list | tuple) and len(x) == 1 and not isinstance(x, np.ndarray):
+    if isinstance(x, dict | list | tuple) and len(x) == 1:
         (x,) = x.values() if isinstance(x, dict) else x
         return x
     if isinstance(x, dict):

@@ -280,9 +280,7 @@ def optimizer_of(optimizer: Any) -> Optimizer:
     name = type(optimizer).__name__
     kind = next((kind for kind in OPTIMIZERS.values() if kind.__name__ == name), None)
     if kind is None or type(optimizer) is not getattr(keras.optimizers, name):
-        raise _refused(
-            f"the optimizer {name}", f"its rules are {', '.join(kind.__name__ for kind in OPTIMIZERS.values())}"
-        )
+        raise _refused(f"the optimizer {name}", f"its rules are {_names(OPTIMIZERS.values())}")
     if optimizer.loss_scale_factor is not None:
         raise _refused("loss_scale_factor", "it is for half precision")
     if getattr(optimizer, "_exclude_from_weight_decay", None) or getattr(

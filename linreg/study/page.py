@@ -17,7 +17,7 @@ from linreg.data.arrays import design_matrix
 from linreg.study.bad_inputs import known_bad_inputs
 from linreg.study.choices import Axis, Run, axes_of, epochs_of, shown_parameters, values_of
 from linreg.study.subject import Compared, Plane, Subject, known_optimizers
-from linreg.whole_files import file_path, write_whole
+from linreg.whole_files import file_path, write_text
 
 Array = Any
 
@@ -57,7 +57,7 @@ def write(data: dict[str, Any], path: str | os.PathLike[str]) -> Path:
         If the folder is missing or the file cannot be written.
     """
     text = page(data)
-    return write_whole(page_path(path), lambda file: file.write_text(text, encoding="utf-8"))
+    return write_text(page_path(path), text)
 
 
 def page(data: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from linreg.callbacks import Callback, Logs
+from linreg.diagnosis.verdicts import CONVERGED
 from linreg.dynamics import curvature, max_learning_rate
 from linreg.dynamics.optima import exact_optimum
 from linreg.dynamics.quadratic import Quadratic
@@ -25,8 +26,6 @@ MOST_STEPS = 120
 """So many steps of a path are drawn."""
 RATES = 9
 """Learning rates that are tried for each optimizer."""
-NEAR = 0.01
-"""A run is there when this share of the initial excess is left; the verdicts of a diagnosis say the same."""
 LARGEST_STUDY = 500
 NOT_SWEPT = ("callbacks", "warm_start", "verbose", "device", "engine")
 
@@ -259,7 +258,7 @@ class Subject:
     def compared(self) -> list[Compared]:
         """Return every known optimizer at the best of some learning rates, the one that arrives first in front."""
         start = float(self.problem.objective(self.path(most=0)[0]))
-        near = self.least + NEAR * (start - self.least)
+        near = self.least + CONVERGED * (start - self.least)
         found = []
         for label, optimizer in known_optimizers():
             rates = self.rates(optimizer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import platform
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import linreg
+from linreg.json_files import json_text, read_json, write_json
 from linreg.keras.behaviours import BEHAVIOURS, observed
 from linreg.keras.loading import load
 from linreg.keras.parity.modes import devices, onednn
 from linreg.keras.parity.settings import Asked, Part, elsewhere, measured
 from linreg.keras.parity.words import place
-from linreg.whole_files import write_whole
 
 Document = dict[str, Any]
 KIND = "linreg parity"
@@ -136,16 +135,7 @@ def text(document: Document) -> str:
     str
         JSON.
     """
-
-    def line(value: Any) -> str:
-        return json.dumps(value, sort_keys=True, allow_nan=False)
-
-    parts = []
-    for name in sorted(document):
-        value = document[name]
-        listed = isinstance(value, list) and value
-        parts.append(f"{line(name)}: " + ("[\n" + ",\n".join(map(line, value)) + "\n]" if listed else line(value)))
-    return "{\n" + ",\n".join(parts) + "\n}\n"
+    return json_text(document, sort_keys=True)
 
 
 def save(document: Document, path: Path) -> None:
@@ -158,8 +148,7 @@ def save(document: Document, path: Path) -> None:
     path : Path
         The file.
     """
-    made = text(document)
-    write_whole(path, lambda file: file.write_text(made, encoding="utf-8"))
+    write_json(document, path, sort_keys=True)
 
 
 def read(path: str | os.PathLike[str]) -> Document:
@@ -180,11 +169,4 @@ def read(path: str | os.PathLike[str]) -> Document:
     ValueError
         If the file is something else.
     """
-    try:
-        document: Document = json.loads(Path(path).read_text(encoding="utf-8"))
-        known = document["kind"] == KIND
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise ValueError(f"{str(path)!r} holds no comparison: give a file that `linreg parity --save` wrote.")
-    return document
+    return read_json(path, KIND, "holds no comparison: give a file that `linreg parity --save` wrote.")

@@ -10,7 +10,7 @@ from linreg.diagnosis.page import framed
 from linreg.diagnosis.svg import WIDTH, Chart, Scale, escaped
 from linreg.keras.parity import words
 from linreg.keras.parity.modes import MODES
-from linreg.whole_files import write_whole
+from linreg.whole_files import write_text
 
 Document = dict[str, Any]
 
@@ -34,8 +34,7 @@ def write(document: Document, path: Path) -> None:
     path : Path
         The file.
     """
-    made = html(document)
-    write_whole(path, lambda file: file.write_text(made, encoding="utf-8"))
+    write_text(path, html(document))
 
 
 def html(document: Document) -> str:
