@@ -25,10 +25,13 @@ class Block(NamedTuple):
         Features, then the target, in float64.
     numbers : array of shape (rows,)
         The number of each row in the data, counted from 0.
+    weight : array of shape (rows,), optional
+        Weight of each row in the loss, in float64; None where all weigh the same.
     """
 
     rows: Array
     numbers: Array
+    weight: Array | None = None
 
 
 class Source(Protocol):
@@ -85,7 +88,8 @@ def complete(block: Block) -> Block:
     if np.isfinite(block.rows.sum()):
         return block
     whole = np.isfinite(block.rows).all(axis=1)
-    return Block(block.rows[whole], block.numbers[whole])
+    weight = None if block.weight is None else block.weight[whole]
+    return Block(block.rows[whole], block.numbers[whole], weight)
 
 
 def windows(

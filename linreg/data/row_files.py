@@ -90,9 +90,9 @@ class ScaledRows:
 
     def read(self, block: int) -> Block:
         """Return a block; infinite values are missing ones in it."""
-        rows, numbers = self.source.read(block)
+        rows, numbers, weight = self.source.read(block)
         X = np.where(np.isfinite(rows[:, :-1]), rows[:, :-1], np.nan)
-        return Block(np.column_stack([self.transformer.transform(X), rows[:, -1]]), numbers)
+        return Block(np.column_stack([self.transformer.transform(X), rows[:, -1]]), numbers, weight)
 
 
 def streams(file: str | os.PathLike[str]) -> bool:
