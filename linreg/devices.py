@@ -58,8 +58,8 @@ class Host:
         return np.asarray(number)
 
     def rows(self, table: Array) -> list[Any]:
-        """Return each entry of a vector, or each row of a matrix, as `constant` would."""
-        return [table[i, ...] for i in range(len(table))]
+        """Return each entry of a vector, or each row of a matrix."""
+        return list(table)
 
     def gather(self, source: Array, order: Array, out: Array) -> None:
         """Fill `out` with the rows of `source` in an order."""

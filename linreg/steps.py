@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from linreg.optimizers import Optimizer
 from linreg.precision import Precision
 from linreg.schedules import Schedule, rates_of
 from linreg.stacks import Several, members, rule_of, stacked
+from linreg.unrolled import CannotUnrollError, Unrolled
 
 Array = Any
 Step = Callable[["State", Array, Any, Any], None]
@@ -80,6 +82,10 @@ class State:
             average=np.zeros_like(parameters) if first.use_ema else None,
         )
 
+    def settle(self) -> None:
+        """Give the state parameters and slots of its own, which no step of an unrolled rule writes to."""
+        self.parameters, self.slots = self.parameters.copy(), [slot.copy() for slot in self.slots]
+
     def moved(self, device: Host) -> State:
         """Return the state with its arrays on a device, for a run that goes on there.
 
@@ -108,7 +114,13 @@ class State:
         )
 
 
-def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: int, device: Host = HOST) -> Step:
+def bind_step(
+    optimizer: Several[Optimizer],
+    precision: Precision,
+    kernel_size: int,
+    device: Host = HOST,
+    gradient: Array | None = None,
+) -> Step:
     """Return `step(state, g, rate, lr)`: accumulate -> clip -> decay -> rule -> average, only those that are asked for.
 
     Parameters
@@ -121,6 +133,9 @@ def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: 
         Where the kernel ends and the bias begins, since `clipnorm` treats each by itself.
     device : Host, optional
         Where the arrays of the run lie.
+    gradient : array of shape (parameters,) or (parameters, K), optional
+        Where the caller leaves the gradient of each step. The rule is then unrolled if it can be (`linreg.unrolled`):
+        the arrays of the state are written to by later steps, until it is given its own by `State.settle`.
 
     Returns
     -------
@@ -140,6 +155,9 @@ def bind_step(optimizer: Several[Optimizer], precision: Precision, kernel_size: 
         state.parameters, *state.slots = update(state.parameters, g, *state.slots, rate, *constants)
 
     step: Step = follow_rule
+    if gradient is not None and device is HOST and gradient.dtype.kind == "f":
+        with contextlib.suppress(CannotUnrollError):
+            step = Unrolled(update, len(rule.state), gradient, constants).follow
     if optimizer.weight_decay is not None:
         step = _with_decay(step, each(cast, "weight_decay"))
     if optimizer.clipnorm:
@@ -255,11 +273,9 @@ class Rates:
         if self._pairs is None:
             rate, lr = self._rates
             varying = any(map(callable, members(source)))
-            if rate is lr and not varying:
-                (constant,) = self._device.rows(lr[:1])
-                self._pairs = [(constant, constant)] * len(lr)
-            else:
-                self._pairs = list(zip(self._device.rows(rate), self._device.rows(lr), strict=True))
+            lrs = self._device.rows(lr) if varying else self._device.rows(lr[:1]) * len(lr)
+            rates = lrs if rate is lr else self._device.rows(rate)
+            self._pairs = list(zip(rates, lrs, strict=True))
         offset = first - self._first
         self.last = self._rates[1][offset + count - 1]
         return self._pairs[offset : offset + count]

@@ -97,7 +97,8 @@ class Run:
         """Bind what the loop itself needs, which other engines run in another way."""
         parameters = self.state.parameters
         self._batches = Batches(self.problem, self.shuffle, members(self.loss)[0], self.precision, parameters)
-        self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size, self._device)
+        self._g = np.empty_like(parameters)
+        self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size, self._device, self._g)
         self._rates = Rates(self.optimizer, self.precision, self._device)
 
     @property
@@ -219,7 +220,7 @@ class Run:
         """Run the batches from `first` up to `last` of the epoch, the hot loop, and return their losses."""
         state, step, slope, constants = self.state, self._step, self._slope, self._constants
         penalty, kernel = self._penalty, slice(0, self.problem.kernel_size)
-        subtract, g = np.subtract, np.empty_like(state.parameters)
+        subtract, g = np.subtract, self._g
         if penalty is not None:
             began, penalties = state.iterations, np.empty_like(g, shape=(last - first, *g.shape[1:]))
         views = self._batches.views(first, last)
@@ -234,6 +235,7 @@ class Run:
                 g[kernel] += penalty[1](w)
             step(state, g, rate, lr)
             state.iterations += 1
+        state.settle()
         self._last_learning_rate = as_logged(self._rates.last)
         if self._interrupted:
             raise KeyboardInterrupt

@@ -210,6 +210,7 @@ class WatchedRun(Run):
             self.problem, self.shuffle, members(self.loss)[0], self.precision, self.state.parameters
         )
         self._batches.watch = self.watch
+        self._g = np.empty_like(self.state.parameters)
         inner = bind_step(optimizer, self.precision, self.problem.kernel_size, self._device)
         self._step = self._watched_step(inner)
         self._slope = self._watched_slope(self._slope)
