@@ -12,3 +12,6 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 exclude_patterns = ["_build"]
 nitpicky = False
+# `name` in a docstring is code, and a link where it names something of linreg.
+default_role = "py:obj"
+myst_heading_anchors = 4
