@@ -33,7 +33,8 @@ FORMULAS = (
     "linreg.regularizers.l2_",
     "linreg.initializers.glorot_limit",
 )
-# Equations are documented by their formula; hooks by the protocol of `Callback`; causes by that of their module.
+# Equations are documented by their formula, their dialect and source by the class that holds their hyper-parameters;
+# hooks by the protocol of `Callback`; causes by that of their module.
 EQUATIONS = (
     *FORMULAS,
     "linreg.diagnosis.coefficients.",
@@ -118,6 +119,12 @@ WITHOUT = {
     "linreg.gram.Moments": {"Raises": "finite float64 arrays, checked where data are read"},
     "linreg.keras.weights": {"Raises": "every built model has weights"},
 }
+
+
+def test_exceptions_are_of_public_names():
+    assert WITHOUT.keys() <= PUBLIC.keys()
+    public = {owner for name in PUBLIC for owner, _ in callables_of(name)}
+    assert {entry.partition(":")[0] for entry in UNITLESS} <= public
 
 
 def told(value):
