@@ -16,11 +16,38 @@ import numpy as np
 
 from linreg.hyperparameters import check_count, check_number, nearest
 
+__all__ = [
+    "Callback",
+    "EarlyStopping",
+    "LearningRateScheduler",
+    "ReduceLROnPlateau",
+    "Run",
+    "TerminateOnNaN",
+]
+
 Logs = dict[str, float]
 
 
 class Run(Protocol):
-    """What a callback can see and change of the run."""
+    """What a callback can see and change of the run.
+
+    Attributes
+    ----------
+    stop_training : bool
+        Set it to True to end the run: after the batch where a batch hook sets it, else after the epoch.
+    learning_rate : float
+        The rate of the next step, in units of parameter per unit of gradient; can be set.
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.callbacks import Callback
+    >>> class TwoEpochs(Callback):
+    ...     def on_epoch_end(self, epoch, logs):
+    ...         self.run.stop_training = epoch == 1
+    >>> LinearRegression(callbacks=[TwoEpochs()]).fit([[0.0], [1.0]], [1.0, 3.0]).n_iter_
+    2
+    """
 
     stop_training: bool
     learning_rate: float
@@ -40,6 +67,17 @@ class Callback:
     Dialect: Keras' `Callback`, with `self.run` in the place of `self.model`. As there, `logs` holds "loss" (for batches
     the mean over the epoch so far), at the end of an epoch also "val_loss" where validation data were given, and what
     a hook writes into it ends up in the history.
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.callbacks import Callback
+    >>> class Halve(Callback):
+    ...     def on_epoch_begin(self, epoch, logs):
+    ...         self.run.learning_rate = 0.5 ** (epoch + 1)
+    >>> model = LinearRegression(epochs=3, callbacks=[Halve()]).fit([[0.0], [1.0]], [1.0, 3.0])
+    >>> model.history_["learning_rate"]
+    [0.5, 0.25, 0.125]
     """
 
     run: Run
@@ -183,10 +221,26 @@ class EarlyStopping(Monitor):
     start_from_epoch : int, default=0
         Epochs before which nothing is watched.
 
+    Raises
+    ------
+    TypeError
+        If a number is of the wrong type.
+    ValueError
+        If a number lies outside its range, the mode is unknown, or "auto" cannot know which way is better.
+
     Notes
     -----
     Dialect: Keras' `EarlyStopping`. As there, a number that is nan never counts as an improvement, and each call of
     `fit` starts anew.
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.callbacks import EarlyStopping
+    >>> stop = EarlyStopping("loss", min_delta=0.01, patience=3)
+    >>> model = LinearRegression("sgd", epochs=1000, callbacks=[stop], random_state=0)
+    >>> model.fit([[-1.0], [0.0], [1.0]], [-1.0, 1.0, 3.0]).n_iter_ == stop.stopped_epoch + 1 < 1000
+    True
     """
 
     def __init__(
@@ -260,9 +314,28 @@ class ReduceLROnPlateau(Monitor):
     min_lr : float, default=0.0
         The rate is not lowered below this.
 
+    Raises
+    ------
+    TypeError
+        If a number is of the wrong type.
+    ValueError
+        If a number lies outside its range (a factor must be below 1), the mode is unknown, or "auto" cannot know which
+        way is better.
+
     Notes
     -----
     Dialect: Keras' `ReduceLROnPlateau`; each call of `fit` starts counting anew.
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.callbacks import ReduceLROnPlateau
+    >>> lower = ReduceLROnPlateau("loss", factor=0.5, patience=2)
+    >>> model = LinearRegression(epochs=6, callbacks=[lower], kernel_initializer="zeros")
+    >>> model.fit([[-1.0], [1.0]], [0.0, 0.0]).history_["loss"]  # nothing to learn, so nothing improves
+    [0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    >>> [round(rate, 6) for rate in model.history_["learning_rate"]]
+    [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]
     """
 
     def __init__(
@@ -319,6 +392,18 @@ class TerminateOnNaN(Callback):
     Notes
     -----
     Dialect: Keras' `TerminateOnNaN`. It watches every batch, so the loop runs one batch at a time.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from linreg import SGD, LinearRegression
+    >>> from linreg.callbacks import TerminateOnNaN
+    >>> model = LinearRegression(SGD(1e6), callbacks=[TerminateOnNaN()], kernel_initializer="zeros")
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     epochs = model.fit([[-3.0], [3.0]], [-5.0, 7.0]).n_iter_
+    >>> epochs < 10, str(said[0].message).startswith("The loss became inf in epoch")
+    (True, True)
     """
 
     def __init__(self) -> None:
@@ -347,10 +432,24 @@ class LearningRateScheduler(Callback):
     schedule : callable
         `schedule(epoch, learning_rate)`, or `schedule(epoch)`, returning the new rate. Epochs count from 0.
 
+    Raises
+    ------
+    TypeError
+        If the schedule cannot be called.
+
     Notes
     -----
     Dialect: Keras' `LearningRateScheduler`. After `warm_start` epochs count on here; Keras starts at 0 again unless
     `fit` is given `initial_epoch`.
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.callbacks import LearningRateScheduler
+    >>> halved = LearningRateScheduler(lambda epoch: 0.5 ** (epoch + 1))
+    >>> model = LinearRegression(epochs=3, callbacks=[halved]).fit([[0.0], [1.0]], [1.0, 3.0])
+    >>> model.history_["learning_rate"]
+    [0.5, 0.25, 0.125]
     """
 
     def __init__(self, schedule: Callable[..., float]) -> None:

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
+__all__ = ["Moments", "calibrated"]
+
 Array = Any
 
 FLAT = 1e-13
@@ -22,15 +24,26 @@ class Moments:
     count : float
         Rows, or the sum of their weights.
     mean : array of shape (columns,)
-        Mean of each column.
+        Mean of each column, in its unit.
     products : array of shape (columns, columns)
-        Sum over the rows of (row - mean)(row - mean)^T.
+        Sum over the rows of (row - mean)(row - mean)^T, in the units of both columns.
 
     Notes
     -----
-    Two sets of rows add up as in T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample
-    variance", The American Statistician 37 (1983). Everything is centred before it is squared, so columns far from
-    zero cost the digits of their mean and no others: a column of mean m and spread s is held to about eps m / s of s.
+    Source: two sets of rows add up as in T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the
+    sample variance", The American Statistician 37 (1983). Everything is centred before it is squared, so columns far
+    from zero cost the digits of their mean and no others: a column of mean m and spread s is held to about eps m / s of
+    s.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg.gram import Moments
+    >>> rows = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 8.0], [6.0, 0.0]])
+    >>> whole = Moments.of(rows[:2]) + Moments.of(rows[2:])
+    >>> whole.count, whole.mean, whole.products
+    (4.0, array([3., 3.]), array([[20.,  2.],
+           [ 2., 38.]]))
     """
 
     count: float
@@ -91,8 +104,8 @@ class Moments:
         Returns
         -------
         array of shape (columns, columns)
-            Its diagonal is not negative. Where a column is determined by those before it, up to rounding, its row of R
-            is zero.
+            In the units of the columns. Its diagonal is not negative. Where a column is determined by those before it,
+            up to rounding, its row of R is zero.
 
         Notes
         -----
@@ -117,12 +130,12 @@ class Moments:
         return Moments(self.count, self.mean[columns], self.products[columns, columns])
 
     def whitener(self) -> Array:
-        """Return a matrix W for which W^T products W is 1: the leverage of a row x is 1 / count + |(x - mean) W|^2.
+        """Return a matrix W for which W^T products W is 1: a row x has leverage 1 / count + norm((x - mean) W)^2.
 
         Returns
         -------
         array of shape (columns, rank)
-            Directions in which the rows do not vary are left out.
+            In 1 / unit of each column. Directions in which the rows do not vary are left out.
         """
         length = self._length()
         values, vectors = np.linalg.eigh(self.products / np.outer(length, length))
@@ -135,7 +148,8 @@ class Moments:
         Returns
         -------
         array of shape (columns + 1, columns + 1)
-            The columns, then the ones; its product with its transpose holds every mean of a product of two of them.
+            The columns in their units, then the ones; its product with its transpose holds every mean of a product of
+            two of them.
         """
         below = np.column_stack([self.factor() / np.sqrt(self.count), np.zeros(len(self.mean))])
         return np.vstack([below, np.append(self.mean, 1.0)])
@@ -154,13 +168,31 @@ def calibrated(rows: Array, moments: Moments) -> Array:
     Returns
     -------
     array of shape (rows, columns)
-        Mean `moments.mean` and covariance `moments.products / moments.count`, up to rounding.
+        In the units of the columns: mean `moments.mean` and covariance `moments.products / moments.count`, up to
+        rounding.
+
+    Raises
+    ------
+    ValueError
+        If the sample has fewer rows than columns.
 
     Notes
     -----
     With Q R the decomposition of the centred sample, Q sqrt(rows / count) R' + mean, where R' is the factor of the
-    moments; of columns that others determine, the sample is not asked. The idea, with weights of rows in place of a
-    shear: J.-C. Deville and C.-E. Särndal, "Calibration estimators in survey sampling", J. Am. Stat. Assoc. 87 (1992).
+    moments; of columns that others determine, the sample is not asked. Source of the idea, with weights of rows in
+    place of a shear: J.-C. Deville and C.-E. Särndal, "Calibration estimators in survey sampling", J. Am. Stat. Assoc.
+    87 (1992).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg.gram import Moments, calibrated
+    >>> rows = np.random.default_rng(0).normal([5.0, -1.0], [2.0, 1.0], size=(1000, 2))
+    >>> sample = calibrated(rows[:50], Moments.of(rows))
+    >>> sample.shape, bool(np.allclose(sample.mean(axis=0), rows.mean(axis=0)))
+    ((50, 2), True)
+    >>> bool(np.allclose(np.cov(sample.T, ddof=0), np.cov(rows.T, ddof=0)))
+    True
     """
     wanted = moments.factor()
     free = np.diag(wanted) > 0

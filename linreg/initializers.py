@@ -26,8 +26,7 @@ def initial_kernel(initializer: Any, features: int, generator: np.random.Generat
     Parameters
     ----------
     initializer : {"glorot_uniform", "zeros"} or array of shape (features,)
-        `glorot_uniform` draws from U(-limit, limit) with limit = sqrt(6 / (features + 1)) (X. Glorot and Y. Bengio,
-        AISTATS 2010; fan-out is 1).
+        `glorot_uniform` draws from U(-limit, limit) with limit = sqrt(6 / (features + 1)): fan-out is 1.
     features : int
         Number of features.
     generator : numpy.random.Generator
@@ -44,6 +43,13 @@ def initial_kernel(initializer: Any, features: int, generator: np.random.Generat
     ------
     ValueError
         If the name is unknown, or the values have another shape or are not finite.
+
+    Notes
+    -----
+    Dialect: Keras `GlorotUniform` and `Zeros`; the numbers are NumPy's, or Keras' own with a `KerasSeed`. PyTorch's
+    `Linear` draws from +-1 / sqrt(features).
+    Source: X. Glorot and Y. Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural Networks",
+    AISTATS 2010, equation 16.
     """
     if isinstance(initializer, str):
         if initializer == "glorot_uniform":
@@ -84,6 +90,10 @@ def initial_bias(initializer: Any, dtype: Any) -> Any:
     ------
     ValueError
         If the name is unknown or the value is not finite.
+
+    Notes
+    -----
+    Dialect: Keras' default, `Zeros`; PyTorch's `Linear` draws its bias as it does its weights.
     """
     if isinstance(initializer, str):
         if initializer == "zeros":

@@ -116,10 +116,26 @@ class MeanSquaredError(Loss):
         How the values of a batch become one number: divided by its rows, not divided, or divided by the sum of the
         sample weights.
 
+    Raises
+    ------
+    ValueError
+        If the reduction is unknown; the nearest one is suggested.
+
     Notes
     -----
     Dialect: Keras `MeanSquaredError` and PyTorch `MSELoss`. Textbooks often write 1/(2n), which halves the slope and
     so doubles every learning rate.
+    Source: A.-M. Legendre, "Nouvelles méthodes pour la détermination des orbites des comètes" (1805), appendix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import LinearRegression, MeanSquaredError
+    >>> errors = np.array([1.0, -2.0])  # prediction minus target, in units of y
+    >>> MeanSquaredError.value(errors)
+    array([1., 4.])
+    >>> LinearRegression(loss=MeanSquaredError(reduction="sum"))
+    LinearRegression(loss=MeanSquaredError(reduction='sum'))
     """
 
     value: ClassVar[Callable[..., Any]] = staticmethod(squared_error)
@@ -140,11 +156,28 @@ class Huber(Loss):
         How the values of a batch become one number: divided by its rows, not divided, or divided by the sum of the
         sample weights.
 
+    Raises
+    ------
+    TypeError
+        If delta is no number.
+    ValueError
+        If delta is not finite and above 0, or the reduction is unknown.
+
     Notes
     -----
     Dialect: Keras `Huber` and PyTorch `HuberLoss` (e^2/2 inside, so half of the squared error there; PyTorch's
     `SmoothL1Loss` divides by delta once more). Source: P. J. Huber, "Robust Estimation of a Location Parameter",
     Annals of Mathematical Statistics 35 (1964), 73-101.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import Huber, LinearRegression
+    >>> errors = np.array([0.5, -3.0])  # prediction minus target, in units of y
+    >>> Huber.value(errors, 1.0)  # the second is beyond a delta of 1
+    array([0.125, 2.5  ])
+    >>> LinearRegression(loss=Huber(delta=2.0))
+    LinearRegression(loss=Huber(delta=2.0))
     """
 
     value: ClassVar[Callable[..., Any]] = staticmethod(huber)

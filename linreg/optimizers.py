@@ -137,12 +137,28 @@ class SGD(Optimizer):
 gradient_accumulation_steps : optional
         See `Optimizer`.
 
+    Raises
+    ------
+    TypeError
+        If a hyper-parameter is of the wrong type.
+    ValueError
+        If one lies outside its range, or if more than one of clipnorm, clipvalue and global_clipnorm is set.
+
     Notes
     -----
     Dialect: Keras. m <- momentum m - lr g, p <- p + m. PyTorch keeps the learning rate outside the velocity
     (m <- momentum m + g, p <- p - lr m): the same while the rate is constant, different as soon as it changes.
     Source: B. T. Polyak, "Some methods of speeding up the convergence of iteration methods" (1964); for Nesterov's
     form I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
+
+    Examples
+    --------
+    >>> from linreg import SGD, LinearRegression
+    >>> SGD(learning_rate=0.1, momentum=0.9)
+    SGD(learning_rate=0.1, momentum=0.9)
+    >>> model = LinearRegression(SGD(0.1), epochs=1, kernel_initializer="zeros", fit_intercept=False)
+    >>> model.fit([[1.0]], [1.0]).coef_.round(4)  # the gradient is -2
+    array([0.2], dtype=float32)
     """
 
     learning_rate: float | Schedule | Callable[[int], float] = 0.01
@@ -183,11 +199,27 @@ class RMSprop(Optimizer):
 gradient_accumulation_steps : optional
         See `Optimizer`.
 
+    Raises
+    ------
+    TypeError
+        If a hyper-parameter is of the wrong type.
+    ValueError
+        If one lies outside its range, or if more than one of clipnorm, clipvalue and global_clipnorm is set.
+
     Notes
     -----
     Dialect: Keras, with epsilon inside the root. PyTorch adds it outside: lr g / (sqrt(v) + eps).
     Source: T. Tieleman and G. Hinton, "Lecture 6.5 - rmsprop", Coursera: Neural Networks for Machine Learning (2012);
     for the centered form A. Graves, "Generating Sequences With Recurrent Neural Networks", arXiv:1308.0850, eq. 38-45.
+
+    Examples
+    --------
+    >>> from linreg import RMSprop, LinearRegression
+    >>> RMSprop(learning_rate=0.1, centered=True)
+    RMSprop(learning_rate=0.1, centered=True)
+    >>> model = LinearRegression(RMSprop(0.1), epochs=1, kernel_initializer="zeros", fit_intercept=False)
+    >>> model.fit([[1.0]], [1.0]).coef_.round(4)  # 0.1 / sqrt(1 - rho), however large the gradient
+    array([0.3162], dtype=float32)
     """
 
     learning_rate: float | Schedule | Callable[[int], float] = 0.001
@@ -236,6 +268,13 @@ class Adam(Optimizer):
 gradient_accumulation_steps : optional
         See `Optimizer`.
 
+    Raises
+    ------
+    TypeError
+        If a hyper-parameter is of the wrong type.
+    ValueError
+        If one lies outside its range, or if more than one of clipnorm, clipvalue and global_clipnorm is set.
+
     Notes
     -----
     Dialect: Keras, which follows the efficient form just before section 2.1 of the paper, so that epsilon is the
@@ -243,6 +282,15 @@ gradient_accumulation_steps : optional
     eps = 1e-8 after it. AMSGrad takes the maximum of the uncorrected v in Keras and PyTorch alike.
     Source: D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, arXiv:1412.6980;
     S. J. Reddi, S. Kale and S. Kumar, "On the Convergence of Adam and Beyond", ICLR 2018.
+
+    Examples
+    --------
+    >>> from linreg import Adam, LinearRegression
+    >>> Adam(learning_rate=0.1, amsgrad=True)
+    Adam(learning_rate=0.1, amsgrad=True)
+    >>> model = LinearRegression(Adam(0.1), epochs=1, kernel_initializer="zeros", fit_intercept=False)
+    >>> model.fit([[1.0]], [1.0]).coef_.round(4)  # the learning rate, however large the gradient
+    array([0.1], dtype=float32)
     """
 
     learning_rate: float | Schedule | Callable[[int], float] = 0.001

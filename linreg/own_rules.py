@@ -11,6 +11,8 @@ from linreg.hyperparameters import check_number
 from linreg.optimizers import Optimizer, Rule, Update, rate_is_learning_rate
 from linreg.precision import Precision
 
+__all__ = ["optimizer_from"]
+
 ONE_MINUS = "one_minus_"
 
 

@@ -84,14 +84,15 @@ class LinearRegression:
     intercept_ : float
         Intercept, in units of y; 0.0 without `fit_intercept`.
     history_ : dict of str to list of float
-        One entry an epoch: "loss" (the mean over the epoch's batches, before each of their steps, with the penalty),
+        One entry an epoch: "loss" (the mean over the epoch's batches, before each of their steps, with the penalty; of
+        a squared error in units of y squared),
         "learning_rate" (of the last step, or of the next where a callback logs it, as Keras' do), "val_loss" where
         validation data were given, and what callbacks log; nan in epochs that have no such number.
     n_iter_ : int
         Epochs run.
     n_features_in_ : int
         Features seen by `fit`.
-    feature_names_in_ : array of str
+    feature_names_in_ : array of str of shape (features,)
         Column names, where X had them.
     state_ : State
         Where the run stands: parameters, optimizer state, learning rate, order of the rows, counters. After a run on a
@@ -110,7 +111,8 @@ class LinearRegression:
     Ctrl-C during `fit` ends the run between two steps: the model keeps what it had, then KeyboardInterrupt is raised.
     An epoch that was not finished is in the parameters, but not in `history_` and `n_iter_`; a warm start begins it
     anew.
-    A loss that diverges is no error: the model then holds nan, and `history_` shows how it got there.
+    Parameters are checked by `fit`, and by `settings`, not here, as scikit-learn asks for. A loss that diverges is no
+    error: the model then holds nan, and `history_` shows how it got there.
 
     Examples
     --------
@@ -120,6 +122,10 @@ class LinearRegression:
     >>> model = LinearRegression(epochs=500, random_state=0).fit(X, [-1, 1, 3, 5])
     >>> model.coef_.round(2), round(model.intercept_, 2)
     (array([2.], dtype=float32), 1.0)
+    >>> model.predict([[3.0]]).round(2), round(model.score(X, [-1, 1, 3, 5]), 4)
+    (array([7.], dtype=float32), 1.0)
+    >>> len(model.history_["loss"]), model.history_["loss"][-1] < 1e-4
+    (500, True)
     """
 
     _estimator_type = "regressor"
@@ -478,7 +484,7 @@ class LinearRegression:
         Returns
         -------
         float
-            The loss.
+            The loss, of a squared error in units of y squared.
         """
         self._checked(X)
         settings = self.settings()

@@ -72,6 +72,30 @@ class L1(Regularizer):
     ----------
     l1 : float, default=0.01
         Strength, at least 0.
+
+    Raises
+    ------
+    TypeError
+        If the strength is no number.
+    ValueError
+        If it is negative or not finite.
+
+    Notes
+    -----
+    Dialect: Keras `L1`, a penalty on the kernel alone, whose slope at 0 is 0. scikit-learn's `Lasso` halves the squared
+    error, so its alpha is l1 / 2 here.
+    Source: R. Tibshirani, "Regression Shrinkage and Selection via the Lasso", J. R. Statist. Soc. B 58 (1996), 267-288.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import L1, LinearRegression
+    >>> penalty, slope = L1(0.5).bind(float)
+    >>> w = np.array([1.0, -2.0])
+    >>> float(penalty(w)), slope(w)
+    (1.5, array([ 0.5, -0.5]))
+    >>> LinearRegression(kernel_regularizer=L1(0.5))
+    LinearRegression(kernel_regularizer=L1(l1=0.5))
     """
 
     l1: float = 0.01
@@ -90,10 +114,30 @@ class L2(Regularizer):
     l2 : float, default=0.01
         Strength, at least 0.
 
+    Raises
+    ------
+    TypeError
+        If the strength is no number.
+    ValueError
+        If it is negative or not finite.
+
     Notes
     -----
     Dialect: Keras and PyTorch-style penalties differ by 2: the slope here is 2 l2 w, that of PyTorch's `weight_decay`
     is weight_decay * w. Ridge regression with penalty alpha * sum w^2 on the *sum* of squares is l2 = alpha / n here.
+    Source: A. E. Hoerl and R. W. Kennard, "Ridge Regression: Biased Estimation for Nonorthogonal Problems",
+    Technometrics 12 (1970), 55-67.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import L2, LinearRegression
+    >>> penalty, slope = L2(0.5).bind(float)
+    >>> w = np.array([1.0, -2.0])
+    >>> float(penalty(w)), slope(w)
+    (2.5, array([ 1., -2.]))
+    >>> LinearRegression(kernel_regularizer=L2(0.5))
+    LinearRegression(kernel_regularizer=L2(l2=0.5))
     """
 
     l2: float = 0.01
@@ -113,6 +157,29 @@ class L1L2(Regularizer):
         Strength of `l1 * sum(abs(w))`, at least 0.
     l2 : float, default=0.0
         Strength of `l2 * sum(w**2)`, at least 0.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no number.
+    ValueError
+        If one of them is negative or not finite.
+
+    Notes
+    -----
+    Dialect: Keras `L1L2`, two strengths of their own. scikit-learn's `ElasticNet` has one strength alpha and a share,
+    and halves the squared error.
+    Source: H. Zou and T. Hastie, "Regularization and Variable Selection via the Elastic Net", J. R. Statist. Soc. B 67
+    (2005), 301-320.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import L1L2
+    >>> penalty, slope = L1L2(l1=0.5, l2=0.25).bind(float)
+    >>> w = np.array([1.0, -2.0])
+    >>> float(penalty(w)), slope(w)
+    (2.75, array([ 1. , -1.5]))
     """
 
     l1: float = 0.0

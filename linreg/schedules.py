@@ -17,24 +17,53 @@ import numpy as np
 from linreg.hyperparameters import HyperParameters, check_count, check_flag, check_number
 from linreg.precision import FLOAT64, Precision
 
+__all__ = [
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "Schedule",
+]
+
 
 class Schedule(HyperParameters):
-    """A learning rate that depends on the step."""
+    """A learning rate that depends on the step.
+
+    Notes
+    -----
+    Dialect: Keras' `LearningRateSchedule`: a step is a batch, counted from 0 over all epochs. Any callable of the step
+    can take the place of a schedule.
+    Source: the formula of each schedule and who proposed it stand with the schedule.
+
+    Examples
+    --------
+    >>> from linreg import SGD
+    >>> from linreg.schedules import ExponentialDecay, Schedule
+    >>> schedule = ExponentialDecay(0.1, 100, 0.5)
+    >>> isinstance(schedule, Schedule), schedule(0), schedule(100)
+    (True, 0.1, 0.05)
+    >>> SGD(schedule)
+    SGD(learning_rate=ExponentialDecay(initial_learning_rate=0.1, decay_steps=100, decay_rate=0.5))
+    >>> SGD(lambda step: 0.1 / (1 + step)).learning_rate(4)
+    0.02
+    """
 
     def rates(self, steps: Any, precision: Precision) -> Any:
         """Return the learning rates of an array of steps, in the arithmetic of the run.
 
         Parameters
         ----------
-        steps : array of int
+        steps : array of int of shape (steps,)
             Steps, from 0.
         precision : Precision
             The arithmetic of the run.
 
         Returns
         -------
-        array
-            One learning rate a step.
+        array of shape (steps,)
+            One learning rate a step, in units of parameter per unit of gradient.
         """
         raise NotImplementedError
 
@@ -126,6 +155,27 @@ class ExponentialDecay(Decay):
         Factor by which the rate falls in `decay_steps` steps.
     staircase : bool, default=False
         Round step / decay_steps down, so that the rate falls in stairs.
+
+    Raises
+    ------
+    TypeError
+        If a hyper-parameter is of the wrong type.
+    ValueError
+        If a number is negative or not finite, or decay_steps is 0.
+
+    Notes
+    -----
+    Dialect: Keras `ExponentialDecay`, in its order of operations. PyTorch's `ExponentialLR` counts epochs and has no
+    stairs.
+    Source: A. Senior, G. Heigold, M. Ranzato and K. Yang, "An Empirical Study of Learning Rates in Deep Neural Networks
+    for Speech Recognition", ICASSP 2013, "exponential scheduling".
+
+    Examples
+    --------
+    >>> from linreg.schedules import ExponentialDecay
+    >>> rate = ExponentialDecay(0.1, decay_steps=100, decay_rate=0.5)
+    >>> rate(0), rate(100), rate(200)
+    (0.1, 0.05, 0.025)
     """
 
     @staticmethod
@@ -148,6 +198,26 @@ class InverseTimeDecay(Decay):
         Speed of the decay: after `decay_steps` steps the rate is divided by 1 + decay_rate.
     staircase : bool, default=False
         Round step / decay_steps down, so that the rate falls in stairs.
+
+    Raises
+    ------
+    TypeError
+        If a hyper-parameter is of the wrong type.
+    ValueError
+        If a number is negative or not finite, or decay_steps is 0.
+
+    Notes
+    -----
+    Dialect: Keras `InverseTimeDecay`, in its order of operations.
+    Source: H. Robbins and S. Monro, "A Stochastic Approximation Method", Ann. Math. Statist. 22 (1951), for rates that
+    fall as 1 / step.
+
+    Examples
+    --------
+    >>> from linreg.schedules import InverseTimeDecay
+    >>> rate = InverseTimeDecay(0.1, decay_steps=100, decay_rate=1.0)
+    >>> rate(0), rate(100), rate(300)
+    (0.1, 0.05, 0.025)
     """
 
     @staticmethod
@@ -172,6 +242,27 @@ class PolynomialDecay(Schedule):
         Power of the polynomial; 1 is a straight line.
     cycle : bool, default=False
         Start again, over 2, 3, ... times `decay_steps`, whenever the end is passed.
+
+    Raises
+    ------
+    TypeError
+        If a hyper-parameter is of the wrong type.
+    ValueError
+        If a number is negative or not finite, or decay_steps is 0.
+
+    Notes
+    -----
+    Dialect: Keras `PolynomialDecay`, in its order of operations. The steps at which a cycle begins differ when
+    TensorFlow runs it as a graph.
+    Source: as the "poly" policy, L.-C. Chen et al., "DeepLab", arXiv:1606.00915; `end_learning_rate` and `cycle` are
+    Keras'.
+
+    Examples
+    --------
+    >>> from linreg.schedules import PolynomialDecay
+    >>> rate = PolynomialDecay(0.1, decay_steps=100, end_learning_rate=0.0)
+    >>> rate(0), rate(50), rate(100), rate(1000)
+    (0.1, 0.05, 0.0, 0.0)
     """
 
     initial_learning_rate: float
@@ -209,6 +300,28 @@ class PiecewiseConstantDecay(Schedule):
         Last step of each piece but the last, increasing.
     values : sequence of float
         Rate on each piece: one more than there are boundaries.
+
+    Raises
+    ------
+    TypeError
+        If a boundary or a value is no number.
+    ValueError
+        If there is not one more value than boundaries, the boundaries do not increase, or a number is negative or not
+        finite.
+
+    Notes
+    -----
+    Dialect: Keras `PiecewiseConstantDecay`: a boundary is the last step of its piece. PyTorch's `MultiStepLR` changes
+    the rate at its milestones, which are epochs.
+    Source: Keras' documentation of the schedule; as the habit of dividing the rate by ten, K. He et al., "Deep Residual
+    Learning for Image Recognition", arXiv:1512.03385, section 3.4.
+
+    Examples
+    --------
+    >>> from linreg.schedules import PiecewiseConstantDecay
+    >>> rate = PiecewiseConstantDecay(boundaries=[100, 200], values=[0.1, 0.05, 0.01])
+    >>> rate(100), rate(101), rate(201)
+    (0.1, 0.05, 0.01)
     """
 
     boundaries: tuple[int, ...]
@@ -260,10 +373,29 @@ class CosineDecay(Schedule):
     warmup_steps : int, default=0
         Steps of the warm-up.
 
+    Raises
+    ------
+    TypeError
+        If a hyper-parameter is of the wrong type.
+    ValueError
+        If a number is negative or not finite, or decay_steps is 0.
+
     Notes
     -----
+    Dialect: Keras `CosineDecay`, in its order of operations; PyTorch's `CosineAnnealingLR` counts epochs and rises
+    again.
     Source: I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017,
     arXiv:1608.03983; warm-up: P. Goyal et al., arXiv:1706.02677.
+
+    Examples
+    --------
+    >>> from linreg.schedules import CosineDecay
+    >>> rate = CosineDecay(0.1, decay_steps=100)
+    >>> rate(0), rate(50), rate(100)
+    (0.1, 0.05, 0.0)
+    >>> warmed = CosineDecay(0.0, decay_steps=100, warmup_target=0.1, warmup_steps=10)
+    >>> warmed(5), warmed(10), warmed(60)
+    (0.05, 0.1, 0.05)
     """
 
     initial_learning_rate: float
@@ -319,11 +451,26 @@ class CosineDecayRestarts(Schedule):
     alpha : float, default=0.0
         Lowest rate, as a share of the initial one.
 
+    Raises
+    ------
+    TypeError
+        If a hyper-parameter is of the wrong type.
+    ValueError
+        If a number is negative or not finite, first_decay_steps is 0, or t_mul is below 1.
+
     Notes
     -----
+    Dialect: Keras `CosineDecayRestarts`, in its order of operations.
     Source: I. Loshchilov and F. Hutter, arXiv:1608.03983. The period is found with logarithms, as in Keras; at the
     step where a period begins the last bit of a logarithm decides, so this and Keras may differ there by a period. In
     float32 they do at 15 of 37 million steps, all of them with t_mul < 1.04.
+
+    Examples
+    --------
+    >>> from linreg.schedules import CosineDecayRestarts
+    >>> rate = CosineDecayRestarts(0.1, first_decay_steps=100)  # the second period takes 200 steps
+    >>> rate(0), rate(50), rate(100), rate(200)
+    (0.1, 0.05, 0.1, 0.05)
     """
 
     initial_learning_rate: float

@@ -51,6 +51,20 @@ class KerasSeed(HyperParameters):
     one, not the same with more digits. The order does not depend on the type.
 
     Checked with TensorFlow 2.18 and 2.21 (Keras 3.7 and 3.15), on the CPU.
+    Dialect: Keras on TensorFlow; on other backends Keras draws other numbers.
+    Source: J. Salmon, M. Moraes, R. Dror and D. Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC'11, for
+    Philox4x32-10; X. Glorot and Y. Bengio, AISTATS 2010, for the bounds of the weights.
+
+    Examples
+    --------
+    >>> from linreg import KerasSeed, LinearRegression
+    >>> X, y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+    >>> seeded = LinearRegression(batch_size=1, epochs=5, random_state=KerasSeed(812))
+    >>> seeded
+    LinearRegression(epochs=5, batch_size=1, random_state=KerasSeed(seed=812))
+    >>> first = seeded.fit(X, y).coef_
+    >>> bool(first == seeded.fit(X, y).coef_)  # the same start, in the same order
+    True
     """
 
     seed: int

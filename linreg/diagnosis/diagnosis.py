@@ -69,6 +69,16 @@ class Diagnosis:
         Data as they were given, with the gaps in them, and model.
     repair : Remedy or None
         What has made `case` of `given`; None where nothing was needed.
+
+    Examples
+    --------
+    >>> from linreg import SGD, diagnose
+    >>> found = diagnose([[-3.0], [3.0]], [-5.0, 7.0], optimizer=SGD(0.15))
+    >>> found.verdict, len(found.findings), found.notes
+    ('diverges', 1, ())
+    >>> model = found.apply()  # trains with the first remedy of the first finding
+    >>> found.to_dict()["findings"][0]["cause"]
+    'learning_rate_too_high'
     """
 
     verdict: str
@@ -207,6 +217,16 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
     The run is made, in the arithmetic asked for, and judged by formula (`linreg.diagnosis.verdicts`). Every suspected
     cause is tried: its remedy is applied and the run repeated. A cause is named only if that makes this run better. All
     of it is done on the processor, whatever `device` says: CuPy arrays are copied to the host first.
+
+    Examples
+    --------
+    >>> from linreg import SGD, diagnose
+    >>> X, y = [[1, 1000], [2, 2000], [3, 3000]], [1, 2, 3]
+    >>> found = diagnose(X, y, optimizer=SGD(0.01), kernel_initializer="zeros")
+    >>> found.verdict, [finding.cause for finding in found.findings]
+    ('diverges', ['feature_scale', 'learning_rate_too_high'])
+    >>> found.findings[0].remedies[0].name
+    'standardise, rate 0.25'
     """
     X, y, sample_weight = map(on_host, (X, y, sample_weight))
     if isinstance(validation_data, tuple | list):

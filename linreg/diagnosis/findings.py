@@ -28,6 +28,7 @@ CAUSES = (
     "validation_shift",
     "overfitting",
 )
+"""The names of all causes; docs/diagnosis.md says what each looks like and what is tried against it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,18 @@ class Finding:
     remedies : tuple of Remedy
         What to change, the best first; each has been tried on this run (`remedy.after`), where that can be.
     gain : float
-        What the best remedy alone wins: by how many powers of ten the share of excess loss falls that is left at the
-        end of the run, 0 where the loss does not show it.
+        What the best remedy alone wins, in powers of ten: by how many of them the share of excess loss falls that is
+        left at the end of the run, 0 where the loss does not show it.
     harm : float
         Of causes that the training loss does not show: how many times larger the error of what they spoil is.
+
+    Examples
+    --------
+    >>> from linreg import SGD, diagnose
+    >>> found = diagnose([[-3.0], [3.0]], [-5.0, 7.0], optimizer=SGD(0.15))
+    >>> finding = found.findings[0]
+    >>> finding.cause, round(finding.evidence["limit"], 6)
+    ('learning_rate_too_high', 0.111111)
     """
 
     cause: str

@@ -131,6 +131,13 @@ class Remedy:
         Whether the data as given hold text, dates or the like, of which `linreg.data.reading.read` makes numbers first.
     after : Outcome or None
         What the run did with the remedy: the proof; None as long as it was not tried.
+
+    Examples
+    --------
+    >>> from linreg import SGD, diagnose
+    >>> remedy = diagnose([[-3.0], [3.0]], [-5.0, 7.0], optimizer=SGD(0.15)).findings[0].remedies[0]
+    >>> remedy.settings, remedy.after.verdict
+    ({'optimizer__learning_rate': 0.056}, 'converges')
     """
 
     name: str

@@ -43,14 +43,21 @@ def reach(optimizer: Any, steps: int) -> float:
 
     Notes
     -----
-    Under a constant gradient Adam's step is lr exactly, since both bias corrections cancel (Kingma and Ba, section
-    2.1: "the effective magnitude of the steps in parameter space are approximately bounded by the stepsize");
+    Source: D. P. Kingma and J. Ba, arXiv:1412.6980, section 2.1: "the effective magnitude of the steps in parameter
+    space are approximately bounded by the stepsize". Under a constant gradient Adam's step is lr exactly, since both
+    bias corrections cancel;
     RMSprop's t-th step is lr / sqrt(1 - rho^t), because v has not warmed up, and momentum b multiplies the distance
     by up to 1 / (1 - b). So the reach is the sum of the learning rates, for RMSprop a few lr more. Epsilon only
     shortens it: valid where gradients are far above it. A gradient that grows can take single steps of up to
     lr (1 - beta_1) / sqrt(1 - beta_2) (Adam) or lr / sqrt(1 - rho) (RMSprop), which the sum over many steps does not
     keep up. Centered RMSprop divides by the spread of the gradient, not by its size, and with a rho of 1 by the root
     of epsilon: no reach can be stated, inf. A weight decay moves a parameter on its own and is not counted.
+
+    Examples
+    --------
+    >>> from linreg import Adam, dynamics
+    >>> round(dynamics.reach(Adam(0.001), 1000), 6)
+    1.0
     """
     _require_adaptive("reach", optimizer)
     check_count("reach", "steps", steps)
@@ -97,6 +104,12 @@ def max_preconditioned_curvature(optimizer: Any) -> float:
     b. Above it the steps grow until the gradients, and with them v, have grown enough: runs do not diverge, they hover
     at the limit. Source: J. Cohen et al., "Adaptive Gradient Methods at the Edge of Stability", arXiv:2207.14484,
     section 2. Valid for full batches and betas near 1; elsewhere run it.
+
+    Examples
+    --------
+    >>> from linreg import Adam, RMSprop, dynamics
+    >>> [round(dynamics.max_preconditioned_curvature(optimizer)) for optimizer in (Adam(0.001), RMSprop(0.1))]
+    [38000, 20]
     """
     lr = _constant_rate("max_preconditioned_curvature", optimizer)
     if lr == 0:
@@ -115,9 +128,16 @@ class Preconditioned:
     largest : float
         Largest eigenvalue of the preconditioned Hessian, in 1 / learning rate.
     limit : float
-        `max_preconditioned_curvature`.
+        `max_preconditioned_curvature`, in 1 / learning rate.
     steepest : Direction
         The combination of parameters that belongs to the largest eigenvalue.
+
+    Examples
+    --------
+    >>> from linreg import RMSprop, dynamics
+    >>> found = dynamics.preconditioned_curvature([[-3.0], [3.0]], RMSprop(0.1), divisor=[1.0, 1.0])
+    >>> round(found.largest, 6), round(found.limit, 6), found.stable
+    (18.0, 20.0, True)
     """
 
     largest: float
@@ -175,6 +195,13 @@ def preconditioned_curvature(
     Notes
     -----
     Source and validity as in `max_preconditioned_curvature`: it says what the next steps do, not how v goes on.
+
+    Examples
+    --------
+    >>> from linreg import RMSprop, dynamics
+    >>> found = dynamics.preconditioned_curvature([[-3.0], [3.0]], RMSprop(0.1), divisor=[9.0, 0.5])
+    >>> round(found.largest, 6), str(found.steepest)  # 18 / 9 of the coefficient is less than 2 / 0.5 of the intercept
+    (4.0, '1.00*intercept')
     """
     limit = max_preconditioned_curvature(optimizer)
     problem = Quadratic.of(
@@ -216,12 +243,19 @@ def jitter(optimizer: Any) -> float:
 
     Notes
     -----
+    Source: J. Cohen et al., arXiv:2207.14484, as in `max_preconditioned_curvature`, for what follows.
     A run that hovers at the limit of `max_preconditioned_curvature` has sqrt(v) = h / limit along a parameter of
     curvature h, and sqrt(v) is the root mean square of its gradient, h times the distance: so the distance is
     1 / limit, lr / 2 for RMSprop and lr / 38 for Adam with its default betas. Valid for full batches of features that
     are not correlated, where epsilon is far below the gradients; with a beta_2 or rho near 1 it takes thousands of
     steps to get there, and a run that is still on its way is *nearer* to the optimum, since v remembers the large
     gradients of its start. With minibatches gradients are noise at the optimum, and the run has to be run.
+
+    Examples
+    --------
+    >>> from linreg import RMSprop, dynamics
+    >>> round(dynamics.jitter(RMSprop(0.001)), 6)
+    0.0005
     """
     _constant_rate("jitter", optimizer)
     return 1 / max_preconditioned_curvature(optimizer)

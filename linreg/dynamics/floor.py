@@ -37,7 +37,16 @@ class StochasticFloor:
         than this. With the default reduction that is the loss on all rows; with "sum" it is batch_size / rows of it.
         inf where the noise grows instead.
     covariance : array of shape (parameters, parameters)
-        Covariance of the parameters (coefficients, then intercept) about the optimum; inf where it grows.
+        Covariance of the parameters (coefficients, then intercept) about the optimum, in the units of both; inf where
+        it grows.
+
+    Examples
+    --------
+    >>> from linreg import SGD, dynamics
+    >>> X, y = [[-1.0], [-1.0], [1.0], [1.0]], [-1.0, 1.0, -1.0, 1.0]
+    >>> noise = dynamics.stochastic_floor(X, y, SGD(0.01), batch_size=1)
+    >>> noise.standard_deviation.shape, bool(noise.excess > 0)
+    ((2,), True)
     """
 
     excess: float
@@ -103,6 +112,16 @@ def stochastic_floor(
     Source: S. Mandt, M. Hoffman and D. Blei, "Stochastic Gradient Descent as Approximate Bayesian Inference", JMLR 18
     (2017), whose small-rate limit this is not restricted to; A. Dieuleveut, A. Durmus and F. Bach, Ann. Statist. 48
     (2020), for the exact recursion.
+
+    Examples
+    --------
+    >>> from linreg import SGD, dynamics
+    >>> X, y = [[-1.0], [-1.0], [1.0], [1.0]], [-1.0, 1.0, -1.0, 1.0]
+    >>> dynamics.stochastic_floor(X, y, SGD(0.01), batch_size=4).excess  # all rows: no noise
+    0.0
+    >>> high, low = (dynamics.stochastic_floor(X, y, SGD(rate), batch_size=1).excess for rate in (0.002, 0.001))
+    >>> round(high / low, 1)
+    2.0
     """
     problem = Quadratic.of(
         X, y, loss=loss, fit_intercept=fit_intercept, kernel_regularizer=kernel_regularizer,

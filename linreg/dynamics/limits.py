@@ -31,15 +31,24 @@ class Curvature:
     largest : float
         Largest eigenvalue, in units of loss per unit of parameter squared; 2 over it is the limit of plain SGD.
     smallest : float
-        Smallest eigenvalue that is not zero: how slowly the flattest direction is learned. Computed to about 1e-16
-        times the largest.
+        Smallest eigenvalue that is not zero, in the same units: how slowly the flattest direction is learned. Computed
+        to about 1e-16 times the largest.
     rank : int
         Number of directions in which the objective is curved at all; collinear, constant and zero columns leave fewer
         than there are parameters.
     eigenvalues : array of shape (rank,)
-        All that are not zero, falling.
+        All that are not zero, falling, in the same units.
     steepest, flattest : Direction
         The combinations of parameters that belong to the extremes.
+
+    Examples
+    --------
+    >>> from linreg import dynamics
+    >>> found = dynamics.curvature([[-3.0], [3.0]])
+    >>> round(found.largest, 6), round(found.smallest, 6), found.rank, round(found.condition, 6)
+    (18.0, 2.0, 2, 9.0)
+    >>> print(found.steepest, "|", found.flattest)
+    1.00*x0 | 1.00*intercept
     """
 
     largest: float
@@ -93,7 +102,14 @@ def curvature(
     H = f A^T diag(c) A + penalty with A = [X, 1], c the factor of each row (1/rows with the default reduction) and f
     the second derivative of the loss: 2 for MSE, which has this Hessian everywhere; 1 for Huber, which has it where all
     errors are within delta and less elsewhere. Squared singular values of the QR factor of A, so no digits are lost by
-    squaring. See S. Boyd and L. Vandenberghe, "Convex Optimization" (2004), section 9.1.2.
+    squaring. Source: S. Boyd and L. Vandenberghe, "Convex Optimization" (2004), section 9.1.2.
+
+    Examples
+    --------
+    >>> from linreg import dynamics
+    >>> found = dynamics.curvature([[-3.0], [3.0]])
+    >>> found.eigenvalues.round(6)
+    array([18.,  2.])
     """
     problem = Quadratic.of(
         X, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept, kernel_regularizer=kernel_regularizer,
@@ -138,7 +154,7 @@ def max_learning_rate(
         Features; up to 2,000.
     loss : {"mse", "huber"} or Loss, default="mse"
         The loss.
-    momentum : float or array, default=0.0
+    momentum : float or array of shape (M,), default=0.0
         Momentum in [0, 1], Keras' form; an array gives an array of limits.
     nesterov : bool, default=False
         Whether the momentum is Nesterov's.
@@ -151,7 +167,7 @@ def max_learning_rate(
 
     Returns
     -------
-    float or array
+    float or array of shape (M,)
         The limit, in units of parameter per unit of gradient; inf where the loss is flat.
 
     Raises
@@ -217,7 +233,7 @@ def local_max_learning_rate(
         Target.
     loss : {"mse", "huber"} or Loss, default="huber"
         The loss; for MSE this is `max_learning_rate`.
-    momentum : float or array, default=0.0
+    momentum : float or array of shape (M,), default=0.0
         Momentum in [0, 1]; an array gives an array of limits.
     nesterov : bool, default=False
         Whether the momentum is Nesterov's.
@@ -230,7 +246,7 @@ def local_max_learning_rate(
 
     Returns
     -------
-    float or array
+    float or array of shape (M,)
         The limit, in units of parameter per unit of gradient. At least `max_learning_rate`.
 
     Raises
@@ -245,6 +261,14 @@ def local_max_learning_rate(
     does is not decided by it. Above it, a run goes round the optimum for ever, without a penalty in jumps of at most
     the learning rate times `largest_gradient` (with momentum b: divided by 1 - b). Valid where no error is delta
     exactly. Source: Polyak (1964), as in `max_learning_rate`, for the linear part of the step at the optimum.
+
+    Examples
+    --------
+    >>> from linreg import dynamics
+    >>> X, y = [[-3.0], [3.0], [6.0], [6.0]], [0.0, 0.0, 100.0, -100.0]
+    >>> near = dynamics.local_max_learning_rate(X, y, "huber")  # the last two rows lie beyond delta
+    >>> f"{near:.4f}", bool(near > dynamics.max_learning_rate(X, "huber"))
+    ('0.4444', True)
     """
     problem = Quadratic.of(
         X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,
@@ -279,13 +303,24 @@ def largest_gradient(
     coef : array of shape (features,)
         Bound by coefficient, in units of loss per unit of parameter; inf for MSE, which has none.
     intercept : float
-        Bound by the intercept.
+        Bound by the intercept, likewise in units of loss per unit of parameter.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 2,000 features, or the data or the loss are refused.
 
     Notes
     -----
     Sum over rows of c abs(a) times the largest slope of the loss, which is delta for Huber. Holds everywhere; a
     penalty is not counted. Source: P. J. Huber, "Robust estimation of a location parameter", Ann. Math. Statist. 35
     (1964), for the bounded slope.
+
+    Examples
+    --------
+    >>> from linreg import Huber, dynamics
+    >>> dynamics.largest_gradient([[-3.0], [3.0]], Huber(delta=2.0))
+    (array([6.]), 2.0)
     """
     problem = Quadratic.of(
         X, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,

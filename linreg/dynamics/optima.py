@@ -44,10 +44,24 @@ def least_squares(X: Any, y: Any, sample_weight: Any = None, *, fit_intercept: b
     intercept : float
         Intercept, in units of y.
 
+    Raises
+    ------
+    TypeError
+        If the data hold something that is no number.
+    ValueError
+        If shapes do not fit, or values are missing or infinite.
+
     Notes
     -----
     Singular value decomposition of the centred columns, each divided by its length, so that features of very different
-    scale cost no digits. See G. H. Golub and C. F. Van Loan, "Matrix Computations", 4th ed., section 5.5.
+    scale cost no digits. Source: G. H. Golub and C. F. Van Loan, "Matrix Computations", 4th ed., section 5.5.
+
+    Examples
+    --------
+    >>> from linreg import dynamics
+    >>> coef, intercept = dynamics.least_squares([[-1.0], [0.0], [1.0]], [-1.0, -1.0, 5.0])
+    >>> coef.round(6), round(intercept, 6)
+    (array([3.]), 1.0)
     """
     matrix = feature_matrix(on_host(X), np.float64)
     target = row_vector(on_host(y), np.float64, len(matrix), name="y")
@@ -96,7 +110,7 @@ def optimum(
     intercept : float
         Intercept, in units of y.
     objective : float
-        Loss and penalty there: the L* that excess losses are measured from.
+        Loss and penalty there, in units of the loss: the L* that excess losses are measured from.
 
     Raises
     ------
@@ -107,8 +121,15 @@ def optimum(
     -----
     Mean squared error: least squares, with the penalty as further rows. Huber: Newton's method (exact once the rows
     beyond delta are the right ones), with a step of iteratively reweighted least squares (which never goes up) where
-    it fails, for a delta that is narrowed in stages. An l1 part: see `linreg.dynamics.lasso`. See P. J. Huber, "Robust
-    Statistics" (1981), section 7.8.
+    it fails, for a delta that is narrowed in stages. An l1 part: see `linreg.dynamics.lasso`. Source: P. J. Huber,
+    "Robust Statistics" (1981), section 7.8.
+
+    Examples
+    --------
+    >>> from linreg import dynamics
+    >>> coef, intercept, loss = dynamics.optimum([[-1.0], [0.0], [1.0]], [-1.0, -1.0, 5.0])
+    >>> coef.round(6), round(intercept, 6), round(loss, 6)
+    (array([3.]), 1.0, 2.0)
     """
     problem = Quadratic.of(
         X, y, loss=loss, sample_weight=sample_weight, fit_intercept=fit_intercept,

@@ -34,6 +34,15 @@ class Direction:
         per unit of the feature) along the direction.
     names : tuple of str
         What the parameters belong to: the features, then "intercept" where there is one.
+
+    Examples
+    --------
+    >>> from linreg import dynamics
+    >>> steepest = dynamics.curvature([[3.0, 4.0], [-3.0, -4.0]]).steepest
+    >>> steepest.names, steepest.vector.round(6)
+    (('x0', 'x1', 'intercept'), array([0.6, 0.8, 0. ]))
+    >>> print(steepest)
+    0.80*x1 + 0.60*x0
     """
 
     vector: Array

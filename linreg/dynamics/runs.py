@@ -128,13 +128,24 @@ class ClosedForm:
     epoch : Epoch
         The epoch that is repeated.
     start : array of shape (parameters,)
-        Coefficients, then the intercept, before the first epoch.
+        Coefficients, then the intercept, before the first epoch, in units of y per unit of each feature.
     order : array of shape (rows,) or None
         Order of the rows.
     velocity : array of shape (parameters,) or None
-        Velocity before the first epoch; zeros for None.
+        Velocity before the first epoch, in the units of the parameters; zeros for None.
     first_step : int
         Steps done before, which a schedule counts.
+
+    Examples
+    --------
+    >>> from linreg import SGD, dynamics
+    >>> run = dynamics.closed_form([[-3.0], [3.0]], [-5.0, 7.0], SGD(0.1))
+    >>> round(run.spectral_radius, 6), str(run.worst_direction) in ("1.00*x0", "1.00*intercept")
+    (0.8, True)
+    >>> run.loss([0, 1]).round(2)  # each epoch multiplies the distance by 0.8, its square by 0.64
+    array([37.  , 23.68])
+    >>> run.epochs_to(0.01)
+    11.0
     """
 
     epoch: Epoch
@@ -260,7 +271,7 @@ class ClosedForm:
         Returns
         -------
         array of shape (epochs, parameters)
-            Coefficients, then the intercept where there is one.
+            Coefficients, then the intercept where there is one, in units of y per unit of each feature.
         """
         return self.parameters(self.states(epochs)).T
 
@@ -391,7 +402,7 @@ class ClosedForm:
         Returns
         -------
         array of shape (epochs,)
-            Mean over the batches of an epoch, each before its step, with the penalty.
+            Mean over the batches of an epoch, each before its step, with the penalty, in units of the loss.
         """
         losses = []
         with np.errstate(all="ignore"):

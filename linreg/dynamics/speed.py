@@ -25,9 +25,9 @@ def step_matrices(optimizer: SGD, eigenvalues: Array, learning_rates: Array) -> 
     optimizer : SGD
         Momentum and Nesterov's form; its own learning rate is not used.
     eigenvalues : array of shape (E,)
-        Curvatures.
+        Curvatures, in units of loss per unit of parameter squared.
     learning_rates : array of shape (L,)
-        Learning rates.
+        Learning rates, in units of parameter per unit of gradient.
 
     Returns
     -------
@@ -37,6 +37,14 @@ def step_matrices(optimizer: SGD, eigenvalues: Array, learning_rates: Array) -> 
     Notes
     -----
     The very rule that trains, applied to the unit vectors: it is linear in parameter, gradient and velocity.
+    Source: Lessard et al. (2016), section 4, as in `max_learning_rate`.
+
+    Examples
+    --------
+    >>> from linreg import SGD, dynamics
+    >>> dynamics.step_matrices(SGD(momentum=0.5), [2.0], [0.1])[0, 0].round(6)  # of (parameter, velocity)
+    array([[ 0.8,  0.5],
+           [-0.2,  0.5]])
     """
     rule = optimizer.rule(FLOAT64)
     unit = np.eye(1 + len(rule.state))
@@ -65,8 +73,8 @@ def spectral_radius(
         Features; up to 2,000.
     optimizer : SGD
         Momentum and Nesterov's form; the learning rates are those given next.
-    learning_rates : float or array
-        Learning rates, at least 0.
+    learning_rates : float or array of shape (L,)
+        Learning rates, at least 0, in units of parameter per unit of gradient.
     loss : {"mse"} or MeanSquaredError, default="mse"
         The loss.
     sample_weight : array of shape (rows,), optional
@@ -78,7 +86,7 @@ def spectral_radius(
 
     Returns
     -------
-    float or array
+    float or array of shape (L,)
         In the long run each step multiplies the distance by this; above 1 the run diverges.
 
     Raises
@@ -94,6 +102,12 @@ def spectral_radius(
     Largest absolute eigenvalue of `step_matrices` over the curved directions: abs(1 - lr h) for SGD, the roots of
     z^2 - (1 + b - lr h) z + b for momentum, of z^2 - (1 + b) (1 - lr h) z + b (1 - lr h) for Nesterov.
     Source: Polyak (1964) and Lessard et al. (2016), as in `max_learning_rate`.
+
+    Examples
+    --------
+    >>> from linreg import SGD, dynamics
+    >>> dynamics.spectral_radius([[-3.0], [3.0]], SGD(), [0.1, 0.12]).round(6)
+    array([0.8 , 1.16])
     """
     require_linear_steps(optimizer, "spectral_radius")
     if optimizer.weight_decay:
@@ -134,11 +148,20 @@ class Fastest:
     Parameters
     ----------
     learning_rate : float
-        The rate.
+        The rate, in units of parameter per unit of gradient.
     momentum : float
         The momentum; 0 for plain SGD.
     spectral_radius : float
         By what each step multiplies the distance to the optimum in the long run.
+
+    Examples
+    --------
+    >>> from linreg import dynamics
+    >>> found = dynamics.fastest([[-3.0], [3.0]], "momentum")
+    >>> round(found.learning_rate, 6), round(found.momentum, 6), round(found.spectral_radius, 6)
+    (0.125, 0.25, 0.5)
+    >>> round(found.epochs_to(0.01), 1)
+    3.3
     """
 
     learning_rate: float
@@ -197,6 +220,13 @@ def fastest(
     Nesterov 4 / (3 L + m) with (sqrt(3 k + 1) - 2) / (sqrt(3 k + 1) + 2), factor 1 - 2 / sqrt(3 k + 1).
     Source: L. Lessard, B. Recht and A. Packard, SIAM J. Optim. 26 (2016), arXiv:1408.3595, proposition 1. Valid for
     MSE; in float32 a condition above some 1e7 is not reached.
+
+    Examples
+    --------
+    >>> from linreg import dynamics
+    >>> found = dynamics.fastest([[-3.0], [3.0]])
+    >>> round(found.learning_rate, 6), round(found.spectral_radius, 6)
+    (0.1, 0.8)
     """
     given = _squared_error_curvature(X, "fastest", loss, sample_weight, fit_intercept, kernel_regularizer)
     if given.rank == 0:

@@ -34,6 +34,14 @@ def counterpart(hyperparameters: HyperParameters) -> Any:
     ------
     ValueError
         If Keras has no counterpart, for example for a learning rate that is a plain callable of the step.
+
+    Examples
+    --------
+    >>> from linreg import SGD
+    >>> from linreg.keras import counterpart
+    >>> theirs = counterpart(SGD(0.1, momentum=0.9))
+    >>> type(theirs).__name__, theirs.momentum
+    ('SGD', 0.9)
     """
     keras = load()
     name = type(hyperparameters).__name__
@@ -73,6 +81,20 @@ def dense(model: LinearRegression, features: int, kernel: Array, bias: float) ->
     -------
     keras.Sequential
         The compiled model.
+
+    Raises
+    ------
+    ImportError
+        If TensorFlow is missing or its Keras is not version 3.
+    ValueError
+        If Keras has no counterpart of a setting, or the kernel has another shape.
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.keras import dense, weights
+    >>> weights(dense(LinearRegression("adam"), features=2, kernel=[1.0, 2.0], bias=3.0))
+    array([1., 2., 3.], dtype=float32)
     """
     keras = load()
     settings = model.settings()
@@ -116,19 +138,36 @@ def train(
     sample_weight : array of shape (rows,), optional
         Weights.
     validation_data : tuple of array, optional
-        (X, y) or (X, y, sample_weight).
+        (X, y) or (X, y, sample_weight), of shapes as above.
     callbacks : sequence of keras.callbacks.Callback, default=()
         Keras' own callbacks.
 
     Returns
     -------
     dict of str to list of float
-        Keras' history.
+        Keras' history; losses of a squared error in units of y squared.
+
+    Raises
+    ------
+    ImportError
+        If TensorFlow is missing or its Keras is not version 3.
+    ValueError
+        If Keras refuses the data.
 
     Notes
     -----
     The data go in as a `tf.data.Dataset` of batches, which is what Keras makes of arrays too; given arrays, every epoch
     of `fit` spends some 30 ms on making it again, a Dataset 6 (Keras 3.15, 100 rows).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import LinearRegression
+    >>> from linreg.keras import dense, train
+    >>> X, y = np.array([[0.0], [1.0]], np.float32), np.array([1.0, 3.0], np.float32)
+    >>> theirs = dense(LinearRegression(), features=1, kernel=[0.0], bias=0.0)
+    >>> train(theirs, X, y, epochs=1, batch_size=2)["loss"]  # (1 + 9) / 2
+    [5.0]
     """
     load()
     import tensorflow as tf
@@ -148,5 +187,23 @@ def train(
 
 
 def weights(twin: Any) -> Array:
-    """Return the weights of a Dense(1) model as linreg keeps its parameters: the kernel, then the bias."""
+    """Return the weights of a Dense(1) model as linreg keeps its parameters: the kernel, then the bias.
+
+    Parameters
+    ----------
+    twin : keras.Model
+        A built model of one `Dense(1)` layer.
+
+    Returns
+    -------
+    array of shape (features + 1,), or (features,) without a bias
+        The weights, in the type of the model and units of y per unit of each feature.
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.keras import dense, weights
+    >>> weights(dense(LinearRegression(), features=1, kernel=[2.0], bias=1.0))
+    array([2., 1.], dtype=float32)
+    """
     return np.concatenate([weight.reshape(-1) for weight in twin.get_weights()])

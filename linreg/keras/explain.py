@@ -45,9 +45,9 @@ class ExplainLoss:
 
     Parameters
     ----------
-    X : array, frame or tf.data.Dataset, optional
+    X : array or frame of shape (rows, inputs), or tf.data.Dataset, optional
         The training data, where `fit` cannot tell (a generator): it usually can.
-    y : array, optional
+    y : array of shape (rows,) or (rows, 1), optional
         Their target.
     stop : bool, default=True
         Stop the run when its loss is explained; if not, it goes on, and each kind of trouble is explained once.
@@ -77,6 +77,11 @@ class ExplainLoss:
     text_ : str
         What was printed; "" where nothing was.
 
+    Raises
+    ------
+    ValueError
+        If `patience`, `stalled` or `sample` is no whole number of at least 1.
+
     Notes
     -----
     What `fit` was given (data, weights, batch size, epochs) is read from its arguments when training begins. For one
@@ -88,8 +93,16 @@ class ExplainLoss:
 
     Examples
     --------
-    >>> from linreg.keras import ExplainLoss
-    >>> # model.fit(X, y, epochs=100, callbacks=[ExplainLoss()])
+    >>> import numpy as np
+    >>> from linreg.keras import ExplainLoss, load
+    >>> keras = load()
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile(optimizer=keras.optimizers.SGD(0.01), loss="mse")
+    >>> X, y = np.array([[1.0, 1000.0], [2.0, 2000.0], [3.0, 3000.0]]), np.array([1.0, 2.0, 3.0])
+    >>> explain = ExplainLoss(verbose=0)
+    >>> history = model.fit(X, y, epochs=100, verbose=0, callbacks=[explain])
+    >>> explain.trouble_, explain.diagnosis_.findings[0].cause
+    ('rises', 'feature_scale')
     """
 
     async_safe = True

@@ -18,6 +18,13 @@ def load() -> Any:
     ------
     ImportError
         If TensorFlow is missing, too old (tf_keras 2), or Keras runs on another backend.
+
+    Examples
+    --------
+    >>> from linreg.keras import load
+    >>> keras = load()
+    >>> keras.__version__.split(".")[0], keras.backend.backend()
+    ('3', 'tensorflow')
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in {"1", "true"}:

@@ -68,6 +68,17 @@ def twin(model: Any, **settings: Any) -> Any:
     Keras' shuffling cannot be read from a model: train both with `shuffle=False` to compare them.
 
     Dialect: Keras' (docs/dialects.md).
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.keras import twin, weights
+    >>> ours = LinearRegression("adam", random_state=0).fit([[0.0], [1.0]], [1.0, 3.0])
+    >>> theirs = twin(ours)
+    >>> bool((weights(theirs) == [*ours.coef_, ours.intercept_]).all())
+    True
+    >>> twin(theirs, epochs=10).optimizer
+    Adam()
     """
     if isinstance(model, LinearRegression):
         if settings:

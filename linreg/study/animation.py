@@ -93,6 +93,18 @@ def animate(subject: Subject, path: str | os.PathLike[str], after_each: Callable
     ------
     ValueError, ImportError or OSError
         See `animation_path`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from linreg import LinearRegression, study
+    >>> model = LinearRegression(epochs=3, random_state=0)
+    >>> subject = study.Subject(np.array([[-3.0], [3.0]]), np.array([-5.0, 7.0]), ["x"], "y", model)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study.animate(subject, Path(folder) / "run.gif").read_bytes()[:4]
+    b'GIF8'
     """
     from matplotlib.animation import FFMpegWriter, PillowWriter
 

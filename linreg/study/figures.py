@@ -11,9 +11,10 @@ import numpy as np
 
 from linreg.whole_files import file_path, write_whole
 
-# Okabe and Ito's palette, told apart by people with any kind of colour vision; the dashes also in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette, told apart by people with any kind of colour vision."""
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
+"""Dashes of lines, by which they are told apart also in grey."""
 
 
 def new_figure(panels: int, title: str) -> tuple[Any, list[Any]]:
@@ -37,6 +38,13 @@ def new_figure(panels: int, title: str) -> tuple[Any, list[Any]]:
     ------
     ImportError
         If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from linreg import study
+    >>> figure, axes = study.new_figure(2, "Two runs")
+    >>> len(axes), figure.get_suptitle()
+    (2, 'Two runs')
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -60,6 +68,14 @@ def draw_losses(axes: Any, losses: Mapping[str, Sequence[float]], others: Mappin
         Loss by epoch of each run, drawn as lines.
     others : mapping of str to sequence of float
         The same runs by tf.keras, drawn as dots; may be empty.
+
+    Examples
+    --------
+    >>> from linreg import study
+    >>> figure, (axes,) = study.new_figure(1, "Two runs")
+    >>> study.draw_losses(axes, {"stays": [4.0, 2.0, 1.0], "leaves": [4.0, 400.0, float("inf")]}, {})
+    >>> [text.get_text() for text in axes.get_legend().get_texts()]
+    ['stays', 'leaves (not finite from epoch 3)']
     """
     for i, (label, values) in enumerate(losses.items()):
         colour = COLOURS[i % len(COLOURS)]
@@ -113,6 +129,14 @@ def draw_lines(axes: Any, x: Any, y: Any, lines: Mapping[str, tuple[float, float
         The points.
     lines : mapping of str to (coefficient, intercept)
         The lines; those that are not finite are left out, and the legend says so.
+
+    Examples
+    --------
+    >>> from linreg import study
+    >>> figure, (axes,) = study.new_figure(1, "A line")
+    >>> study.draw_lines(axes, [0.0, 1.0], [1.0, 3.0], {"fitted": (2.0, 1.0)})
+    >>> axes.lines[1].get_ydata()
+    array([1., 3.])
     """
     axes.plot(x, y, linestyle="", marker="o", markersize=4, color="0.5", label="data")
     ends = np.array([np.min(x), np.max(x)])
@@ -148,6 +172,13 @@ def picture_path(path: str | os.PathLike[str]) -> Path:
         If it is a folder itself.
     ImportError
         If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from linreg import study
+    >>> study.picture_path("loss.jpeg2")
+    Traceback (most recent call last):
+    ValueError: Pictures cannot be written as '.jpeg2': choose one of ...
     """
     target = file_path(path, "loss.png")
     known = new_figure(1, "")[0].canvas.get_supported_filetypes()
@@ -177,6 +208,16 @@ def save(figure: Any, path: str | os.PathLike[str]) -> Path:
         If matplotlib does not know the format.
     OSError
         If the folder is missing or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from linreg import study
+    >>> figure, axes = study.new_figure(1, "Nothing yet")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study.save(figure, Path(folder) / "loss.svg").read_text().startswith("<?xml")
+    True
     """
     target = picture_path(path)
     kind = target.suffix.lstrip(".").lower()

@@ -388,6 +388,16 @@ def draw(name: str, subject: Subject, compared: list[Compared]) -> Any:
     ------
     ImportError
         If matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import LinearRegression, study
+    >>> model = LinearRegression(epochs=3, random_state=0)
+    >>> subject = study.Subject(np.array([[-3.0], [3.0]]), np.array([-5.0, 7.0]), ["x"], "y", model)
+    >>> figure = study.draw("residuals", subject, [])
+    >>> len(figure.axes)
+    2
     """
     made, subject = PICTURES[name], subject.drawn
     return made(subject, compared) if name in ("losses", "paths") else made(subject)

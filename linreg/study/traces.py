@@ -37,8 +37,16 @@ class Quantity:
         Of what there is one number.
     labels : list of str
         Which rows (counted from 0 in the data as given) or parameters.
-    values : array
-        The numbers, in the arithmetic of the run, one a label.
+    values : array of shape (labels,)
+        The numbers, in the arithmetic of the run and the unit of the quantity, one a label.
+
+    Examples
+    --------
+    >>> from linreg import study
+    >>> found = study.trace([[1.0], [2.0]], [1.0, 3.0], steps=[1], shuffle=False, kernel_initializer="zeros")
+    >>> residual = found.steps[0].quantities["residual"]
+    >>> residual.of, residual.labels, residual.values
+    ('row', ['row 0', 'row 1'], array([-1., -3.], dtype=float32))
     """
 
     name: str
@@ -83,6 +91,16 @@ class Step:
         By name, in the order in which they were computed.
     seen : Seen
         What they were read off.
+
+    Examples
+    --------
+    >>> from linreg import study
+    >>> found = study.trace([[1.0], [2.0]], [1.0, 3.0], steps=[1], shuffle=False, kernel_initializer="zeros")
+    >>> step = found.steps[0]
+    >>> step.number, step.epoch, step["gradient"]
+    (1, 1, array([-7., -4.], dtype=float32))
+    >>> print(step.formulas()[-1].numbers)
+    p[t] = 0 - (-7) * 0.01
     """
 
     number: int
@@ -131,6 +149,17 @@ class Trace:
         Names of the parameters.
     model : LinearRegression
         The model as the run left it, after the last step that was asked for or at the end of that epoch.
+
+    Examples
+    --------
+    >>> from linreg import study
+    >>> found = study.trace([[1.0], [2.0]], [1.0, 3.0], steps=[1], shuffle=False, kernel_initializer="zeros")
+    >>> found.names, len(found.steps)
+    (['x0', '(intercept)'], 1)
+    >>> next(found.rows())["quantity"]
+    'prediction'
+    >>> found.to_polars().columns
+    ['step', 'epoch', 'batch', 'quantity', 'of', 'label', 'value']
     """
 
     steps: tuple[Step, ...]

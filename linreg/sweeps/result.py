@@ -30,8 +30,8 @@ class Sweep:
     models : list of LinearRegression
         The configurations as estimators, not fitted.
     history : dict of str to array of shape (epochs, K)
-        "loss", "learning_rate" and, with validation data, "val_loss", as in `LinearRegression.history_`; nan in epochs
-        that were not run.
+        "loss", "learning_rate" and, with validation data, "val_loss", as in `LinearRegression.history_` and in its
+        units; nan in epochs that were not run.
     coef_ : array of shape (K, features)
         Coefficients, in units of y per unit of each feature.
     intercept_ : array of shape (K,)
@@ -42,6 +42,15 @@ class Sweep:
         Whether Ctrl-C ended the sweep before its time.
     data : tuple
         X, y, sample weights and validation data as they were given.
+
+    Examples
+    --------
+    >>> from linreg import sweep
+    >>> found = sweep([[-3.0], [3.0]], [-5.0, 7.0], learning_rate=[0.1, 0.12], epochs=50, random_state=0)
+    >>> found.best_configuration, found.coef_.shape, found.history["loss"].shape
+    ({'learning_rate': 0.1}, (2, 1), (50, 2))
+    >>> found.best_model().coef_.round(3)
+    array([2.], dtype=float32)
     """
 
     configurations: list[dict[str, Any]]
