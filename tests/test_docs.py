@@ -1,4 +1,4 @@
-"""Code in the documentation is run: what building a page does not run is run here, block by block, and prints what follows.
+"""Code in the documentation is run: what building a page does not run is run here, and prints what the page shows.
 
 A block of `text` shows what the block before it prints. `console` is for what changes the environment (pip) or takes
 hours; nobody runs it here.
@@ -137,7 +137,7 @@ def test_pages_with_cells_are_run_when_they_are_built_and_stop_it_where_they_fai
     configured = (DOCS / "conf.py").read_text(encoding="utf-8")
     assert 'nb_execution_mode = "force"' in configured
     assert "nb_execution_raise_on_error = True" in configured
-    for page, parts in PAGES.items():
+    for page in PAGES:
         text = (DOCS / page).read_text(encoding="utf-8")
         assert text.startswith("---\nfile_format: mystnb\n") == ("```{code-cell}" in text), page
 

@@ -20,7 +20,8 @@ def main() -> None:
         for claim in CLAIMS
         for trial in claim.trials
     ]
-    document = {"kind": runs.KIND, "versions": versions(("numpy", "tensorflow_cpu", "tensorflow", "keras")), "runs": kept}
+    made_with = versions(("numpy", "tensorflow_cpu", "tensorflow", "keras"))
+    document = {"kind": runs.KIND, "versions": made_with, "runs": kept}
     write_json(document, arguments.file)
     print(f"{len(kept)} runs of {len(CLAIMS)} claims: {arguments.file}")
 

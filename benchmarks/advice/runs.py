@@ -15,6 +15,8 @@ from linreg.json_files import read_json
 Array = Any
 KIND = "linreg advice"
 EPOCHS = 100
+ROUNDING = 100 * float(np.finfo(np.float32).eps)
+"""Share of a loss by which the order of a sum of some hundred rows in float32 may change it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +41,10 @@ class Trial:
 class Seen:
     """What the losses of a run show.
 
-    `first` and `last` are those of the first and the last epoch, `highest` the highest that is finite, `rises` the epochs
-    whose loss is above that of the epoch before; `not_finite_from` is the first epoch, from 1, whose loss is not finite.
-    A run that cannot begin has the kind of the error in `refused` and nothing else.
+    `first` and `last` are the losses of the first and the last epoch, `highest` is the highest finite one, `rises`
+    counts the epochs whose loss is above that of the epoch before by more than rounding, and `not_finite_from` is
+    the first, from 1, whose loss is not finite. A run that cannot begin has the kind of its error in `refused` and
+    nothing else.
     """
 
     first: float | None = None
@@ -58,7 +61,7 @@ class Seen:
         finite = values[: bad[0]] if len(bad) else values
         return cls(
             *(_finite(value) for value in (values[0], values[-1], finite.max() if len(finite) else np.nan)),
-            rises=int((np.diff(values) > 0).sum()),
+            rises=int((finite[1:] > (1 + ROUNDING) * finite[:-1]).sum()),
             not_finite_from=int(bad[0]) + 1 if len(bad) else None,
         )
 
@@ -93,7 +96,7 @@ def _finite(value: float) -> float | None:
 
 
 def in_numpy(trial: Trial) -> Seen:
-    """Run it in linreg; data that are refused there, because of gaps, in a loop of linreg's functions that checks nothing."""
+    """Run it in linreg; data with gaps, which are refused there, in a loop of its functions that checks nothing."""
     try:
         return Seen.of(trial.model.fit(trial.X, trial.y).history_["loss"])
     except (TypeError, ValueError) as error:
