@@ -13,13 +13,15 @@ from IPython.display import HTML, Markdown, display
 
 from linreg import diagnose
 from linreg.diagnosis import Diagnosis
-from linreg.diagnosis.words import answer, verdict_sentence
+from linreg.diagnosis.cases import Outcome
+from linreg.diagnosis.words import VERDICTS, answer, verdict_sentence
 from linreg.study import draw_losses, new_figure
 
 ZEROS = {"kernel_initializer": "zeros", "random_state": 0}
 """Every run starts from zeros, and is the same whenever it is made."""
 LABELS = {"Main cause": "The cause", "What it shows": "The cause", "The proof": "The number that proves it",
           "What to change": "The remedy", "": "The run after"}  # fmt: skip
+MARKUP = r"\`*_{}[]<>#|$~"
 
 
 def picture(figure: Any, says: str) -> HTML:
@@ -39,46 +41,56 @@ def curves(losses: Mapping[str, Sequence[float]], title: str = "", ylabel: str =
     return figure
 
 
-def bad_run(X: Any, y: Any, *, cause: str, **settings: Any) -> None:
-    """Show a run that goes wrong by one cause, and what became of it with the first remedy.
+def bad_run(X: Any, y: Any, *, cause: str, then: Mapping[str, Any] | None = None, **settings: Any) -> None:
+    """Show a run that goes wrong by one cause, and the run with its first remedy.
 
-    Raises if its main cause is another one, or the remedy leaves it as bad as it was.
+    Where no program can apply the remedy, `then` holds what is changed. Raises if the main cause is another one, or the
+    run after is not better.
     """
     found = diagnose(X, y, **{**ZEROS, **settings})
     main = found.findings[0]
+    remedy, before = main.remedies[0], found.before(main)
     if main.cause != cause:
         raise ValueError(f"The main cause is {main.cause}, not {cause}.")
-    after = main.remedies[0].after
+    after, words = remedy.after, told(found)
+    if then is not None:
+        after = diagnose(**{"X": X, "y": y, **ZEROS, **settings, **then}).outcome
+        held = [float(outcome.validation[-1]) for outcome in (before, after)]
+        words[-1] = ("The run after", f"{VERDICTS[after.verdict]}; the validation loss at the end {_change(*held)}.")
+        if not held[1] < held[0]:
+            raise ValueError(f"{remedy.name} does not lower the validation loss: {_change(*held)}.")
     if after is None or after.verdict != "converges":
-        raise ValueError(f"{main.remedies[0].name} does not cure the run: {after and after.verdict}.")
-    display(Markdown(told(found)), _before_and_after(found))
+        raise ValueError(f"{remedy.name} does not cure the run: {after and after.verdict}.")
+    display(as_list(words), _before_and_after(before, remedy.name, after))
 
 
-def told(found: Diagnosis) -> str:
-    """Return what a diagnosis says of its main cause as a list in Markdown."""
-    parts = [("The run", verdict_sentence(found))]
-    parts += [(LABELS[name], words) for name, words in answer(found) if name in LABELS]
-    return "\n".join(f"- **{name}:** {_as_text(words)}" for name, words in parts)
+def told(found: Diagnosis) -> list[tuple[str, str]]:
+    """Return what a diagnosis says of its main cause, each part with its label."""
+    return [
+        ("The run", verdict_sentence(found)),
+        *((LABELS[name], words) for name, words in answer(found) if name in LABELS),
+    ]
 
 
-def _as_text(words: str) -> str:
-    """Return words in which nothing is markup."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|$~" else c for c in words)
+def as_list(parts: Sequence[tuple[str, str]]) -> Markdown:
+    """Return labelled words as a list in which nothing is markup."""
+    lines = (f"- **{name}:** {''.join(f'{chr(92)}{c}' if c in MARKUP else c for c in words)}" for name, words in parts)
+    return Markdown("\n".join(lines))
 
 
-def _before_and_after(found: Diagnosis) -> HTML:
-    main = found.findings[0]
-    remedy = main.remedies[0]
-    before = found.before(main)
-    runs = {"as given": before, remedy.name: remedy.after}
+def _before_and_after(before: Outcome | None, name: str, after: Outcome) -> HTML:
     losses: dict[str, list[float]] = {}
-    for name, outcome in runs.items():
+    for label, outcome in (("as given", before), (name, after)):
         if outcome is not None:
-            losses[f"{name}: {outcome.verdict}"] = outcome.curve[1:].tolist()
+            losses[f"{label}: {outcome.verdict}"] = outcome.curve[1:].tolist()
             if outcome.validation is not None:
-                losses[f"{name}, validation rows"] = outcome.validation[1:].tolist()
-    says = "; ".join(f"{name}, loss at the end {_number(curve[-1])}" for name, curve in losses.items())
+                losses[f"{label}, validation rows"] = outcome.validation[1:].tolist()
+    says = "; ".join(f"{label}, loss at the end {_number(curve[-1])}" for label, curve in losses.items())
     return picture(curves(losses), f"Loss by epoch. {says}.")
+
+
+def _change(before: float, after: float) -> str:
+    return f"{_number(before)} -> {_number(after)}"
 
 
 def _number(value: float) -> str:
