@@ -19,7 +19,7 @@ from linreg.study import draw_losses, new_figure
 
 ZEROS = {"kernel_initializer": "zeros", "random_state": 0}
 """Every run starts from zeros, and is the same whenever it is made."""
-LABELS = {"Main cause": "The cause", "What it shows": "The cause", "The proof": "The number that proves it",
+LABELS = {"Main cause": "The cause, `{}`", "What it shows": "The cause, `{}`", "The proof": "The number that proves it",
           "What to change": "The remedy", "": "The run after"}  # fmt: skip
 MARKUP = r"\`*_{}[]<>#|$~"
 
@@ -66,10 +66,9 @@ def bad_run(X: Any, y: Any, *, cause: str, then: Mapping[str, Any] | None = None
 
 def told(found: Diagnosis) -> list[tuple[str, str]]:
     """Return what a diagnosis says of its main cause, each part with its label."""
-    return [
-        ("The run", verdict_sentence(found)),
-        *((LABELS[name], words) for name, words in answer(found) if name in LABELS),
-    ]
+    cause = found.findings[0].cause
+    parts = ((LABELS[name], words.removeprefix(f"{cause}. ")) for name, words in answer(found) if name in LABELS)
+    return [("What happens", verdict_sentence(found)), *((name.format(cause), words) for name, words in parts)]
 
 
 def as_list(parts: Sequence[tuple[str, str]]) -> Markdown:
