@@ -63,14 +63,17 @@ def at(rate: float, **around: Any) -> dict[str, Any]:
 table, column, far = (known.trials[0] for known in known_experiments())
 LINE = column.X, column.y
 """100 uniform x and y = 2x + 1 with noise of 0.1: the second of the known experiments."""
+UNSCALED = Trial("unscaled table, rate 0.01", table.X, table.y, at(0.01))
+RATE_10 = Trial("y = 2x + 1, rate 10", *LINE, at(10.0))
+FAR_POINT = Trial("one far point, rate 0.01", far.X, far.y, at(0.01))
 
 
 @claim(
     "final losses",
     "The losses at the end of the three well-known bad runs show which mistake is worst.",
-    Trial("unscaled table, rate 0.01", table.X, table.y, at(0.01)),
-    Trial("y = 2x + 1, rate 10", *LINE, at(10.0)),
-    Trial("one far point, rate 0.01", far.X, far.y, at(0.01)),
+    UNSCALED,
+    RATE_10,
+    FAR_POINT,
 )
 def _final_losses(seen: Mapping[str, Seen]) -> Verdict:
     ratios = [rate / limit(X) for rate, X in ((0.01, table.X), (10.0, LINE[0]), (0.01, far.X))]
@@ -91,7 +94,7 @@ SMALL_Y = SMALL @ [1.0, 1.0] + 1
 @claim(
     "scaling",
     "Unscaled features make the loss rise; standardise them.",
-    Trial("unscaled table, rate 0.01", table.X, table.y, at(0.01)),
+    UNSCALED,
     Trial("the same, standardised", standardised(table.X), table.y, at(0.01)),
     Trial("unscaled table, rate 1e-7", table.X, table.y, at(1e-7)),
     Trial("small correlated columns, rate 0.8", SMALL, SMALL_Y, at(0.8)),
@@ -116,7 +119,7 @@ TENTHS = LINE[0] / 10
 @claim(
     "rate 10",
     "A learning rate of 10 makes the loss explode.",
-    Trial("y = 2x + 1, rate 10", *LINE, at(10.0)),
+    RATE_10,
     Trial("x in tenths, no intercept, rate 10", TENTHS, 20 * TENTHS[:, 0], {**at(10.0), "fit_intercept": False}),
 )
 def _rate_10(seen: Mapping[str, Seen]) -> Verdict:
@@ -201,7 +204,7 @@ WILD[17] = 1000.0
     "outliers",
     "Outliers make the loss rise.",
     Trial("one y of 1000, rate 0.1", LINE[0], WILD, at(0.1)),
-    Trial("one x of 100, rate 0.01", far.X, far.y, at(0.01)),
+    FAR_POINT,
     Trial("without it, rate 0.01", far.X[:3], far.y[:3], at(0.01)),
 )
 def _outliers(seen: Mapping[str, Seen]) -> Verdict:
@@ -218,7 +221,7 @@ def _outliers(seen: Mapping[str, Seen]) -> Verdict:
 @claim(
     "Huber",
     "A robust loss, Huber's, cures it.",
-    Trial("one far point, squared error", far.X, far.y, at(0.01)),
+    FAR_POINT,
     Trial("one far point, Huber", far.X, far.y, {**at(0.01), "loss": Huber()}),
     Trial("the same, standardised, Huber", standardised(far.X), far.y, {**at(0.01), "loss": Huber()}),
 )

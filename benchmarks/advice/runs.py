@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -95,6 +96,7 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+@functools.cache
 def in_numpy(trial: Trial) -> Seen:
     """Run it in linreg; data with gaps, which are refused there, in a loop of its functions that checks nothing."""
     try:
@@ -117,6 +119,7 @@ def _unchecked(trial: Trial) -> list[float]:
     return history
 
 
+@functools.cache
 def in_keras(trial: Trial) -> Seen:
     """Run it in tf.keras: `Dense(1)`, the same optimizer, loss, start and batches."""
     model, X = trial.model, np.asarray(trial.X)
