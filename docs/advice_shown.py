@@ -10,7 +10,8 @@ from IPython.display import Markdown
 from benchmarks.advice import runs
 from benchmarks.advice.claims import CLAIMS, Claim
 
-KEPT = runs.kept(Path(__file__).with_name("advice.json"))
+FILE = Path(__file__).with_name("advice.json")
+KEPT = runs.kept(FILE)
 
 
 def _judged(claim: Claim) -> tuple[str, str, dict[str, runs.Seen]]:
@@ -36,3 +37,10 @@ def shown(name: str) -> Markdown:
     """Return a claim as Markdown."""
     (claim,) = (one for one in CLAIMS if one.name == name)
     return Markdown("\n".join(_lines(claim)))
+
+
+def summary() -> Markdown:
+    """Return all claims with their labels, and what tf.keras' runs were made with."""
+    rows = (f"| {claim.says} | {_judged(claim)[0]} |" for claim in CLAIMS)
+    made_with = ", ".join(f"{name} {version}" for name, version in runs.made_with(FILE).items())
+    return Markdown("\n".join(["| what is said | |", "|---|---|", *rows, "", f"The runs of tf.keras: {made_with}."]))

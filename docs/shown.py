@@ -35,7 +35,7 @@ def picture(figure: Any, says: str) -> HTML:
 def curves(losses: Mapping[str, Sequence[float]], title: str = "", ylabel: str = "loss on all rows") -> Any:
     """Return a figure of losses by epoch, from the first epoch on."""
     figure, (axes,) = new_figure(1, title)
-    figure.set_size_inches(7.5, 3.6)
+    figure.set_size_inches(6.2, 3.4)
     draw_losses(axes, losses, {})
     axes.set_ylabel(ylabel)
     return figure

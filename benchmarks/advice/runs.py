@@ -130,8 +130,16 @@ def in_keras(trial: Trial) -> Seen:
         return Seen(refused=type(error).__name__)
 
 
+def _document(path: Path) -> dict[str, Any]:
+    return read_json(path, KIND, "holds no runs of benchmarks.advice.")
+
+
 def kept(path: Path) -> dict[tuple[str, str], Seen]:
     """Return the runs of tf.keras that a file keeps, by claim and run."""
-    document = read_json(path, KIND, "holds no runs of benchmarks.advice.")
     names = [one.name for one in dataclasses.fields(Seen)]
-    return {(run["claim"], run["run"]): Seen(**{name: run[name] for name in names}) for run in document["runs"]}
+    return {(run["claim"], run["run"]): Seen(**{name: run[name] for name in names}) for run in _document(path)["runs"]}
+
+
+def made_with(path: Path) -> dict[str, str]:
+    """Return the versions that the runs of a file were made with."""
+    return dict(_document(path)["versions"])
