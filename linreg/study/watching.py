@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from linreg.optimizers import Optimizer, Rule
 from linreg.precision import Precision
 from linreg.stacks import members
 from linreg.steps import Rates, State, bind_step
-from linreg.study.tape import Node, Traced, named, node_of, plain
+from linreg.study.tape import Node, Traced, live, named, node_of, plain
 from linreg.training import CHUNK, Run
 
 Array = Any
@@ -37,12 +37,16 @@ class Seen:
         Where it stands, from 1.
     rows : array of int
         The rows of its batch, counted from 0 in the data as given.
-    prediction, residual : array of shape (rows in the batch,)
-        Prediction, and prediction minus target.
+    prediction, residual : Node
+        Of the rows in the batch: prediction, and prediction minus target.
     slope : Node
         Derivative of the loss by the predictions.
-    gradient : array of shape (parameters,)
-        Gradient of the loss by the parameters, without a penalty.
+    without_penalty : Node
+        Gradient of the loss by the parameters, without the penalty.
+    gradient : Node
+        The gradient that the step is made of.
+    penalty, pull : Node or None
+        Value of the penalty, and its derivative by the kernel; None where there is no penalty.
     rate : Node
         What the rule takes for the learning rate: its effective step.
     learning_rate : float
@@ -54,7 +58,7 @@ class Seen:
     extra : dict of str to Node
         Where there are such: "total", an accumulated gradient; "g'" and "p'", gradient and parameters as the rule gets
         them after clipping and decay; "p''", the parameters that their average then overwrites; "average".
-    loss : float
+    loss : Node
         Loss of the batch before the step, with the penalty.
     """
 
@@ -62,16 +66,19 @@ class Seen:
     epoch: int
     batch: int
     rows: Array
-    prediction: Array = None
-    residual: Array = None
+    prediction: Any = None
+    residual: Any = None
     slope: Any = None
-    gradient: Array = None
+    without_penalty: Any = None
+    gradient: Any = None
+    penalty: Node | None = None
+    pull: Node | None = None
     rate: Any = None
     learning_rate: float = np.nan
     before: Array = None
     after: dict[str, Node] = field(default_factory=dict)
     extra: dict[str, Node] = field(default_factory=dict)
-    loss: float = np.nan
+    loss: Any = None
 
 
 @dataclass
@@ -148,6 +155,29 @@ class Watch:
         return power
 
 
+@dataclass(frozen=True)
+class Lines:
+    """Rows of a matrix, or its columns over these rows: the lines of a product, read when they are asked for.
+
+    Parameters
+    ----------
+    matrix : array of shape (all rows, parameters)
+        The matrix [X, 1] in the order of the data as given.
+    rows : array of int
+        Which rows.
+    across : bool
+        Whether a line is a column over these rows, and not a row.
+    """
+
+    matrix: Array
+    rows: Array
+    across: bool
+
+    def __getitem__(self, at: int) -> Array:
+        """Return a line."""
+        return self.matrix[self.rows, at] if self.across else self.matrix[self.rows[at]]
+
+
 class WatchedBatches(Batches):
     """Batches that tell which rows they hold, and what a step makes of them."""
 
@@ -172,16 +202,37 @@ class WatchedBatches(Batches):
         if now is None:
             return super().views(first, last)
         ((predict, add_up, target, error, factor),) = super().views(first, last)
+        matrix = self._problem.matrix
 
-        def watched_predict(parameters: Array, out: Array) -> None:
-            predict(parameters, out)
-            now.prediction = out.copy()
+        def watched_predict(parameters: Any, out: Any) -> None:
+            predict(plain(parameters), plain(out))
+            out.node = now.prediction = Node(
+                plain(out).copy(), "prediction", "dot", (Node(Lines(matrix, now.rows, False), "X"), node_of(parameters))
+            )
 
-        def watched_add_up(slope: Array, out: Array) -> None:
-            add_up(plain(slope), out)
-            now.gradient = out.copy()
+        def watched_add_up(slope: Any, out: Any) -> None:
+            add_up(plain(slope), plain(out))
+            out.node = now.without_penalty = Node(
+                plain(out).copy(), "", "dot", (Node(Lines(matrix, now.rows, True), "X.T"), node_of(slope))
+            )
 
-        return [(watched_predict, watched_add_up, target, error, factor)]
+        return [(watched_predict, watched_add_up, named("y", target), live("e", error), factor)]
+
+    def losses(self, first: int, last: int, constants: tuple[Any, ...]) -> Array:
+        """Return the loss of each batch; that of a watched step remembers how it was made."""
+        if self.watch.now is None:
+            return super().losses(first, last, constants)
+        letters = list(inspect.signature(self._loss.value).parameters)
+        error, self.error = self.error, live(letters[0], self.error)
+        weights = getattr(self, "_weights", None)
+        if weights is not None:
+            self._weights = live("weight", weights)
+        try:
+            return super().losses(first, last, tuple(map(named, letters[1:], constants)))
+        finally:
+            self.error = error
+            if weights is not None:
+                self._weights = weights
 
 
 class WatchedRun(Run):
@@ -213,6 +264,8 @@ class WatchedRun(Run):
         inner = bind_step(optimizer, self.precision, self.problem.kernel_size, self._device)
         self._step = self._watched_step(inner)
         self._slope = self._watched_slope(self._slope)
+        if self._penalty is not None:
+            self._penalty = self._watched_penalty(*self._penalty)
         self._rates = Rates(optimizer, self.precision, self._device)
 
     def _epoch(self, epoch: int) -> Any:
@@ -229,17 +282,41 @@ class WatchedRun(Run):
             return super()._chunk(first, last)
         batches: Any = self._batches
         rows = batches.order[batches.starts[first] : batches.ends[first]]
-        watch.now = Seen(step, self.state.epoch + 1, first + 1, rows)
+        watch.now = Seen(step, self.state.epoch + 1, first + 1, rows, before=self.state.parameters.copy())
+        self.state.parameters = named("p[t-1]", self.state.parameters)
         # Rates are computed many steps ahead; anew, they are those of this step.
         self._rates = Rates(self._watched, self.precision, self._device)
         try:
             losses = super()._chunk(first, last)
-            watch.now.loss = float(losses[0])
+            watch.now.loss = node_of(losses)
             watch.seen.append(watch.now)
         finally:
             watch.now = None
+            self.state.parameters = plain(self.state.parameters)
             self._rates = Rates(self._watched, self.precision, self._device)
-        return losses
+        return plain(losses)
+
+    def _watched_penalty(self, *alone: Callable[[Any], Any]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """Return value and slope of the penalty; at a watched step their strengths have names."""
+        regularizer: Any = members(self.regularizer)[0]
+        strengths = [
+            named(list(inspect.signature(slope).parameters)[-1], self.precision.cast(strength))
+            for _, slope, strength in regularizer.terms()
+        ]
+
+        def watched(name: str, unwatched: Callable[[Any], Any], by_names: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            def of(w: Any) -> Any:
+                now = self.watch.now
+                if now is None:
+                    return unwatched(w)
+                made = by_names(w)
+                setattr(now, name, node_of(made))
+                return made
+
+            return of
+
+        value, slope = map(watched, ("penalty", "pull"), alone, regularizer.bind_strengths(strengths))
+        return value, slope
 
     def _watched_slope(self, slope: Callable[..., Any]) -> Callable[..., Any]:
         arguments = list(inspect.signature(slope).parameters)
@@ -248,9 +325,10 @@ class WatchedRun(Run):
             now = self.watch.now
             if now is None:
                 return slope(*values)
-            now.residual = values[0].copy()
-            made = slope(*(named(name, value) for name, value in zip(arguments, values, strict=True)))
+            now.residual = replace(node_of(values[0]), name=arguments[0])
+            made = slope(*(named(name, plain(value)) for name, value in zip(arguments, values, strict=True)))
             now.slope = node_of(made)
+            now.slope.name = "slope"
             return made
 
         return watched
@@ -261,12 +339,11 @@ class WatchedRun(Run):
             if now is None:
                 step(state, g, rate, lr)
                 return
-            now.before = state.parameters.copy()
-            state.parameters = named("p[t-1]", state.parameters)
+            now.gradient = replace(node_of(g), name="g")
             for name in ("total", "average"):
                 if getattr(state, name) is not None:
                     setattr(state, name, named(f"{name}[t-1]", getattr(state, name)))
-            step(state, named("g", g), rate, lr)
+            step(state, named("g", plain(g)), rate, lr)
             for letter, slot in zip(state.letters, state.slots, strict=True):
                 now.after.setdefault(letter, node_of(named(f"{letter}[t-1]", plain(slot))))  # no update was due
             made, left = now.after.get("p"), node_of(state.parameters)
