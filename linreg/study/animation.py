@@ -150,7 +150,7 @@ def film(subject: Subject, walked: Array) -> tuple[Any, Callable[[int], None]]:
     figure.set_size_inches(12, 5.4)
     low, high = span(np.concatenate([places, [plane.at]]))
     draw_contours(figure, left, subject, plane, low, high)
-    left.set_title(f"the path {subject.projection}".strip(), fontsize=10)
+    left.set_title(subject.projection, fontsize=10)
     (trail,) = left.plot([], [], color=COLOURS[0], linewidth=1.5, marker="o", markersize=3)
     (head,) = left.plot([], [], linestyle="", marker="D", markersize=9, color=COLOURS[1], markeredgecolor="black")
     with np.errstate(all="ignore"):

@@ -205,7 +205,8 @@ def state(subject: Subject) -> Any:
         # Sizes of many powers of ten are drawn by their logarithm, those about zero are not.
         if len(sizes) and sizes.max() > WIDE * np.median(sizes):
             usual = max(float(np.median(sizes)), 1e-3 * float(sizes.max()))
-            axes.set_yscale("symlog", linthresh=10.0 ** math.ceil(math.log10(usual)))
+            # A power of ten, and a little more: its logarithm must not be rounded down to the next one.
+            axes.set_yscale("symlog", linthresh=(1 + 1e-9) * 10.0 ** math.ceil(math.log10(usual)))
         axes.set(xlabel="step", ylabel=labels[name], title=name)
         axes.grid(alpha=0.3)
     panels[0].legend(fontsize=8)

@@ -222,8 +222,9 @@ class Subject:
             # Only one direction is curved, if any; the other is one of those along which the loss is flat.
             axes = np.linalg.svd(found.steepest.vector[np.newaxis])[2][:2]
             names = "steepest", "a flat"
-        unit = f"units of {self.target} per {UNITS[self.scale][1]}{' of a feature' if self.scale == 'none' else ''}"
-        labels = f"{names[0]} direction, from the optimum", f"{names[1]} direction, from the optimum"
+        of = " of a feature" if self.scale == "none" else ""
+        unit = f"units of {self.target} per {UNITS[self.scale][1]}{of}, from the optimum"
+        labels = f"{names[0]} direction", f"{names[1]} direction"
         along = self._named(axes[0]), self._named(axes[1])
         return Plane(self.best, axes, labels, (unit, unit), along, (0.0, 0.0))
 
