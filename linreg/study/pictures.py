@@ -208,6 +208,7 @@ def state(subject: Subject) -> Any:
             # A power of ten, and a little more: its logarithm must not be rounded down to the next one.
             axes.set_yscale("symlog", linthresh=(1 + 1e-9) * 10.0 ** math.ceil(math.log10(usual)))
         axes.set(xlabel="step", ylabel=labels[name], title=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
     panels[0].legend(fontsize=8)
     return figure
