@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from linreg.study.seen import Seen
 from linreg.study.tape import Node
-from linreg.study.watching import Seen
 
 
 @dataclass(frozen=True, eq=False)

@@ -142,17 +142,18 @@ def draw_contours(figure: Any, axes: Any, subject: Subject, plane: Plane, low: A
         Corners.
     """
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter
 
     across, up, root, levels = heights(subject, plane, low, high, LEVELS)
     drawn = {"levels": levels, "norm": LogNorm(levels[0], levels[-1]), "extend": "min"}
     filled = axes.contourf(across, up, root, cmap="Greys", alpha=0.22, **drawn)
     axes.contour(across, up, root, colors="0.35", linewidths=0.6, **drawn)
     label = f"loss above the optimum ({subject.loss_unit})"
-    figure.colorbar(filled, ax=axes, label=label, format=lambda value, _: f"{value**2:.2g}")
+    figure.colorbar(filled, ax=axes, label=label, format=FuncFormatter(lambda value, _: f"{value**2:.2g}"))
     axes.plot(*plane.at, linestyle="", marker="x", markersize=11, markeredgewidth=2.5, color="black",
               zorder=5, label="optimum")  # fmt: skip
     across_label, up_label = (
-        f"{label}{f':{chr(10)}{along}' if along else ''}\n({unit})"
+        "\n".join([f"{label}:", along, f"({unit})"] if along else [label, f"({unit})"])
         for label, along, unit in zip(plane.labels, plane.along, plane.units, strict=True)
     )
     axes.set(xlabel=across_label, ylabel=up_label, xlim=(low[0], high[0]), ylim=(low[1], high[1]))

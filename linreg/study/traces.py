@@ -15,8 +15,9 @@ import numpy as np
 from linreg.data.arrays import column_names
 from linreg.regression import LinearRegression
 from linreg.study.formulas import Formula, formulas_of, results
+from linreg.study.seen import Seen
 from linreg.study.tape import Node
-from linreg.study.watching import Seen, Watch, WatchedRun
+from linreg.study.watching import Watch, WatchedRun
 from linreg.training import Run
 from linreg.whole_files import file_path, write_whole
 
