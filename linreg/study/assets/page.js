@@ -157,7 +157,7 @@ function drawOnce() {
   Plotly.newPlot("loss", [{ x: [], y: [], ...walk }, { x: [], y: [], ...dot },
     { x: [], y: [], mode: "markers+text", hoverinfo: "skip", cliponaxis: false, textposition: "bottom right",
       marker: { symbol: "triangle-up", size: 12, color: BLUE } }],
-  layout("step", "loss (" + data.lossUnit + ")", { yaxis: { type: "log" } }), config);
+  layout("step", "loss<br>(" + data.lossUnit + ")", { yaxis: { type: "log" } }), config);
   const contours = data.plane.contours.map((one) => ({ x: one.x, y: one.y, mode: "lines", hoverinfo: "skip",
     line: { color: GREY, width: 1 } }));
   const plane = data.plane;
