@@ -62,7 +62,7 @@ def subject(name):
     X, y = standardised(name)
     known = datasets.load(name)
     model = LinearRegression(loss=loss, epochs=20, random_state=0)
-    return study.Subject(X, y, list(known.feature_names), known.target_name, model)
+    return study.Subject(X, y, list(known.feature_names), known.target_name, model, "standard")
 
 
 CHOICES = [
@@ -99,7 +99,13 @@ def test_every_number_of_a_choice_is_the_one_that_trace_and_sweep_give(pages, na
             assert run["loss"][i] == pytest.approx(mean, rel=6e-5)
     swept = sweep(one.X, one.y, **{k: v for k, v in own.items() if k not in ("callbacks", "warm_start", "verbose",
                   "device", "engine")} | {setting: _values(one, optimizer, setting)})  # fmt: skip
-    assert axis["ends"] == rounded(swept.last("loss"))
+    if setting == "delta":  # each delta is another loss: what compares them is the squared error
+        errors = one.X @ swept.coef_.T.astype(np.float64) + swept.intercept_ - one.y[:, np.newaxis]
+        assert axis["measure"] == "mean squared error"
+        assert axis["ends"] == pytest.approx((errors**2).mean(axis=0), rel=6e-5)
+    else:
+        assert axis["measure"] == "loss"
+        assert axis["ends"] == rounded(swept.last("loss"))
 
 
 def _values(one, optimizer, setting):
@@ -241,7 +247,53 @@ def test_a_slider_changes_curve_path_line_and_numbers_to_the_librarys_values(ope
         assert tab.text_content("#value") == f"{run['value']}"
         assert tab.text_content("#loss-now") == f"{run['loss'][-1]}"
         cells = [float(text) for text in tab.locator("#numbers td").all_text_contents()]
-        assert cells == [number for numbers in run["numbers"].values() for number in numbers[-1]]
+        assert cells == [number for numbers in run["numbers"].values() for number in numbers[-1]] + run["best"]
+
+
+def test_with_several_features_the_line_along_one_follows_each_step(opened, pages):
+    data, tab, one = data_of(pages["stackloss"]), opened("stackloss"), subject("stackloss")
+    tab.select_option("#optimizer", "SGD")
+    run = axis_of(data, "SGD", "learning_rate")["runs"][axis_of(data, "SGD", "learning_rate")["chosen"]]
+    assert data["line"]["name"] == "air_flow (standardised)"
+    # Standardised features have means 0: along the first one a prediction is coefficient times it, plus intercept.
+    ends = np.array([one.X[:, 0].min(), one.X[:, 0].max()])
+    model = LinearRegression(**one.model.get_params(deep=False)).set_params(optimizer=compared("stackloss")["SGD"])
+    steps = study.trace(one.X, one.y, steps=run["steps"][1:], **model.get_params(deep=False)).steps
+    for at in (1, 5, len(run["steps"]) - 1):
+        tab.evaluate(f"document.getElementById('step').value = {at};"
+                     "document.getElementById('step').dispatchEvent(new Event('input'))")  # fmt: skip
+        p = steps[at - 1]["p"].astype(np.float64)
+        assert curve(tab, "fit", 1) == run["line"][at]
+        # Five digits; and means that are 0 but for rounding.
+        assert run["line"][at] == pytest.approx(ends * p[0] + p[-1], rel=6e-5)
+    assert "the other features at their means" in tab.text_content("#fit-title")
+
+
+def test_runs_that_diverge_are_marked_and_not_left_out(opened, pages):
+    data, tab = data_of(pages["norris"]), opened("norris")
+    tab.select_option("#optimizer", "SGD")
+    axis = axis_of(data, "SGD", "learning_rate")
+    ended = zip(axis["runs"], axis["ends"], strict=True)
+    gone = [run["value"] for run, end in ended if end is None or end > axis["top"]]
+    assert gone
+    assert min(gone) > axis["limit"]
+    assert tab.evaluate("Array.from(document.getElementById('ends').data[2].x)") == gone
+    assert "diverges" in tab.text_content("#ends")
+    assert "diverges" not in tab.text_content("#loss")
+    tab.focus("#slider")
+    tab.keyboard.press("End")
+    assert "diverges" in tab.text_content("#loss")
+    assert [value is not None for value in curve(tab, "ends", 3)] == [True]
+
+
+def test_a_page_says_how_much_of_a_run_it_shows_and_which_losses_compare(opened):
+    tab = opened("stackloss")
+    assert "up to 36 of the first 400 steps" in tab.text_content("#caps")
+    assert tab.text_content("#note") == ""
+    tab.select_option("#axis", "delta")
+    assert "curves of different deltas cannot be compared" in tab.text_content("#note")
+    assert "Huber's with delta" in tab.text_content("#loss-title")
+    assert tab.text_content("#ends-title").startswith("Mean squared error at the end of epoch 20")
 
 
 def test_hovering_shows_iteration_loss_and_the_numbers_of_that_step(opened, pages):

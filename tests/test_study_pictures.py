@@ -1,11 +1,18 @@
 """The pictures of a study: what is drawn is what the library has computed."""
 
+import contextlib
+import os
+import re
+import sys
+import threading
+
 import numpy as np
 import pytest
 
-from linreg import SGD, Adam, Huber, LinearRegression, RMSprop, cli, dynamics, study
+from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, cli, diagnose, dynamics, study
 from linreg.data import datasets
-from linreg.study import pictures
+from linreg.regularizers import L2
+from linreg.study import maps, pictures
 from linreg.study.subject import known_optimizers
 
 
@@ -66,10 +73,12 @@ def test_the_edge_lies_where_dynamics_says():
     limit = dynamics.max_learning_rate(one.X)
     line = next(line for line in axes.get_lines() if "computed limit" in line.get_label())
     assert set(line.get_xdata()) == {limit}
-    full, gone = (next(line for line in axes.get_lines() if line.get_label().startswith(start))
-                  for start in ("full batches", "full batches: diverged"))  # fmt: skip
+    (band,) = axes.child_axes
+    full, gone = (next(line for line in of.get_lines() if line.get_label().startswith("full batches"))
+                  for of in (axes, band))  # fmt: skip
     inside, outside = full.get_xdata(), gone.get_xdata()
     assert inside.max() < outside.min()
+    assert "diverges" in band.texts[0].get_text()
     # What diverges is above the limit; slightly above it, 400 epochs do not yet reach a thousand times the start.
     assert limit < outside.min() < 1.05 * limit
     start = float(one.problem.objective(one.path(most=0)[0]))
@@ -89,16 +98,38 @@ def test_paths_on_the_contours_are_the_parameters_of_the_trace_before_and_after_
     np.testing.assert_allclose(one.plane.of(path), path, rtol=1e-15, atol=1e-12 * np.abs(path).max())
 
 
-def test_contours_show_the_loss_that_evaluate_gives():
-    one = subject("stackloss", "sgd", Huber(2.0), dtype="float64")
-    across, up, height = pictures.surface(one, one.plane, np.array([-3.0, -2.0]), np.array([4.0, 1.0]), points=3)
-    model = LinearRegression(loss=Huber(2.0), dtype="float64", epochs=1).fit(one.X, one.y)
+@pytest.mark.parametrize("loss", [Huber(2.0), MeanSquaredError(), MeanSquaredError("sum")], ids=repr)
+@pytest.mark.parametrize("penalty", [None, L2(0.5)], ids=repr)
+def test_contours_show_the_loss_that_evaluate_gives(loss, penalty):
+    one = subject("stackloss", "sgd", loss, dtype="float64", kernel_regularizer=penalty)
+    across, up = np.linspace(-3, 4, 3), np.linspace(-2, 1, 3)
+    height = maps.surface(one, one.plane, across, up)
+    model = LinearRegression(loss=loss, dtype="float64", epochs=1).fit(one.X, one.y)
     for i, row in enumerate(up):
         for j, column in enumerate(across):
             *model.coef_, model.intercept_ = one.plane.parameters(column, row)[:, 0]
             model.coef_ = np.array(model.coef_)
-            # A mean of 21 values near 10, added up in another order.
-            assert abs(height[i, j] - model.evaluate(one.X, one.y)) < 40 * np.spacing(height[i, j])
+            expected = model.evaluate(one.X, one.y) + (0.5 * (model.coef_**2).sum() if penalty else 0)
+            # Sums of 21 rows of 5 numbers in another order: each square has a rounding of its terms' squares.
+            terms = np.square(np.abs(one.X) @ np.abs(model.coef_) + abs(model.intercept_) + one.y)
+            scale = terms.sum() if loss.reduction == "sum" else terms.mean()
+            assert abs(height[i, j] - expected) < 21 * 5 * 2.3e-16 * scale
+
+
+@pytest.mark.parametrize("which", SUBJECTS)
+def test_lines_of_equal_loss_are_drawn_where_the_loss_is_equal(which):
+    one = SUBJECTS[which]()
+    (axes, _) = pictures.paths(one, one.compared()).axes
+    lines = max((drawn for drawn in axes.collections if not drawn.filled), key=lambda drawn: len(drawn.levels))
+    drawn = [(level, path) for level, path in zip(lines.levels, lines.get_paths(), strict=True) if len(path.vertices)]
+    assert len(drawn) > 10
+    for level, path in drawn:
+        for points in np.split(path.vertices, np.flatnonzero(path.codes == path.MOVETO)[1:]):
+            middle = (points[1:] + points[:-1]) / 2  # straight pieces are farthest off there
+            root = np.sqrt(one.problem.objective(one.plane.parameters(*middle.T)) - one.least)
+            # About the optimum the root of the excess grows with the distance: a share of it is one of the radius, and
+            # half a per cent is the width of the line, one dot, where it is 200 dots away.
+            assert np.abs(root / level - 1).max() < 0.005
 
 
 def test_optimizers_are_compared_by_when_they_are_there_to_stay():
@@ -128,9 +159,92 @@ def test_ten_thousand_rows_of_ten_features_are_drawn(tmp_path, capsys):
     np.savetxt(tmp_path / "big.csv", table, delimiter=",", header=names, comments="")
     assert cli.run(["study", str(tmp_path / "big.csv"), "--target", "y", "--out", str(tmp_path / "out")]) == 0
     assert sorted(file.stem for file in (tmp_path / "out").iterdir()) == sorted(study.PICTURES)
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err == ""  # no bar where there is no terminal
     assert f"{dynamics.max_learning_rate(X):.3g}" in out
     assert "Which optimizer gets there first" in out
+
+
+def test_curves_of_different_losses_stand_on_axes_of_their_own():
+    one = subject("stackloss", standard=False)
+    panels = pictures.remedy(one).axes
+    titles = [axes.get_title() for axes in panels]
+    assert [title.partition("(")[0] for title in titles] == ["MeanSquaredError", "Huber"]
+    for axes in panels:
+        named = [line.get_label() for line in axes.get_lines() if not line.get_label().startswith("_")]
+        assert named
+        assert all(("huber" in label) == ("Huber" in axes.get_title()) for label in named)
+
+
+def test_the_delta_of_a_picture_is_that_of_the_run_or_says_where_it_comes_from():
+    one = subject("stackloss")
+    offered = {remedy.settings["loss"].delta for finding in diagnose(one.X, one.y, random_state=0).findings
+               for remedy in finding.remedies if "loss" in remedy.settings}  # fmt: skip
+    (offer,) = offered
+    for loss, delta, told in ((Huber(2.5), 2.5, "that of this run"), ("mse", offer, "as linreg why offers it")):
+        one = subject("stackloss", "sgd", loss)
+        figure = pictures.residuals(one)
+        assert f"delta {delta}: " in figure.get_suptitle()
+        assert told in figure.get_suptitle()
+        (line,) = (line for line in figure.axes[0].get_lines() if line.get_label().startswith("delta"))
+        assert set(line.get_xdata()) == {delta}
+
+
+def test_axes_say_in_which_units_they_are():
+    X, y = np.random.default_rng(2).normal(size=(20, 1)), np.arange(20.0)
+    model = LinearRegression(SGD(0.1, momentum=0.9), random_state=0, epochs=3)
+    plain, scaled = (study.Subject(X, y, ["age"], "cost", model, scale) for scale in ("none", "standard"))
+    assert plain.plane.units[0] == "units of cost per unit of age"
+    assert scaled.plane.units[0] == "units of cost per standard deviation of age"
+    assert scaled.plane.units[1] == "units of cost"
+    assert scaled.feature_label("age") == "age (standardised)"
+    for axes in pictures.state(scaled).axes:
+        assert len(axes.get_ylabel()) > len(axes.get_title()) + 10
+
+
+def test_a_picture_of_paths_in_many_dimensions_says_that_they_are_projected():
+    for name, said in (("norris", False), ("stackloss", True)):
+        one = subject(name, epochs=3)
+        assert ("projected onto a plane" in pictures.paths(one, one.compared()).get_suptitle()) == said
+
+
+def test_rates_above_the_limit_are_tried_and_rise():
+    one = subject("stackloss", epochs=60)
+    for each in one.compared():
+        limit = one.limit(each.optimizer)
+        if np.isfinite(limit):
+            # Among the rates is the limit itself, at which a run neither grows nor comes down.
+            assert (1 - 1e-12) * limit <= each.rises_from <= 1.5 * limit
+            assert each.optimizer.learning_rate <= limit
+
+
+def test_a_progress_bar_moves_on_a_terminal(tmp_path, monkeypatch):
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+    command = ["study", "norris", "--target", "y", "--epochs", "3", "--out", str(tmp_path / "pictures")]
+    here, there = pty.openpty()
+    shown = []
+
+    def read():
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(here, 4096):
+                shown.append(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(there, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        patch.setenv("TERM", "xterm")
+        patch.setenv("COLUMNS", "120")
+        assert cli.run(command) == 0
+    reader.join()
+    os.close(here)
+    text = b"".join(shown).decode()
+    steps = [int(done) for done in re.findall(rf"(\d+)/{1 + len(study.PICTURES)}", text)]
+    assert steps[0] == 0
+    assert steps[-1] > len(study.PICTURES) // 2
+    assert steps == sorted(steps)
+    assert "comparing optimizers" in text
+    assert "drawing remedy" in text
 
 
 def test_more_features_than_can_be_drawn_are_refused():

@@ -12,6 +12,7 @@ from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop
 from linreg.keras import counterpart
 from linreg.keras import state as keras_state
 from linreg.optimizers import Rule
+from linreg.regularizers import L1L2, L2
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(23, 3))
@@ -35,10 +36,73 @@ def test_a_step_worked_out_by_hand_stands_in_the_trace_number_for_number():
     assert list(step.quantities) == list(expected)
     for name, numbers in expected.items():
         np.testing.assert_array_equal(step[name], numbers, err_msg=name)
-    slope, parameter = step.formulas(parameter=-1, row=1)
-    assert (slope.symbols, slope.numbers, slope.value) == ("slope = (2 c) * e", "slope = 1 * (-3)", -3)
-    assert parameter.symbols == "p[t] = p[t-1] - g * lr"
-    assert parameter.numbers == "p[t] = 0 - (-4) * 0.25"
+    found = [(formula.symbols, formula.numbers, formula.value) for formula in step.formulas(parameter=-1, row=1)]
+    assert found == [
+        ("prediction = X @ p[t-1]", "prediction = 2 * 0 + 1 * 0", 0),
+        ("e = prediction - y", "e = 0 - 3", -3),
+        ("loss = sum(e * e) / 2", "loss = ((-1) * (-1) + (-3) * (-3)) / 2", 5),
+        ("slope = (2 c) * e", "slope = 1 * (-3)", -3),
+        ("g = X.T @ slope", "g = 1 * (-1) + 1 * (-3)", -4),
+        ("p[t] = p[t-1] - g * lr", "p[t] = 0 - (-4) * 0.25", 1),
+    ]
+
+
+def test_a_penalty_stands_in_loss_and_gradient_of_a_step_as_worked_out_by_hand():
+    start = {"kernel_initializer": [2.0], "bias_initializer": 1.0, "kernel_regularizer": L2(0.25)}
+    (step,) = study.trace([[1.0], [2.0]], [1.0, 3.0], steps=[1], shuffle=False, **{**SMALL, **start}).steps
+    # Both errors are 2: their mean square is 4, the penalty 1/4 of 2 squared; gradients 1*2 + 2*2 and 2 + 2.
+    expected = {
+        "loss": 5, "penalty": 1, "gradient without penalty": [6, 4], "penalty gradient": [1], "gradient": [7, 4],
+        "update": [-1.75, -1], "p": [0.25, 0],
+    }  # fmt: skip
+    for name, numbers in expected.items():
+        np.testing.assert_array_equal(step[name], numbers, err_msg=name)
+    assert step.quantities["penalty gradient"].labels == ["x0"]
+    weight, intercept = (
+        {each.name: (each.symbols, each.numbers) for each in step.formulas(parameter)} for parameter in (0, 1)
+    )
+    loss = "loss = sum(e * e) / 2 + l2 * sum(p[t-1] * p[t-1])", "loss = (2 * 2 + 2 * 2) / 2 + 0.25 * (2 * 2)"
+    assert weight["loss"] == intercept["loss"] == loss
+    assert weight["g"] == ("g = X.T @ slope + l2 * (2 * p[t-1])", "g = 1 * 2 + 2 * 2 + 0.25 * (2 * 2)")
+    assert intercept["g"] == ("g = X.T @ slope", "g = 1 * 2 + 1 * 2")
+
+
+READ = {"sqrt": np.sqrt, "where": np.where, "absolute": np.abs, "sign": np.sign, "minimum": np.minimum,
+        "maximum": np.maximum}  # fmt: skip
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 0.5, 1.0]], ids=["alike", "weighted"])
+@pytest.mark.parametrize("penalty", [None, L1L2(0.5, 0.25)], ids=repr)
+@pytest.mark.parametrize("loss", [MeanSquaredError(), Huber(2.0), Huber(2.0, "mean_with_sample_weight")], ids=repr)
+@pytest.mark.parametrize("optimizer", [SGD(0.25, 0.5), SGD(0.25, weight_decay=0.5, clipvalue=2.0)], ids=repr)
+def test_the_numbers_of_a_formula_give_its_value(optimizer, loss, penalty, weights):
+    # Few bits in every number, so that six digits show all of it and no sum is rounded.
+    rows, target = [[1.0, 2.0], [0.0, -1.0], [3.0, 1.0], [-2.0, 0.5]], [1.0, 2.0, -4.0, 0.5]
+    settings = {"loss": loss, "kernel_regularizer": penalty, "kernel_initializer": [2.0, -1.0], "bias_initializer": 1.0}
+    weighted_mean = weights and loss.reduction == "mean_with_sample_weight"
+    weights = [1.0, 2.0, 0.5, 0.5] if weighted_mean else weights  # they add up to a power of two
+    (step,) = study.trace(
+        rows, target, steps=[1], optimizer=optimizer, sample_weight=None if weights is None else np.array(weights),
+        dtype="float64", **settings,
+    ).steps  # fmt: skip
+    for parameter in range(3):
+        for row in range(4):
+            for formula in step.formulas(parameter, row):
+                name, _, numbers = formula.numbers.partition(" = ")
+                assert eval(numbers, READ) == formula.value, (name, numbers)  # noqa: S307 (made by the trace)
+
+
+@pytest.mark.parametrize("around", AROUND, ids=str)
+@pytest.mark.parametrize("rule", RULES)
+def test_an_update_is_what_the_rule_adds(rule, around):
+    optimizer = RULES[rule].set_params(**around)
+    found = study.trace(X, Y, steps=range(1, 9), optimizer=optimizer, batch_size=8, random_state=1)
+    updates = [step for step in found.steps if "update" in step.quantities]
+    assert len(updates) == (4 if optimizer.gradient_accumulation_steps else 8)
+    for step in updates:
+        before, after = (next(step[name] for name in names if name in step.quantities)
+                         for names in (("p'", "p[t-1]"), ("p''", "p")))  # fmt: skip
+        assert_equal_bits(before + step["update"], after)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -112,7 +176,7 @@ def test_what_stands_around_the_rule_has_its_own_lines():
     optimizer = SGD(0.5, clipvalue=0.25, weight_decay=0.125)
     (step,) = study.trace(X, Y, steps=[1], optimizer=optimizer).steps
     names = [formula.symbols for formula in step.formulas()]
-    assert names[1:] == [
+    assert names[5:] == [
         "p' = p[t-1] - p[t-1] * 0.125 * 0.5",
         "g' = minimum(maximum(g, -0.25), 0.25)",
         "p[t] = p' - g' * lr",
@@ -168,6 +232,13 @@ def test_v_after_step_3_of_rmsprop_is_one_command_away(capsys):
     found = study.trace(table[:, :1], table[:, 1], steps=[3], **model.get_params(deep=False))
     assert f"{found.steps[0]['v'][0]:.6g}" in next(line for line in out.splitlines() if "│ v  " in line)
     assert "v[t] = rho * v[t-1] + (1 - rho) * (g * g)" in out
+    assert "g = X.T @ slope" in out
+
+
+def test_long_sums_are_shown_by_their_first_terms_and_their_last():
+    (step,) = study.trace(np.arange(20.0)[:, None], np.zeros(20), steps=[1], shuffle=False, **SMALL).steps
+    found = {formula.name: formula.numbers for formula in step.formulas()}
+    assert found["g"] == "g = (0 * 0 + 1 * 0 + 2 * 0 + ... + 19 * 0; 20 terms)"
 
 
 def test_the_command_refuses_steps_and_parameters_that_are_not_there(capsys):

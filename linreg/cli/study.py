@@ -23,11 +23,12 @@ from linreg.optimizers import Optimizer
 from linreg.regression import LinearRegression
 from linreg.report import finite_or_none
 from linreg.study import animation, page
-from linreg.study.traces import Step, Trace, trace_path
+from linreg.study.traces import Quantity, Step, Trace, trace_path
 
 SHOWN_ROWS = 5
 """Rows of a batch that are shown; the file holds all."""
 SHOWN_PARAMETERS = 6
+LETTERS = {"residual": "e", "gradient": "g"}
 
 
 @with_settings
@@ -71,7 +72,7 @@ def study(
     if out is not None:
         experiments.check_folder(out)
     X, y, names = _columns(file, target, scale)
-    subject = studies.Subject(X, y, names, target, LinearRegression(**settings))
+    subject = studies.Subject(X, y, names, target, LinearRegression(**settings), scale)
     printed: dict[str, Any] = {}
     if wanted is not None:
         found = studies.trace(X, y, steps=wanted, names=names, **settings)
@@ -86,7 +87,8 @@ def study(
     if out is not None:
         printed |= _draw(subject, out, "svg" if svg else "png", show=not as_json)
     if html is not None:
-        printed["page"] = str(_page(subject, f"{file}, target {target}", html, show=not as_json))
+        title = f"{file}, target {target}" + ("" if scale == "none" else f", --scale {scale}")
+        printed["page"] = str(_page(subject, title, html, show=not as_json))
     if film is not None:
         printed["animation"] = str(_film(subject, film, show=not as_json))
     if as_json:
@@ -121,7 +123,9 @@ def _draw(subject: studies.Subject, folder: Path, ending: str, *, show: bool) ->
             files.append(studies.save(studies.draw(name, subject, compared), folder / f"{name}.{ending}"))
         advance("")
     limit = subject.limit(subject.optimizer)
-    rows = [(one.label, one.optimizer.learning_rate, one.arrived, float(one.losses[-1])) for one in compared]
+    rows = [
+        (one.label, one.optimizer.learning_rate, one.rises_from, one.arrived, float(one.losses[-1])) for one in compared
+    ]
     if show:
         console = output.console()
         own = subject.optimizer.learning_rate
@@ -129,13 +133,14 @@ def _draw(subject: studies.Subject, folder: Path, ending: str, *, show: bool) ->
             told = "" if callable(own) else f"; this run has {own:.3g}, {own / limit:.3g} times that"
             console.print(f"Largest stable learning rate of full batches: {limit:.3g}{told}.", markup=False)
         cells = [
-            (label, f"{rate:.3g}", arrived or "not there", output.number(loss)) for label, rate, arrived, loss in rows
+            (label, f"{rate:.3g}", "" if rises is None else f"{rises:.3g}", arrived or "not there", output.number(loss))
+            for label, rate, rises, arrived, loss in rows
         ]
-        columns = ("optimizer", "best rate", "99 % of the way from epoch", "loss of the last epoch")
-        console.print(output.table("Which optimizer gets there first", columns, cells, numbers=(1, 2, 3)))
+        columns = ("optimizer", "best rate", "loss rises at rate", "99 % of the way from epoch", "last loss")
+        console.print(output.table("Which optimizer gets there first", columns, cells, numbers=(1, 2, 3, 4)))
         for file in files:
             console.print(f"Picture: {printable(str(file))}", markup=False)
-    keys = ("optimizer", "learning_rate", "arrived", "loss")
+    keys = ("optimizer", "learning_rate", "rises_from", "arrived", "loss")
     return {
         "max_learning_rate": None if math.isnan(limit) else limit,
         "optimizers": finite_or_none([dict(zip(keys, row, strict=True)) for row in rows]),
@@ -182,7 +187,8 @@ def _show(found: Trace, parameter: int) -> None:
         console.print("  ".join(f"{q.name} = {q.values[0]:.6g}" for q in single), markup=False, soft_wrap=True)
         console.print(_rows(step))
         console.print(_parameters(step, parameter))
-        console.print(printable(f"The formulas, with the numbers of {found.names[parameter]}:"), markup=False)
+        whose = f"{step.quantities['residual'].labels[0]} and {found.names[parameter]}"
+        console.print(printable(f"The formulas, with the numbers of {whose}:"), markup=False)
         for formula in step.formulas(parameter):
             console.print(f"  {formula.symbols}", style="bold", markup=False, soft_wrap=True)
             console.print(f"  {formula.numbers} = {formula.value:.6g}", markup=False, soft_wrap=True)
@@ -201,14 +207,20 @@ def _rows(step: Step) -> Any:
     rows = [(label, *(f"{q.values[i]:.6g}" for q in columns)) for i, label in enumerate(columns[0].labels[:SHOWN_ROWS])]
     more = len(columns[0].labels) - len(rows)
     title = f"Rows of the batch (counted from 0){f', {more} more not shown' if more else ''}"
-    return output.table(title, ("", *(q.name for q in columns)), rows, numbers=range(1, len(columns) + 1))
+    return output.table(title, ("", *map(_with_letter, columns)), rows, numbers=range(1, len(columns) + 1))
+
+
+def _with_letter(quantity: Quantity) -> str:
+    """Return the name of a quantity with the letter that stands for it in the formulas."""
+    letter = LETTERS.get(quantity.name)
+    return f"{quantity.name} {letter}" if letter else quantity.name
 
 
 def _parameters(step: Step, parameter: int) -> Any:
     quantities = [q for q in step.quantities.values() if q.of == "parameter"]
     labels = quantities[0].labels
     places = sorted({*range(min(len(labels), SHOWN_PARAMETERS - 2)), parameter, len(labels) - 1})
-    rows = [(q.name, *(f"{q.values[j]:.6g}" for j in places)) for q in quantities]
+    rows = [(_with_letter(q), *(f"{q.values[j]:.6g}" if j < len(q.values) else "" for j in places)) for q in quantities]
     more = len(labels) - len(places)
     title = f"Parameters{f', {more} more not shown' if more else ''}"
     return output.table(title, ("", *(labels[j] for j in places)), rows, numbers=range(1, len(places) + 1))

@@ -59,7 +59,7 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
     count = len(places) if case.counts is None else round(float(case.counts[places].sum()))
     worst = int(places[np.argmax(np.abs(residual[~near]))])
     numbers = case.row_numbers.tolist()
-    delta = rounded(HUBER * scale)
+    delta = usual_delta(scale)
     lie, pull, them, those = "lie", "They pull", "them", f"all {count} far rows out if they are errors"
     if count == 1:
         lie, pull, them, those = "lies", "It pulls", "it", "it out if it is an error"
@@ -86,6 +86,11 @@ def outliers(case: Case, symptoms: Symptoms) -> Finding | None:
         harm=(error + pulled) / max(error, 1e-300),
     )
     return naming_totals(found, case, places)
+
+
+def usual_delta(scale: float) -> float:
+    """Return the delta of Huber's loss for errors of this robust standard deviation."""
+    return rounded(HUBER * scale)
 
 
 def _same_value(case: Case, near: Array) -> str:

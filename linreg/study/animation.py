@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from linreg.study.figures import COLOURS, new_figure
-from linreg.study.pictures import draw_contours, span
+from linreg.study.maps import draw_contours, span
 from linreg.study.subject import Subject
 from linreg.whole_files import file_path, write_whole
 
@@ -162,6 +162,7 @@ def film(subject: Subject, walked: Array) -> tuple[Any, Callable[[int], None]]:
     figure.set_size_inches(12, 5.4)
     low, high = span(np.concatenate([places, [plane.at]]))
     draw_contours(figure, left, subject, plane, low, high)
+    left.set_title(subject.projection, fontsize=10)
     (trail,) = left.plot([], [], color=COLOURS[0], linewidth=1.5, marker="o", markersize=3)
     (head,) = left.plot([], [], linestyle="", marker="D", markersize=9, color=COLOURS[1], markeredgecolor="black")
     with np.errstate(all="ignore"):
@@ -187,7 +188,7 @@ def _line(subject: Subject, axes: Any, walked: Array) -> Callable[[int], None]:
     axes.plot(x[:, 0], subject.y, linestyle="", marker="o", markersize=4, color="0.5", label="data")
     (line,) = axes.plot([], [], color=COLOURS[1], linewidth=2.5, label="fitted line")
     room = 0.15 * float(np.ptp(subject.y)) or 1.0
-    axes.set(xlabel=subject.names[0], ylabel=subject.target,
+    axes.set(xlabel=subject.feature_label(subject.names[0]), ylabel=subject.target,
              ylim=(float(subject.y.min()) - room, float(subject.y.max()) + room))  # fmt: skip
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="upper left")
@@ -202,7 +203,7 @@ def _loss(subject: Subject, axes: Any, losses: Array) -> Callable[[int], None]:
     """Draw the loss by step; it grows."""
     (line,) = axes.plot([], [], color=COLOURS[0], marker="o", markersize=3)
     seen = losses[np.isfinite(losses)]
-    axes.set(xlabel="step", ylabel=f"loss on all rows (units of {subject.target} squared)",
+    axes.set(xlabel="step", ylabel=f"loss on all rows ({subject.loss_unit})",
              xlim=(0, max(len(losses) - 1, 1)))  # fmt: skip
     if (seen > 0).all():
         axes.set(yscale="log", ylim=(float(seen.min()) / 1.3, float(seen.max()) * 1.3))

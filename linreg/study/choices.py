@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from linreg.losses import Huber
+from linreg.losses import Huber, MeanSquaredError
 from linreg.optimizers import Optimizer
 from linreg.regression import LinearRegression
 from linreg.study.subject import Compared, Subject
@@ -30,6 +30,8 @@ AROUND = (0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.98, 1.02, 1.1, 1.3,
 """Learning rates of a page, as shares of the limit."""
 SHOWN = 3
 """Parameters whose numbers a page shows."""
+TOP = 1e3
+"""A loss above this many times its start leaves a picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,8 @@ class Run:
         Loss on all rows at these parameters.
     least : float
         The least there is.
+    best : array of shape (shown parameters,)
+        The parameters there.
     numbers : dict of str to array of shape (points, shown parameters)
         Quantities of each of these steps, out of the trace; nan at the start.
     """
@@ -57,6 +61,7 @@ class Run:
     parameters: Array
     losses: Array
     least: float
+    best: Array
     numbers: dict[str, Array]
 
 
@@ -74,15 +79,21 @@ class Axis:
         Which of them is the one to start with.
     limit : float
         The computed largest stable learning rate, nan for other settings and rules that have none.
+    measure : str
+        What compares the runs: "loss", or "mean squared error" where each has a loss of its own.
     ends : array of shape (runs,)
-        Loss of the last epoch of each run, by `linreg.sweep`.
+        The loss of the last epoch of each run, by `linreg.sweep`; or that error after it.
+    top : float
+        A number above this is that of a run that diverges.
     """
 
     name: str
     runs: list[Run]
     chosen: int
     limit: float
+    measure: str
     ends: Array
+    top: float
 
 
 def shown_parameters(subject: Subject) -> list[int]:
@@ -118,9 +129,21 @@ def axes_of(subject: Subject, one: Compared, after_each: Callable[[str], None] =
         settings = [_with(subject, one.optimizer, name, value) for value in values]
         runs = [_run(subject, value, each) for value, each in zip(values, settings, strict=True)]
         limit = subject.limit(one.optimizer) if name == "learning_rate" else math.nan
-        own_sweep = subject.swept(one.optimizer, epochs=epochs_of(subject), **{name: values})
-        yield Axis(name, runs, values.index(own), limit, own_sweep.last("loss"))
+        swept = subject.swept(one.optimizer, epochs=epochs_of(subject), **{name: values})
+        if name == "delta":
+            measure, start, ends = "mean squared error", *_squared_errors(subject, runs[0].parameters[0], swept)
+        else:
+            measure, start, ends = "loss", max(run.losses[0] for run in runs), swept.last("loss")
+        yield Axis(name, runs, values.index(own), limit, measure, ends, TOP * float(start))
         after_each(f"{one.label}: {name}")
+
+
+def _squared_errors(subject: Subject, start: Array, swept: Any) -> tuple[float, Array]:
+    """Return the mean squared error at the start, and of each run of a sweep after its last epoch."""
+    problem = dataclasses.replace(subject.problem, loss=MeanSquaredError(), regularizer=None)
+    ends = np.column_stack([swept.coef_, swept.intercept_])[:, : problem.size]
+    with np.errstate(all="ignore"):
+        return float(problem.objective(start)), problem.objective(ends.T.astype(np.float64))
 
 
 def values_of(subject: Subject, optimizer: Optimizer) -> dict[str, list[float]]:
@@ -181,7 +204,8 @@ def _run(subject: Subject, value: float, settings: dict[str, Any]) -> Run:
     judged = subject if same else dataclasses.replace(subject, model=LinearRegression(**settings))
     with np.errstate(all="ignore"):
         losses = judged.problem.objective(path.T)
-    return Run(value, np.array([0, *(step.number for step in steps)]), path, losses, judged.least, numbers)
+    number = np.array([0, *(step.number for step in steps)])
+    return Run(value, number, path, losses, judged.least, judged.best[shown], numbers)
 
 
 def _letters(steps: Any) -> list[str]:

@@ -57,7 +57,9 @@ def new_figure(panels: int, title: str) -> tuple[Any, list[Any]]:
     return figure, list(figure.subplots(1, panels, squeeze=False)[0])
 
 
-def draw_losses(axes: Any, losses: Mapping[str, Sequence[float]], others: Mapping[str, Sequence[float]]) -> None:
+def draw_losses(
+    axes: Any, losses: Mapping[str, Sequence[float]], others: Mapping[str, Sequence[float]], *, first: int = 1
+) -> None:
     """Draw loss against epoch on logarithmic axes; a loss that leaves the picture is marked by an arrow at its top.
 
     Parameters
@@ -68,6 +70,8 @@ def draw_losses(axes: Any, losses: Mapping[str, Sequence[float]], others: Mappin
         Loss by epoch of each run, drawn as lines.
     others : mapping of str to sequence of float
         The same runs by tf.keras, drawn as dots; may be empty.
+    first : int, default=1
+        Epoch of the first losses; 0 where they are those before the first epoch.
 
     Examples
     --------
@@ -79,12 +83,12 @@ def draw_losses(axes: Any, losses: Mapping[str, Sequence[float]], others: Mappin
     """
     for i, (label, values) in enumerate(losses.items()):
         colour = COLOURS[i % len(COLOURS)]
-        epochs, finite = _finite(values)
+        epochs, finite = _finite(values, first)
         ended = len(finite) < len(values)
         axes.plot(epochs, finite, color=colour, linestyle=DASHES[i % len(DASHES)],
-                  label=f"{label} (not finite from epoch {len(finite) + 1})" if ended else label)  # fmt: skip
+                  label=f"{label} (not finite from epoch {len(finite) + first})" if ended else label)  # fmt: skip
         if label in others:
-            epochs, finite = _finite(others[label])
+            epochs, finite = _finite(others[label], first)
             marks = np.unique(np.geomspace(1, max(len(finite), 1), 12).astype(int)) - 1
             marks = marks[marks < len(finite)]
             axes.plot(epochs[marks], finite[marks], linestyle="", marker="o", markersize=4, color=colour, alpha=0.6)
@@ -92,20 +96,24 @@ def draw_losses(axes: Any, losses: Mapping[str, Sequence[float]], others: Mappin
         axes.plot([], [], linestyle="", marker="o", markersize=4, color="0.4", label="the same by tf.keras")
     positive = any((_finite(values)[1] > 0).any() for values in losses.values())
     axes.set(
-        xscale="log",
         yscale="log" if positive else "linear",
         xlabel="epoch",
         ylabel="loss (mean over the epoch, units of y squared)",
     )
+    if first:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(-0.15, 1.2 * max(2, *map(len, losses.values())))
     if len(losses) > 1:
-        _leave_at_the_top(axes, losses)
+        _leave_at_the_top(axes, losses, first)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
 
 
-def _leave_at_the_top(axes: Any, losses: Mapping[str, Sequence[float]]) -> None:
+def _leave_at_the_top(axes: Any, losses: Mapping[str, Sequence[float]], first: int) -> None:
     """Cut the loss axis above the runs that stay, so that they can be told apart; an arrow marks where one leaves."""
-    curves = {label: _finite(values) for label, values in losses.items()}
+    curves = {label: _finite(values, first) for label, values in losses.items()}
     values = np.concatenate([curve for _, curve in curves.values()])
     values = values[values > 0]
     if not len(values):
@@ -115,7 +123,18 @@ def _leave_at_the_top(axes: Any, losses: Mapping[str, Sequence[float]]) -> None:
     for i, (epochs, curve) in enumerate(curves.values()):
         leaves = np.flatnonzero(curve > top)
         if len(leaves):
-            axes.plot(epochs[leaves[0]], top, marker="^", markersize=9, color=COLOURS[i % len(COLOURS)], clip_on=False)
+            at = _crossing(axes, epochs, curve, int(leaves[0]), top)
+            axes.plot(at, top, marker="^", markersize=9, color=COLOURS[i % len(COLOURS)], clip_on=False)
+
+
+def _crossing(axes: Any, epochs: Any, curve: Any, i: int, top: float) -> float:
+    """Return where on the axis of epochs a curve whose i-th point lies above a height crosses it, as it is drawn."""
+    if i == 0:
+        return float(epochs[0])
+    ends = axes.transData.transform(np.column_stack([epochs, curve])[i - 1 : i + 1])
+    height = axes.transData.transform((epochs[i], top))[1]
+    there = np.interp(height, ends[:, 1], ends[:, 0]), height
+    return float(axes.transData.inverted().transform(there)[0])
 
 
 def draw_lines(axes: Any, x: Any, y: Any, lines: Mapping[str, tuple[float, float]]) -> None:
@@ -224,9 +243,9 @@ def save(figure: Any, path: str | os.PathLike[str]) -> Path:
     return write_whole(target, lambda file: figure.savefig(file, format=kind, dpi=150))
 
 
-def _finite(values: Sequence[float]) -> tuple[Any, Any]:
-    """Return epochs (from 1) and values up to the first value that is not finite."""
+def _finite(values: Sequence[float], first: int = 1) -> tuple[Any, Any]:
+    """Return epochs and values up to the first value that is not finite."""
     array = np.asarray(values, np.float64)
     bad = np.flatnonzero(~np.isfinite(array))
     array = array[: bad[0]] if len(bad) else array
-    return np.arange(1, len(array) + 1), array
+    return np.arange(first, len(array) + first), array

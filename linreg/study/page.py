@@ -15,20 +15,34 @@ import numpy as np
 
 from linreg.data.arrays import design_matrix
 from linreg.study.bad_inputs import known_bad_inputs
-from linreg.study.choices import Axis, Run, axes_of, epochs_of, shown_parameters, values_of
+from linreg.study.choices import (
+    POINTS,
+    STEPS,
+    SWEPT_STEPS,
+    TOP,
+    Axis,
+    Run,
+    axes_of,
+    epochs_of,
+    shown_parameters,
+    values_of,
+)
+from linreg.study.maps import heights
 from linreg.study.subject import Compared, Plane, Subject, known_optimizers
 from linreg.whole_files import file_path, write_text
 
 Array = Any
 
 LEVELS = 9
-TOP = 1e3
-"""A loss above this many times its start leaves a picture."""
 DIGITS = 5
-BARS = 20
-"""Parameters that are drawn beside their optimum."""
 POINTS_SHOWN = 300
 """Rows that are drawn beside the fitted line."""
+
+
+DELTA = (
+    "Each delta is another loss: curves of different deltas cannot be compared, so the ends are compared by their mean "
+    "squared error. Contours and optimum on the map are those of delta {delta}."
+)
 
 
 def page_path(path: str | os.PathLike[str]) -> Path:
@@ -125,12 +139,14 @@ def page_data(
         "target": subject.target,
         "epochs": epochs_of(subject),
         "start": rounded(start),
-        "parameters": [subject.parameters[j] for j in _bars(subject)],
+        "caps": _caps(subject),
+        "lossUnit": subject.loss_unit,
         "shown": [subject.parameters[j] for j in shown_parameters(subject)],
-        "optimum": rounded(subject.best[_bars(subject)]),
         "plane": {
             "labels": list(plane.labels),
+            "units": list(plane.units),
             "along": list(plane.along),
+            "projection": subject.projection,
             "low": rounded(low),
             "high": rounded(high),
             "optimum": rounded(plane.at),
@@ -170,12 +186,15 @@ def rounded(values: Any) -> Any:
 
 
 def _axis(subject: Subject, plane: Plane, axis: Axis) -> dict[str, Any]:
-    low = min(run.least for run in axis.runs)
+    low, own = min(run.least for run in axis.runs), axis.runs[axis.chosen].value
     return {
         "name": axis.name,
         "chosen": axis.chosen,
         "limit": rounded(axis.limit),
+        "measure": axis.measure,
         "ends": rounded(axis.ends),
+        "top": rounded(axis.top),
+        "note": DELTA.format(delta=f"{own:g}") if axis.name == "delta" else "",
         "bounds": [rounded(0.8 * low) if low > 0 else None, rounded(TOP * max(run.losses[0] for run in axis.runs))],
         "runs": [_run(subject, plane, run) for run in axis.runs],
     }
@@ -190,25 +209,35 @@ def _run(subject: Subject, plane: Plane, run: Run) -> dict[str, Any]:
         "y": rounded(place[:, 1]),
         "loss": rounded(run.losses),
         "least": rounded(run.least),
+        "best": rounded(run.best),
         "numbers": {name: rounded(values) for name, values in run.numbers.items()},
     }
-    if subject.X.shape[1] > 1:
-        found["end"] = rounded(run.parameters[-1][_bars(subject)])
-    else:
-        with np.errstate(all="ignore"):
-            found["line"] = rounded(run.parameters @ _ends(subject).T)
+    with np.errstate(all="ignore"):
+        found["line"] = rounded(run.parameters @ _ends(subject).T)
     return found
 
 
-def _bars(subject: Subject) -> list[int]:
-    """Return the parameters that stand beside their optimum: all, or those that are largest there."""
-    return sorted(int(j) for j in np.argsort(-np.abs(subject.best), kind="stable")[:BARS])
+def _along(subject: Subject) -> int:
+    """Return the feature along which predictions are drawn: the one that moves them most at the optimum."""
+    return int(np.argmax(np.abs(subject.best[: subject.X.shape[1]]) * subject.X.std(axis=0)))
 
 
 def _ends(subject: Subject) -> Array:
-    """Return the rows of [X, 1] at the two ends of a single feature."""
-    x = subject.X[:, :1]
-    return design_matrix(np.array([x.min(axis=0), x.max(axis=0)]), bool(subject.model.fit_intercept))
+    """Return the rows of [X, 1] at the two ends of that feature, the others at their means."""
+    j = _along(subject)
+    rows = np.tile(subject.X.mean(axis=0), (2, 1))
+    rows[:, j] = subject.X[:, j].min(), subject.X[:, j].max()
+    return design_matrix(rows, bool(subject.model.fit_intercept))
+
+
+def _caps(subject: Subject) -> str:
+    """Say how much of each run the page knows."""
+    epochs, asked = epochs_of(subject), int(subject.model.epochs)
+    cut = f", of the {asked} asked for: they are cut after {SWEPT_STEPS} steps" if epochs < asked else ""
+    return (
+        f"Of each run the page shows up to {POINTS} of the first {STEPS} steps, densely at first; losses at the end "
+        f"are those of epoch {epochs}{cut}."
+    )
 
 
 def _window(points: Array, plane: Plane) -> tuple[Array, Array]:
@@ -225,26 +254,35 @@ def _contours(subject: Subject, plane: Plane, low: Array, high: Array) -> list[d
     """Return lines of equal loss; plotly's basic bundle has no contours of its own."""
     from contourpy import contour_generator
 
-    from linreg.study.pictures import surface
-
-    across, up, height = surface(subject, plane, low, high)
-    excess = height - subject.least
-    floor = max(float(np.quantile(excess, 0.01)), float(excess.max()) * 1e-6) or 1.0
-    generator, found = contour_generator(across, up, excess), []
-    for level in np.geomspace(floor, max(float(excess.max()), 2 * floor), LEVELS + 1)[:-1]:
+    across, up, root, levels = heights(subject, plane, low, high, LEVELS + 1)
+    generator, found = contour_generator(across, up, root), []
+    for level in levels[:-1]:
         x: list[float | None] = []
         y: list[float | None] = []
         for line in map(np.asarray, generator.lines(level)):
             x += [*rounded(line[:, 0]), None]
             y += [*rounded(line[:, 1]), None]
-        found.append({"loss": rounded(level + subject.least), "x": x, "y": y})
+        found.append({"x": x, "y": y})
     return found
 
 
-def _line(subject: Subject) -> dict[str, Any] | None:
-    """Return the data of a single feature, and at which places its line is drawn; None with more features."""
-    if subject.X.shape[1] > 1:
-        return None
+def _line(subject: Subject) -> dict[str, Any]:
+    """Return the rows beside which predictions along a feature are drawn, and how the picture is labelled."""
+    j, several = _along(subject), subject.X.shape[1] > 1
     shown = np.unique(np.linspace(0, len(subject.y) - 1, POINTS_SHOWN).astype(int))
-    return {"name": subject.names[0], "x": rounded(subject.X[shown, 0]), "y": rounded(subject.y[shown]),
-            "ends": rounded(_ends(subject)[:, 0])}  # fmt: skip
+    # What the other features add, beyond what they add at their means, is taken out.
+    others = subject.X[shown] - subject.X.mean(axis=0)
+    others[:, j] = 0
+    y = subject.y[shown] - others @ subject.best[: len(subject.names)]
+    first = _ends(subject) @ subject.path(most=0)[0]
+    low, high = min(y.min(), first.min()), max(y.max(), first.max())
+    margin = 0.06 * (high - low or 1.0)
+    name = subject.names[j]
+    return {
+        "title": f"The prediction along {name} at this step, the other features at their means" if several
+                 else "The fitted line at this step",
+        "name": subject.feature_label(name),
+        "note": f"Points: {subject.target}, less what the other features add at the optimum." if several else "",
+        "x": rounded(subject.X[shown, j]), "y": rounded(y), "ends": rounded(_ends(subject)[:, j]),
+        "low": rounded(low - margin), "high": rounded(high + margin),
+    }  # fmt: skip

@@ -25,7 +25,13 @@ Array = Any
 MOST_STEPS = 120
 """So many steps of a path are drawn."""
 RATES = 9
-"""Learning rates that are tried for each optimizer."""
+"""Learning rates up to the limit that are tried for each optimizer."""
+ABOVE = (1.1, 1.5, 2.5)
+"""Those beyond it, as shares of it: where the edge is, is seen and not taken from the computed limit."""
+UNITS = {"none": ("", "unit"), "standard": (" (standardised)", "standard deviation"),
+         "minmax": (" (scaled to 0 to 1)", "range"),
+         "robust": (" (in interquartile ranges from its median)", "interquartile range")}  # fmt: skip
+"""What the values of a feature are called by how it was scaled, and their unit."""
 LARGEST_STUDY = 500
 NOT_SWEPT = ("callbacks", "warm_start", "verbose", "device", "engine")
 
@@ -41,7 +47,9 @@ class Plane:
     axes : array of shape (2, parameters)
         Orthonormal directions.
     labels : tuple of str
-        What stands along each, with units.
+        What stands along each.
+    units : tuple of str
+        In which units.
     along : tuple of str
         The largest parts of directions that are no single parameter, else "".
     at : tuple of float
@@ -51,6 +59,7 @@ class Plane:
     origin: Array
     axes: Array
     labels: tuple[str, str]
+    units: tuple[str, str]
     along: tuple[str, str]
     at: tuple[float, float]
 
@@ -79,6 +88,9 @@ class Compared:
         Loss by epoch, of a squared error in units of y squared.
     arrived : int or None
         The first epoch from which on the loss has only 1 % of the initial excess left; None if there is none.
+    rises_from : float or None
+        The smallest of the learning rates tried at which the loss ends above its start, or not finite; None if there is
+        none.
 
     Examples
     --------
@@ -95,6 +107,7 @@ class Compared:
     optimizer: Optimizer
     losses: Array
     arrived: int | None
+    rises_from: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +126,8 @@ class Subject:
         Name of the target.
     model : LinearRegression
         The run: a model that is not fitted, with an int as its `random_state`, so that all runs start at one point.
+    scale : {"none", "standard", "minmax", "robust"}, default="none"
+        How the features were scaled: what a unit of them is.
 
     Raises
     ------
@@ -134,6 +149,7 @@ class Subject:
     names: list[str]
     target: str
     model: LinearRegression
+    scale: str = "none"
 
     def __post_init__(self) -> None:
         """Refuse more features than pictures of the whole space of parameters can be computed for."""
@@ -166,6 +182,16 @@ class Subject:
     def optimizer(self) -> Optimizer:
         """The optimizer of the run, as an object."""
         return self.model.settings().optimizer
+
+    @property
+    def projection(self) -> str:
+        """How paths are seen on the plane: "" where it holds all parameters."""
+        return "projected onto a plane through the optimum" if self.problem.size > 2 else ""
+
+    @property
+    def loss_unit(self) -> str:
+        """The unit of the loss."""
+        return f"units of {self.target} squared"
 
     @property
     def parameters(self) -> list[str]:
@@ -205,15 +231,13 @@ class Subject:
     def plane(self) -> Plane:
         """Coefficient and intercept where these are all; else the steepest and the flattest direction of the loss."""
         if self.problem.size == 2:
-            first, second = (f"{name} ({self._unit(name)})" for name in self.parameters)
-            at = float(self.best[0]), float(self.best[1])
-            return Plane(self.best, np.eye(2), (first, second), ("", ""), at)
+            (first, second), at = self.parameters, (float(self.best[0]), float(self.best[1]))
+            units = self._unit(first), self._unit(second)
+            return Plane(self.best, np.eye(2), (first, second), units, ("", ""), at)
         if self.problem.size == 1:
-            label = f"{self.names[0]} ({self._unit(self.names[0])})"
-            alone = np.array([[1.0], [0.0]])
-            return Plane(
-                self.best, alone, (label, "nothing: there is one parameter"), ("", ""), (float(self.best[0]), 0.0)
-            )
+            labels, units = (self.names[0], "nothing"), (self._unit(self.names[0]), "there is one parameter")
+            alone, at = np.array([[1.0], [0.0]]), (float(self.best[0]), 0.0)
+            return Plane(self.best, alone, labels, units, ("", ""), at)
         found = curvature(self.X, loss=self.model.loss, fit_intercept=self.model.fit_intercept,
                           kernel_regularizer=self.model.kernel_regularizer)  # fmt: skip
         if found.rank > 1:
@@ -223,11 +247,19 @@ class Subject:
             # Only one direction is curved, if any; the other is one of those along which the loss is flat.
             axes = np.linalg.svd(found.steepest.vector[np.newaxis])[2][:2]
             names = "steepest", "a flat"
-        labels = f"{names[0]} direction, from the optimum", f"{names[1]} direction, from the optimum"
-        return Plane(self.best, axes, labels, (self._named(axes[0]), self._named(axes[1])), (0.0, 0.0))
+        of = " of a feature" if self.scale == "none" else ""
+        unit = f"units of {self.target} per {UNITS[self.scale][1]}{of}, from the optimum"
+        labels = f"{names[0]} direction", f"{names[1]} direction"
+        along = self._named(axes[0]), self._named(axes[1])
+        return Plane(self.best, axes, labels, (unit, unit), along, (0.0, 0.0))
+
+    def feature_label(self, name: str) -> str:
+        """Return what stands along an axis of a feature."""
+        return name + UNITS[self.scale][0]
 
     def _unit(self, name: str) -> str:
-        return f"units of {self.target}" + ("" if name == INTERCEPT else f" per unit of {name}")
+        unit = f"units of {self.target}"
+        return unit if name == INTERCEPT else f"{unit} per {UNITS[self.scale][1]} of {name}"
 
     def _named(self, vector: Array) -> str:
         order = np.argsort(-np.abs(vector), kind="stable")[:2]
@@ -266,7 +298,7 @@ class Subject:
         """Return learning rates that are worth trying for an optimizer, from too small to too large."""
         limit = self.limit(optimizer)
         if math.isfinite(limit):
-            return limit * np.geomspace(1 / 300, 1, RATES)
+            return limit * np.concatenate([np.geomspace(1 / 300, 1, RATES), ABOVE])
         # An adaptive rule moves each parameter by about the learning rate a step: from far too short for the nearest
         # to the whole way of the farthest at once.
         distances = np.abs(self.best[self.best != 0])
@@ -294,7 +326,9 @@ class Subject:
             last = np.where(np.isfinite(losses[-1]), losses[-1], np.inf)
             k = int(np.lexsort((last, first))[0])
             arrived = int(first[k]) + 1 if first[k] < len(losses) else None
-            found.append(Compared(label, optimizer.set_params(learning_rate=float(rates[k])), losses[:, k], arrived))
+            rising = rates[~(losses[-1] <= start)]
+            found.append(Compared(label, optimizer.set_params(learning_rate=float(rates[k])), losses[:, k], arrived,
+                                  float(rising.min()) if len(rising) else None))  # fmt: skip
         return sorted(
             found, key=lambda one: (one.arrived or math.inf, float(np.nan_to_num(one.losses[-1], nan=np.inf)))
         )

@@ -14,14 +14,18 @@ import numpy as np
 
 from linreg.data.arrays import column_names
 from linreg.regression import LinearRegression
+from linreg.study.formulas import Formula, formulas_of, results
+from linreg.study.seen import Seen
 from linreg.study.tape import Node
-from linreg.study.watching import Seen, Watch, WatchedRun
+from linreg.study.watching import Watch, WatchedRun
 from linreg.training import Run
 from linreg.whole_files import file_path, write_whole
 
 Array = Any
 INTERCEPT = "(intercept)"
 FORMATS = (".csv", ".parquet")
+BEFORE = ("p[t-1]", "p'")
+"""The parameters as a rule is given them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,28 +57,6 @@ class Quantity:
     of: str
     labels: list[str]
     values: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Formula:
-    """A formula of a step for one parameter (or row): with its symbols, and with the numbers that went into it.
-
-    Parameters
-    ----------
-    name : str
-        What it gives.
-    symbols : str
-        The formula.
-    numbers : str
-        The same with numbers in the place of the symbols.
-    value : float
-        What came out.
-    """
-
-    name: str
-    symbols: str
-    numbers: str
-    value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,17 +106,15 @@ class Step:
         parameter : int, default=0
             Whose numbers are put in: which of the coefficients, -1 for the intercept where there is one.
         row : int, default=0
-            The same for the slope of the loss: which row of the batch.
+            The same for prediction, residual and slope of the loss: which row of the batch.
 
         Returns
         -------
         list of Formula
-            Slope of the loss, effective step, state of the rule, parameter; those that the run has.
+            Prediction, residual, loss, slope of the loss, gradient, effective step, state of the rule, parameter; those
+            that the run has.
         """
-        seen = self.seen
-        found = [("slope", seen.slope, row), ("effective step", seen.rate, 0)]
-        found += [(node.name or f"{name}[t]", node, parameter) for name, node in _results(seen)]
-        return [_formula(name, node, at) for name, node, at in found if node is not None and node.operation]
+        return formulas_of(self.seen, parameter, row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,76 +318,53 @@ def _checked(steps: Collection[int]) -> Collection[int]:
     return listed
 
 
-def _results(seen: Seen) -> Iterator[tuple[str, Node]]:
-    """Yield what a step has made, the parameters last."""
-    yield from ((name, node) for name, node in seen.extra.items() if name != "average")
-    yield from ((name, node) for name, node in seen.after.items() if name != "p")
-    yield "p", seen.after["p"]
-    yield from ((name, node) for name, node in seen.extra.items() if name == "average")
-
-
 def _step(seen: Seen, names: list[str]) -> Step:
     """Return all quantities of a step."""
     rows = [f"row {row}" for row in seen.rows.tolist()]
+    labels = {"row": rows, "parameter": names, "step": [""]}
     found: dict[str, Quantity] = {}
 
-    def keep(name: str, value: Array, *, of_step: bool = False) -> None:
+    def keep(name: str, value: Array, of: str = "") -> None:
         value = np.asarray(value)
-        if of_step:
-            found.setdefault(name, Quantity(name, "step", [""], value.reshape(1)))
-        elif value.shape == (len(names),) and name not in ("prediction", "residual", "slope"):
-            found.setdefault(name, Quantity(name, "parameter", names, value))
-        elif value.shape == (len(rows),):
-            found.setdefault(name, Quantity(name, "row", rows, value))
-        elif value.size == 1:
-            found.setdefault(name, Quantity(name, "step", [""], value.reshape(1)))
+        of = of or ("parameter" if value.shape == (len(names),) else "step" if value.size == 1 else "")
+        if of:
+            value = value.reshape(-1)
+            found.setdefault(name, Quantity(name, of, labels[of][: len(value)], value))
 
-    for name in ("prediction", "residual"):
-        keep(name, getattr(seen, name))
-    keep("slope", seen.slope.value)
-    keep("loss", np.float64(seen.loss), of_step=True)
-    keep("gradient", seen.gradient)
+    for name in ("prediction", "residual", "slope"):
+        keep(name, getattr(seen, name).value, "row")
+    keep("loss", seen.loss.value, "step")
+    if seen.penalty is not None and seen.pull is not None:
+        keep("penalty", seen.penalty.value, "step")
+        keep("gradient without penalty", seen.without_penalty.value, "parameter")
+        keep("penalty gradient", seen.pull.value, "parameter")
+    keep("gradient", seen.gradient.value, "parameter")
     if seen.rate is not None:
         for node in seen.rate.made_of():
             if node.operation and node is not seen.rate:
-                keep(node.written(_symbol), node.value, of_step=node.value.size == 1)
-        keep("learning_rate", seen.learning_rate, of_step=True)
-        keep("effective step", seen.rate.value, of_step=True)
-    keep("p[t-1]", seen.before)
-    update = _update(seen.after["p"])
-    named = {id(node): name for name, node in _results(seen)}
-    for _, result in _results(seen):
+                keep(node.symbols(), node.value)
+        keep("learning_rate", seen.learning_rate, "step")
+        keep("effective step", seen.rate.value, "step")
+    keep("p[t-1]", seen.before, "parameter")
+    update, subtracted = _update(seen.extra.get("p''", seen.after["p"]))
+    named = {id(node): name for name, node in results(seen)}
+    for _, result in results(seen):
         for node in result.made_of():
-            if not node.operation:
-                continue
-            if node is update:  # what is added: some rules subtract it
-                keep("update", -node.value if seen.after["p"].operation == "subtract" else node.value)
-                continue
-            keep(named.get(id(node)) or node.written(_symbol), node.value)
-    for name, node in _results(seen):  # also what a rule has left as it was
+            if node is update:
+                keep("update", -node.value if subtracted else node.value, "parameter")
+            elif node.operation:
+                keep(named.get(id(node)) or node.symbols(), node.value)
+    for name, node in results(seen):  # also what a rule has left as it was
         keep(name, node.value)
     return Step(seen.step, seen.epoch, seen.batch, found, seen)
 
 
-def _update(p: Node) -> Node | None:
-    """Return what was added to the parameters, or subtracted from them."""
-    made_by_sum = p.operation in ("add", "subtract") and p.operands[1].operation
-    return p.operands[1] if made_by_sum else None
-
-
-def _symbol(node: Node) -> str:
-    """Write a value by its name."""
-    name = node.name
-    if name.startswith("one_minus_"):
-        return f"(1 - {name.removeprefix('one_minus_')})"
-    return f"2 {name.removeprefix('two_')}" if name.startswith("two_") else name
-
-
-def _formula(name: str, node: Node, at: int) -> Formula:
-    def number(one: Node) -> str:
-        value = float(one.value.reshape(-1)[at if one.value.size > 1 else 0])
-        return f"({value:.6g})" if value < 0 else f"{value:.6g}"
-
-    value = node.value.reshape(-1)
-    return Formula(name, f"{name} = {node.written(_symbol)}", f"{name} = {node.written(number)}",
-                   float(value[at if len(value) > 1 else 0]))  # fmt: skip
+def _update(p: Node) -> tuple[Node | None, bool]:
+    """Return what the rule has added to the parameters, and whether it did so by subtracting it."""
+    if p.operation in ("add", "subtract"):
+        first, second = p.operands
+        if first.name in BEFORE and second.operation:
+            return second, p.operation == "subtract"
+        if second.name in BEFORE and first.operation and p.operation == "add":
+            return first, False
+    return None, False

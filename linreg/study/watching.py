@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,59 +19,11 @@ from linreg.optimizers import Optimizer, Rule
 from linreg.precision import Precision
 from linreg.stacks import members
 from linreg.steps import Rates, State, bind_step
-from linreg.study.tape import Node, Traced, named, node_of, plain
+from linreg.study.seen import Lines, Seen
+from linreg.study.tape import Node, Traced, live, named, node_of, plain
 from linreg.training import CHUNK, Run
 
 Array = Any
-
-
-@dataclass
-class Seen:
-    """What was seen of one step.
-
-    Parameters
-    ----------
-    step : int
-        Its number, from 1.
-    epoch, batch : int
-        Where it stands, from 1.
-    rows : array of int
-        The rows of its batch, counted from 0 in the data as given.
-    prediction, residual : array of shape (rows in the batch,)
-        Prediction, and prediction minus target.
-    slope : Node
-        Derivative of the loss by the predictions.
-    gradient : array of shape (parameters,)
-        Gradient of the loss by the parameters, without a penalty.
-    rate : Node
-        What the rule takes for the learning rate: its effective step.
-    learning_rate : float
-        The learning rate that this was made of.
-    before : array of shape (parameters,)
-        The parameters before the step.
-    after : dict of str to Node
-        The parameters "p" and the state of the rule by its letters, after the step.
-    extra : dict of str to Node
-        Where there are such: "total", an accumulated gradient; "g'" and "p'", gradient and parameters as the rule gets
-        them after clipping and decay; "p''", the parameters that their average then overwrites; "average".
-    loss : float
-        Loss of the batch before the step, with the penalty.
-    """
-
-    step: int
-    epoch: int
-    batch: int
-    rows: Array
-    prediction: Array = None
-    residual: Array = None
-    slope: Any = None
-    gradient: Array = None
-    rate: Any = None
-    learning_rate: float = np.nan
-    before: Array = None
-    after: dict[str, Node] = field(default_factory=dict)
-    extra: dict[str, Node] = field(default_factory=dict)
-    loss: float = np.nan
 
 
 @dataclass
@@ -172,16 +124,37 @@ class WatchedBatches(Batches):
         if now is None:
             return super().views(first, last)
         ((predict, add_up, target, error, factor),) = super().views(first, last)
+        matrix = self._problem.matrix
 
-        def watched_predict(parameters: Array, out: Array) -> None:
-            predict(parameters, out)
-            now.prediction = out.copy()
+        def watched_predict(parameters: Any, out: Any) -> None:
+            predict(plain(parameters), plain(out))
+            out.node = now.prediction = Node(
+                plain(out).copy(), "prediction", "dot", (Node(Lines(matrix, now.rows, False), "X"), node_of(parameters))
+            )
 
-        def watched_add_up(slope: Array, out: Array) -> None:
-            add_up(plain(slope), out)
-            now.gradient = out.copy()
+        def watched_add_up(slope: Any, out: Any) -> None:
+            add_up(plain(slope), plain(out))
+            out.node = now.without_penalty = Node(
+                plain(out).copy(), "", "dot", (Node(Lines(matrix, now.rows, True), "X.T"), node_of(slope))
+            )
 
-        return [(watched_predict, watched_add_up, target, error, factor)]
+        return [(watched_predict, watched_add_up, named("y", target), live("e", error), factor)]
+
+    def losses(self, first: int, last: int, constants: tuple[Any, ...]) -> Array:
+        """Return the loss of each batch; that of a watched step remembers how it was made."""
+        if self.watch.now is None:
+            return super().losses(first, last, constants)
+        letters = list(inspect.signature(self._loss.value).parameters)
+        error, self.error = self.error, live(letters[0], self.error)
+        weights = getattr(self, "_weights", None)
+        if weights is not None:
+            self._weights = live("weight", weights)
+        try:
+            return super().losses(first, last, tuple(map(named, letters[1:], constants)))
+        finally:
+            self.error = error
+            if weights is not None:
+                self._weights = weights
 
 
 class WatchedRun(Run):
@@ -214,6 +187,8 @@ class WatchedRun(Run):
         inner = bind_step(optimizer, self.precision, self.problem.kernel_size, self._device)
         self._step = self._watched_step(inner)
         self._slope = self._watched_slope(self._slope)
+        if self._penalty is not None:
+            self._penalty = self._watched_penalty(*self._penalty)
         self._rates = Rates(optimizer, self.precision, self._device)
 
     def _epoch(self, epoch: int) -> Any:
@@ -230,17 +205,41 @@ class WatchedRun(Run):
             return super()._chunk(first, last)
         batches: Any = self._batches
         rows = batches.order[batches.starts[first] : batches.ends[first]]
-        watch.now = Seen(step, self.state.epoch + 1, first + 1, rows)
+        watch.now = Seen(step, self.state.epoch + 1, first + 1, rows, before=self.state.parameters.copy())
+        self.state.parameters = named("p[t-1]", self.state.parameters)
         # Rates are computed many steps ahead; anew, they are those of this step.
         self._rates = Rates(self._watched, self.precision, self._device)
         try:
             losses = super()._chunk(first, last)
-            watch.now.loss = float(losses[0])
+            watch.now.loss = node_of(losses)
             watch.seen.append(watch.now)
         finally:
             watch.now = None
+            self.state.parameters = plain(self.state.parameters)
             self._rates = Rates(self._watched, self.precision, self._device)
-        return losses
+        return plain(losses)
+
+    def _watched_penalty(self, *alone: Callable[[Any], Any]) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """Return value and slope of the penalty; at a watched step their strengths have names."""
+        regularizer: Any = members(self.regularizer)[0]
+        strengths = [
+            named(list(inspect.signature(slope).parameters)[-1], self.precision.cast(strength))
+            for _, slope, strength in regularizer.terms()
+        ]
+
+        def watched(name: str, unwatched: Callable[[Any], Any], by_names: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            def of(w: Any) -> Any:
+                now = self.watch.now
+                if now is None:
+                    return unwatched(w)
+                made = by_names(w)
+                setattr(now, name, node_of(made))
+                return made
+
+            return of
+
+        value, slope = map(watched, ("penalty", "pull"), alone, regularizer.bind_strengths(strengths))
+        return value, slope
 
     def _watched_slope(self, slope: Callable[..., Any]) -> Callable[..., Any]:
         arguments = list(inspect.signature(slope).parameters)
@@ -249,9 +248,10 @@ class WatchedRun(Run):
             now = self.watch.now
             if now is None:
                 return slope(*values)
-            now.residual = values[0].copy()
-            made = slope(*(named(name, value) for name, value in zip(arguments, values, strict=True)))
+            now.residual = replace(node_of(values[0]), name=arguments[0])
+            made = slope(*(named(name, plain(value)) for name, value in zip(arguments, values, strict=True)))
             now.slope = node_of(made)
+            now.slope.name = "slope"
             return made
 
         return watched
@@ -262,12 +262,11 @@ class WatchedRun(Run):
             if now is None:
                 step(state, g, rate, lr)
                 return
-            now.before = state.parameters.copy()
-            state.parameters = named("p[t-1]", state.parameters)
+            now.gradient = replace(node_of(g), name="g")
             for name in ("total", "average"):
                 if getattr(state, name) is not None:
                     setattr(state, name, named(f"{name}[t-1]", getattr(state, name)))
-            step(state, named("g", g), rate, lr)
+            step(state, named("g", plain(g)), rate, lr)
             for letter, slot in zip(state.letters, state.slots, strict=True):
                 now.after.setdefault(letter, node_of(named(f"{letter}[t-1]", plain(slot))))  # no update was due
             made, left = now.after.get("p"), node_of(state.parameters)

@@ -3,15 +3,17 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const BLUE = "#0072B2", RED = "#D55E00", INK = "#1b1f24", GREY = "#8a949e";
+const IN_BAND = 0.25;  // where in the band above the losses a run stands that diverges
 const config = { displayModeBar: false, responsive: true };
 const font = { family: "system-ui, sans-serif", size: 13, color: INK };
 const shown = (value) => value === null ? "not finite" : String(value);
 const words = (name) => name.replaceAll("_", " ");
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 function layout(x, y, more) {
   const axis = { gridcolor: "#e3e7ea", zeroline: false, linecolor: INK, exponentformat: "power" };
   // Margins are fixed: to find them out again for every picture takes longer than all the rest.
-  return { margin: { l: 72, r: 12, t: 8, b: 48 }, font, hovermode: "closest", showlegend: false,
+  return { margin: { l: 84, r: 12, t: 8, b: 60 }, font, hovermode: "closest", showlegend: false,
     xaxis: { ...axis, title: { text: x }, ...more.xaxis }, yaxis: { ...axis, title: { text: y }, ...more.yaxis } };
 }
 
@@ -34,7 +36,8 @@ function chooseAxis() {
   at("slider").max = axis.runs.length - 1;
   at("slider").value = axis.chosen;
   at("value-label").textContent = words(axis.name);
-  at("ends-title").textContent = "Loss of epoch " + data.epochs + " by " + words(axis.name);
+  at("ends-title").textContent = capital(axis.measure) + " at the end of epoch " + data.epochs + ", by " + words(axis.name);
+  at("note").textContent = axis.note;
   const bounds = axis.bounds;
   Plotly.relayout("loss", bounds[0] === null ? { "yaxis.autorange": true } :
     { "yaxis.range": bounds.map((one) => Math.log10(one)) });
@@ -57,6 +60,7 @@ function draw() {
   const step = run.steps[point], loss = run.loss[point];
   at("step-text").textContent = step;
   at("step").setAttribute("aria-valuetext", "step " + step);
+  const gone = run.loss.findIndex((one) => one === null || one > axis.bounds[1]);
   const above = axis.limit !== null && run.value > axis.limit;
   const last = run.loss[run.loss.length - 1], rises = last === null || !(last < run.loss[0]);
   at("told").innerHTML = "";
@@ -70,14 +74,21 @@ function draw() {
   } else if (axis.limit !== null && rises) {
     at("told").append(Object.assign(document.createElement("span"), { className: "bad", textContent:
       "The loss rises although this rate is below the limit of full batches: smaller batches have smaller limits." }));
+  } else if (gone >= 0) {
+    at("told").append(Object.assign(document.createElement("span"), { className: "bad", textContent: "The run diverges." }));
   }
+  at("loss-title").textContent = "Loss on all rows, step by step" +
+    (axis.name === "delta" ? " (Huber's with delta " + run.value + ")" : "");
   const hover = run.steps.map((one, i) => tip(i));
-  Plotly.restyle("loss", { x: [run.steps, [step]], y: [run.loss, [loss]], text: [hover, [hover[point]]] }, [0, 1]);
+  const left = gone < 0 ? [] : [gone];
+  Plotly.restyle("loss", { x: [run.steps, [step], left.map((i) => run.steps[i])],
+    y: [run.loss, [loss], left.map(() => axis.bounds[1])], text: [hover, [hover[point]], ["diverges"]] }, [0, 1, 2]);
   const first = data.plane.contours.length;
   Plotly.restyle("path", { x: [run.x, [run.x[point]]], y: [run.y, [run.y[point]]], text: [hover, [hover[point]]] },
     [first, first + 1]);
   drawFit();
-  Plotly.restyle("ends", { x: [[run.value]], y: [[inside(axis.ends[at("slider").valueAsNumber])]] }, [1]);
+  const end = inside(axis.ends[at("slider").valueAsNumber]);
+  Plotly.restyle("ends", { x: [[run.value], [run.value]], y: [[end], [end === null ? IN_BAND : null]] }, [1, 3]);
   drawNumbers();
 }
 
@@ -99,36 +110,43 @@ function drawNumbers() {
   };
   const rows = Object.entries(run.numbers).map(([name, values]) =>
     row([name, ...values[point].map((value) => point ? shown(value) : "")], "td"));
+  rows.push(row(["p at the optimum", ...run.best.map(shown)], "td"));
   at("numbers").replaceChildren(row(["", ...data.shown], "th"), ...rows);
 }
 
-// The fitted line through its two ends, or each parameter beside the optimum.
+// The fitted line through its two ends.
 function drawFit() {
-  if (data.line) {
-    Plotly.restyle("fit", { x: [data.line.ends], y: [run.line[point]] }, [1]);
-  } else {
-    Plotly.restyle("fit", { y: [run.end] }, [1]);
-  }
+  Plotly.restyle("fit", { x: [data.line.ends], y: [run.line[point]] }, [1]);
 }
 
-// A loss that has left the picture is not drawn.
+// A loss that has left the picture stands in the band above it.
 function inside(end) {
-  return end !== null && end <= axis.bounds[1] ? end : null;
+  return end !== null && end <= axis.top ? end : null;
 }
 
 function drawEnds() {
   const values = axis.runs.map((one) => one.value);
   const log = values.every((value) => value > 0);
+  const ends = axis.ends.map(inside), gone = values.filter((_, i) => ends[i] === null);
   const shapes = axis.limit === null ? [] : [{ type: "line", x0: axis.limit, x1: axis.limit, y0: 0, y1: 1,
     yref: "paper", line: { color: INK, dash: "dash", width: 2 } }];
   const notes = axis.limit === null ? [] : [{ x: log ? Math.log10(axis.limit) : axis.limit, y: 1, yref: "paper",
     text: "limit", showarrow: false, xanchor: "right", yanchor: "top" }];
-  const ends = axis.ends.map(inside);
+  if (gone.length) {
+    notes.push({ x: 1, xref: "paper", y: 0.95, yref: "paper", text: "diverges", showarrow: false, xanchor: "right",
+      yanchor: "top" });
+  }
+  const chosen = { mode: "markers", hoverinfo: "skip",
+    marker: { symbol: "diamond", size: 14, color: RED, line: { color: INK, width: 1 } } };
   Plotly.react("ends", [
     { x: values, y: ends, mode: "lines+markers", line: { color: BLUE }, hovertemplate: "%{x}: %{y}<extra></extra>" },
-    { x: [], y: [], mode: "markers", marker: { symbol: "diamond", size: 14, color: RED, line: { color: INK, width: 1 } },
-      hoverinfo: "skip" },
-  ], layout(words(axis.name), "loss", { xaxis: { type: log ? "log" : "linear" }, yaxis: { type: "log" } }), config);
+    { x: [], y: [], ...chosen },
+    { x: gone, y: gone.map(() => IN_BAND), yaxis: "y2", mode: "markers",
+      marker: { symbol: "circle-open", size: 8, color: BLUE }, hovertemplate: "%{x}: diverges<extra></extra>" },
+    { x: [], y: [], yaxis: "y2", ...chosen },
+  ], { ...layout(words(axis.name), axis.measure + "<br>(" + data.lossUnit + ")",
+    { xaxis: { type: log ? "log" : "linear" }, yaxis: { type: "log", domain: [0, 0.78] } }),
+  yaxis2: { domain: [0.78, 1], range: [0, 1], visible: false, fixedrange: true } }, config);
   Plotly.relayout("ends", { shapes, annotations: notes });
 }
 
@@ -136,8 +154,10 @@ function drawOnce() {
   const dot = { mode: "markers", hoverinfo: "text", marker: { symbol: "diamond", size: 14, color: RED,
     line: { color: INK, width: 1 } } };
   const walk = { mode: "lines+markers", hoverinfo: "text", line: { color: BLUE, width: 2 }, marker: { size: 5 } };
-  Plotly.newPlot("loss", [{ x: [], y: [], ...walk }, { x: [], y: [], ...dot }],
-    layout("step", "loss (units of " + data.target + " squared)", { yaxis: { type: "log" } }), config);
+  Plotly.newPlot("loss", [{ x: [], y: [], ...walk }, { x: [], y: [], ...dot },
+    { x: [], y: [], mode: "markers+text", hoverinfo: "skip", cliponaxis: false, textposition: "bottom right",
+      marker: { symbol: "triangle-up", size: 12, color: BLUE } }],
+  layout("step", "loss<br>(" + data.lossUnit + ")", { yaxis: { type: "log" } }), config);
   const contours = data.plane.contours.map((one) => ({ x: one.x, y: one.y, mode: "lines", hoverinfo: "skip",
     line: { color: GREY, width: 1 } }));
   const plane = data.plane;
@@ -146,25 +166,21 @@ function drawOnce() {
       hoverinfo: "skip", marker: { symbol: "x", size: 11, color: INK } }],
   layout(plane.labels[0], plane.labels[1], { xaxis: { range: [plane.low[0], plane.high[0]] },
     yaxis: { range: [plane.low[1], plane.high[1]] } }), config);
-  at("along").textContent = data.plane.along[0] &&
-    "Steepest: " + data.plane.along[0] + ". Flattest: " + data.plane.along[1] + ".";
-  if (data.line) {
-    at("fit-title").textContent = "The fitted line at this step";
-    Plotly.newPlot("fit", [{ x: data.line.x, y: data.line.y, mode: "markers", marker: { color: GREY } },
-      { x: [], y: [], mode: "lines", line: { color: RED, width: 3 } }],
-    layout(data.line.name, data.target, {}), config);
-  } else {
-    at("fit-title").textContent = "Parameters at the end of the run, beside the optimum";
-    Plotly.newPlot("fit", [{ x: data.parameters, y: data.optimum, type: "bar", name: "optimum", marker: { color: GREY } },
-      { x: data.parameters, y: [], type: "bar", name: "this run", marker: { color: BLUE } }],
-    { ...layout("", "parameter", {}), margin: { l: 72, r: 12, t: 8, b: 90 }, showlegend: true, legend: { orientation: "h", y: 1.12 } }, config);
-  }
+  const direction = (i) => (plane.along[i] && plane.along[i] + ", ") + "in " + plane.units[i];
+  at("along").textContent = (plane.projection && "Paths are " + plane.projection + ". ") + "Across: " + direction(0) +
+    ". Up: " + direction(1) + ".";
+  at("caps").textContent = data.caps;
+  at("fit-title").textContent = data.line.title;
+  at("fit-note").textContent = data.line.note;
+  Plotly.newPlot("fit", [{ x: data.line.x, y: data.line.y, mode: "markers", marker: { color: GREY } },
+    { x: [], y: [], mode: "lines", line: { color: RED, width: 3 } }],
+  layout(data.line.name, data.target, { yaxis: { range: [data.line.low, data.line.high] } }), config);
 }
 
 function showBad(one, button) {
   for (const other of at("buttons").children) other.setAttribute("aria-pressed", String(other === button));
-  const paragraphs = [one.story, "It " + words(one.verdict) + ". " + words(one.cause) + ": " + one.why,
-    "What to change: " + one.change + " (dashed)."];
+  const paragraphs = [one.story, "It " + words(one.verdict) + ". " + capital(words(one.cause)) + ": " + one.why,
+    "What to change (dashed): " + one.change];
   at("bad").replaceChildren(...paragraphs.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
   at("bad-plot").hidden = false;
   const seen = (losses) => losses.map((loss) => loss !== null && loss <= one.top ? loss : null);
