@@ -41,8 +41,10 @@ def fit(
     model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
-    given = {"columns": names_in(columns), "weights": weights, "missing": missing}
-    with open_table(files, target, categories=names_in(categories) or (), **given) as table:
+    with open_table(
+        files, target, columns=names_in(columns), weights=weights, missing=missing,
+        categories=names_in(categories) or (),
+    ) as table:  # fmt: skip
         X, y, weight = table.arrays()
     report = fit_and_report(model, X, y, list(table.names), None if scale == "none" else scale, weight)
     scaled = [] if scale == "none" else ["--scale", scale]

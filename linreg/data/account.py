@@ -51,7 +51,8 @@ def _read(column: ColumnEncoding) -> Iterator[str]:
         else:
             yield f"Column {name!r} has one category only, {shown(first)}, and gives no feature."
     elif kind.name == "date":
-        yield f"Column {name!r} holds dates, read as days since {moment_text(kind.origin)}{_month_first(kind.style)}."
+        first = f", the {kind.style} between slashes" if "/" in kind.sample else ""
+        yield f"Column {name!r} holds dates, read as days since {moment_text(kind.origin)}{first}."
     elif kind.name == "duration":
         yield f"Column {name!r} holds durations or times of day, read as days."
     elif kind.name == "boolean":
@@ -60,10 +61,6 @@ def _read(column: ColumnEncoding) -> Iterator[str]:
         yield f"Column {name!r} holds {AS_TEXT[kind.name]}{_example(column)}."
     if kind.strays:
         yield f"Words between the numbers of column {name!r} count as missing: {listed(kind.strays)}."
-
-
-def _month_first(style: str) -> str:
-    return f", the {style} between slashes" if style else ""
 
 
 def _example(column: ColumnEncoding) -> str:
@@ -83,7 +80,6 @@ def _gaps(table: Table) -> Iterator[str]:
     elif table.gaps:
         fills = {column.name: column.fill for column in table.encoding.columns}
         for name, count in table.gaps.items():
-            yield (
-                f"{count} missing value{'s'[: count > 1]} of column {name!r} {'were' if count > 1 else 'was'} filled in "
-                f"with {fills[name]:.15g}, its {table.encoding.missing}."
-            )
+            values = "1 missing value" if count == 1 else f"{count} missing values"
+            filled = f"{'was' if count == 1 else 'were'} filled in with {fills[name]:.15g}"
+            yield f"{values} of column {name!r} {filled}, its {table.encoding.missing}."

@@ -15,6 +15,10 @@ MOST_BYTES = 2**31
 """So much of an .npz file is held in memory; an .npy file stays on the disk."""
 
 
+class _RefusedError(ValueError):
+    """What this module refuses; other errors are NumPy's."""
+
+
 def array_columns(file: str) -> dict[str, Array]:
     """Return the columns in a file of arrays.
 
@@ -54,7 +58,7 @@ def array_columns(file: str) -> dict[str, Array]:
             "array the same number of rows."
         )
     if not columns or not max(rows.values()):
-        raise ValueError(f"{file!r} holds no rows: expected arrays of numbers, one row for each row of the table.")
+        raise ValueError(f"{file!r} holds no rows or no columns: expected a table of numbers, or an array for each.")
     return columns
 
 
@@ -68,24 +72,22 @@ def _loaded(file: str) -> list[tuple[str, Array]]:
         with found as archive:
             unpacked = sum(member.file_size for member in archive.zip.infolist())
             if unpacked > MOST_BYTES:
-                raise ValueError(
-                    f"{unpacked / 2**30:.1f} GiB when unpacked; arrays saved each as .npy are read from the disk"
-                )
+                raise _RefusedError(f"{unpacked / 2**30:.1f} GiB when unpacked; .npy files are read from the disk")
             twice = [name for name in archive.files if archive.files.count(name) > 1]
             if twice:
-                raise ValueError(f"the array {twice[0]!r} occurs twice")
+                raise _RefusedError(f"the array {twice[0]!r} occurs twice")
             arrays = [(name, archive[name]) for name in archive.files]
             other = next((name for name, array in arrays if not isinstance(array, np.ndarray)), None)
             if other is not None:
-                raise ValueError(f"its member {other!r} is no array")
+                raise _RefusedError(f"its member {other!r} is no array")
             return arrays
-    except PermissionError:
-        raise PermissionError(f"{file!r} may not be read: change its permissions.") from None
     except Exception as error:  # a damaged file fails in many ways: zip, zlib, the header's syntax, memory
         words = " ".join(str(error).split()) or type(error).__name__
-        reason = "it holds Python objects" if "pickle" in words or "Python objects" in words else words.rstrip(".")
+        if "pickle" in words or "Python objects" in words:
+            error = _RefusedError(words := "it holds Python objects, which are never loaded")
+        reason = words if isinstance(error, _RefusedError) else f"NumPy says: {words.rstrip('.')}"
         raise ValueError(
-            f"{file!r} cannot be read as arrays (NumPy says: {reason}): save numbers with numpy.save or numpy.savez."
+            f"{file!r} cannot be read as arrays ({reason}): save numbers with numpy.save or numpy.savez."
         ) from None
 
 

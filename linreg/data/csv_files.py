@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,8 +24,6 @@ _SKIPPED = r"(?:#(?!N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!)[^\n]*)?"
 CHUNK = 2**26
 """So many bytes of a file are read at a time, and up to the end of their last row."""
 SHOWN_NAMES = 20
-TOGETHER = 350
-"""So many expressions are put into one query: polars takes very long to plan one over many thousands of columns."""
 
 _OTHER_FILES = {
     b"PAR1": "a Parquet file: give it a name that ends in .parquet",
@@ -36,6 +34,7 @@ _OTHER_FILES = {
     b"BZh": "compressed by bzip2: unpack it first",
     b"\xfd7zXZ": "compressed by xz: unpack it first",
     b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it first",
+    b"\xff\xfe\0\0": "text in UTF-32: save it as UTF-8",
     b"\xff\xfe": "text in UTF-16: save it as UTF-8",
     b"\xfe\xff": "text in UTF-16: save it as UTF-8",
 }
@@ -85,52 +84,101 @@ def frames(place: Path, file: str, *, any_separator: bool) -> Iterator[polars.Da
         raise ValueError(f"{file!r} has a header ({known}) but no rows below it: add one line for each row.")
 
 
-def typed(table: polars.LazyFrame, text: Collection[str] = ()) -> polars.LazyFrame:
-    """Return a table of text with numbers, booleans and dates in columns that hold nothing else.
+class Types:
+    """What the columns of a table of text hold, seen frame by frame: numbers, booleans, dates, or text.
 
     Parameters
     ----------
-    table : polars.LazyFrame
-        Columns of type String.
     text : collection of str
         Columns that stay text whatever stands in them.
-
-    Returns
-    -------
-    polars.LazyFrame
-        Columns of type Int64, Float64, Boolean, Date or Datetime (of ISO 8601 dates), or String. Missing values, also
-        spelled NA, N/A, NaN or null, are null, but in text.
     """
+
+    def __init__(self, text: Collection[str] = ()) -> None:
+        self._text = text
+        self._kinds: dict[str, str] = {}
+
+    def look(self, frame: polars.DataFrame) -> None:
+        """Look at more rows."""
+        for name, series in _bare(frame, [name for name in frame.columns if name not in self._text]):
+            before = self._kinds.get(name, "")
+            if before != "text" and series.null_count() < len(series):
+                found = next((how for how, read in _READINGS.items() if _fits(read, series)), "text")
+                both = {before, found} - {""}
+                numbers = both == {"whole", "number"}
+                self._kinds[name] = found if len(both) == 1 else "number" if numbers else "text"
+
+    def read(self, frame: polars.DataFrame) -> polars.DataFrame:
+        """Return rows as what their columns hold.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+            Columns of type String.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns of type Int64, Float64, Boolean, Date or Datetime (of ISO 8601 dates), or String. Missing values,
+            also spelled NA, N/A, NaN or null, are null, but in text.
+        """
+        import polars
+
+        kinds = {name: self._kinds.get(name, "number") for name in frame.columns if name not in self._text}
+        bare = _bare(frame, [name for name, how in kinds.items() if how != "text"])
+        read = {name: _READINGS[kinds[name]](series).alias(name) for name, series in bare}
+        return polars.DataFrame([read.get(series.name, series) for series in frame.get_columns()])
+
+
+def _bare(frame: polars.DataFrame, names: list[str]) -> Iterator[tuple[str, polars.Series]]:
+    """Yield columns of text by name, without spaces around values, null where they say that they are missing."""
+    for name in names:
+        # What polars does to a series, it does by its name, which it reads like a pattern if it looks like one.
+        stripped = frame.get_column(name).alias("").str.strip_chars()
+        gone = stripped.is_in(list(_MISSING))
+        yield name, stripped.set(gone, None) if gone.any() else stripped
+
+
+def _fits(read: Callable[[polars.Series], polars.Series], series: polars.Series) -> bool:
+    return read(series).null_count() == series.null_count()
+
+
+def _boolean(series: polars.Series) -> polars.Series:
+    import polars
+
+    return series.str.to_lowercase().replace_strict(
+        {"true": True, "false": False}, default=None, return_dtype=polars.Boolean
+    )
+
+
+def _cast(kind: str) -> Callable[[polars.Series], polars.Series]:
+    def cast(series: polars.Series) -> polars.Series:
+        import polars
+
+        return series.cast(getattr(polars, kind), strict=False)
+
+    return cast
+
+
+def _moment(pattern: str) -> Callable[[polars.Series], polars.Series]:
+    return lambda series: series.str.to_datetime(pattern, time_unit="us", strict=False, exact=True)
+
+
+_READINGS: dict[str, Callable[[polars.Series], polars.Series]] = {
+    "whole": _cast("Int64"),
+    "number": _cast("Float64"),
+    "boolean": _boolean,
+    "date": lambda series: series.str.to_date("%Y-%m-%d", strict=False, exact=True),
+    "moment": _moment("%Y-%m-%dT%H:%M:%S%.f"),
+    "moment_apart": _moment("%Y-%m-%d %H:%M:%S%.f"),
+}
+
+
+def column(name: str) -> polars.Expr:
+    """Return a column by its name as it stands: polars takes a name like "^x.*$" for a pattern."""
     import polars
     from polars import selectors
 
-    def readings(name: str) -> dict[str, polars.Expr]:
-        bare = selectors.by_name(name).str.strip_chars().replace(dict.fromkeys(_MISSING))
-        lower = bare.str.to_lowercase()
-        return {
-            "missing": bare,
-            "whole": bare.cast(polars.Int64, strict=False),
-            "number": bare.cast(polars.Float64, strict=False),
-            "boolean": polars.when(lower == "true").then(True).when(lower == "false").then(False),
-            "date": bare.str.to_date("%Y-%m-%d", strict=False, exact=True),
-            "moment": bare.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False, exact=True),
-            "moment_apart": bare.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False, exact=True),
-        }
-
-    of = {name: readings(name) for name in table.collect_schema() if name not in text}
-    nulls = [expression.null_count() for every in of.values() for expression in every.values()]
-    counts: list[int] = []
-    for first in range(0, len(nulls), TOGETHER):
-        some = [expression.alias(str(place)) for place, expression in enumerate(nulls[first : first + TOGETHER])]
-        counts += table.select(some).collect().row(0)
-    chosen = []
-    for place, (name, every) in enumerate(of.items()):
-        missing, *others = counts[place * len(every) : (place + 1) * len(every)]
-        fitting = [how for how, count in zip(list(every)[1:], others, strict=True) if count == missing]
-        if fitting:
-            empty = len(fitting) == len(others)
-            chosen.append(every["number" if empty else fitting[0]].alias(name))
-    return table.with_columns(chosen)
+    return selectors.by_name(name) if name == "*" or name.startswith("^") else polars.col(name)
 
 
 def shown_name(name: str) -> str:
@@ -214,7 +262,7 @@ def _quoted(text: str, names: list[str], file: str, separator: str, line: int) -
     columns = zip(*records, strict=True) if records else [()] * len(names)
     return polars.DataFrame(
         [
-            polars.Series(name, values, polars.String).replace("", None)
+            polars.Series("", values, polars.String).replace("", None).alias(name)
             for name, values in zip(names, columns, strict=True)
         ]
     )

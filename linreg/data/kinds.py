@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -236,8 +236,8 @@ class Seen:
             if read is None:
                 return self.categories()
             origin = float(min([self.earliest, *read.values.values()])) if read.kind == "date" else 0.0
-            shows = read.examples[-1] if read.examples else ""
-            sample = next((word for word in read.values if shown(word) == shows), "")
+            shows = read.examples[1 if odd else 0] if read.values else ""
+            sample = next((word for word in read.values if shows.startswith(shown(word))), "")
             return Kind(read.kind, read.style, read.unit, tuple(odd), origin, (), read.examples, sample)
         if self.families <= NUMERIC:
             of_them_all = "boolean" if self.families == {"boolean"} else "number"
@@ -252,7 +252,7 @@ class Seen:
         odd = next((word for word in words if not (is_number(word) or is_date(word))), None)
         return odd if self.families or any(is_number(word) or is_date(word) for word in words) else None
 
-    def _of_words(self, words: Sequence[str]) -> tuple[Read | None, Iterable[str]]:
+    def _of_words(self, words: Sequence[str]) -> tuple[Read | None, Sequence[str]]:
         """Read words as numbers or dates, if that is what they are; with strays among them."""
         numeric = self.families <= NUMERIC
         read = numbers_in(words) if numeric else None

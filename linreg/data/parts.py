@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from linreg.data import array_files, arrays, tables
+from linreg.data.csv_files import column
 from linreg.data.row_files import IN_MEMORY, as_parquet
 
 if TYPE_CHECKING:
@@ -71,7 +72,6 @@ class QueryPart:
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""
         import polars
-        from polars import selectors
 
         for name in names:
             if self._schema[name].is_nested() or self._schema[name] == polars.Object:
@@ -79,10 +79,9 @@ class QueryPart:
                     f"Column {name!r} of {self.label} is of type {self._schema[name]}, but one number is needed in "
                     "every row: give each of its parts a column of its own, or leave it out."
                 )
-        # In a selection, polars would read a name like "^x.*$" as a pattern.
-        query = self._table.slice(first, rows).select(selectors.by_name(*names))
+        query = self._table.slice(first, rows).select(map(column, names))
         frame = tables.collected(query, self.label)
-        return [_array(frame.get_column(name)) for name in names]
+        return [_array(frame.get_column(name).alias("")) for name in names]
 
 
 def _array(series: polars.Series) -> Array:
@@ -156,11 +155,11 @@ def matching(files: Any) -> list[str]:
     ValueError
         If a file is named twice, or none.
     """
-    given = [files] if isinstance(files, str | os.PathLike) else list(files) if isinstance(files, Iterable) else [files]
+    given = [files] if isinstance(files, str | os.PathLike) or not isinstance(files, Iterable) else list(files)
     if not all(isinstance(one, str | os.PathLike) for one in given):
         raise TypeError(f"Expected paths of files, or a frame, got {files!r:.60}: give a path, a pattern or a list.")
     found: list[str] = []
-    for file in map(os.fspath, given):
+    for file in [os.fspath(one) for one in given]:
         if glob.has_magic(file) and not os.path.exists(file):
             matches = sorted(one for one in glob.glob(file, recursive=True) if not os.path.isdir(one))
             if not matches:
@@ -169,7 +168,8 @@ def matching(files: Any) -> list[str]:
         else:
             found.append(file)
     places = [os.path.realpath(file) for file in found]
-    twice = next((file for file, place in zip(found, places, strict=True) if places.count(place) > 1), None)
+    first = {place: n for n, place in reversed(list(enumerate(places)))}
+    twice = next((file for n, (file, place) in enumerate(zip(found, places, strict=True)) if first[place] < n), None)
     if twice is not None:
         raise ValueError(f"{twice!r} is given twice, so its rows would count twice: give it once.")
     if not found:

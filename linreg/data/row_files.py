@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linreg.data.blocks import Block, Source, rows_in_a_block
-from linreg.data.csv_files import typed
+from linreg.data.csv_files import Types
 from linreg.data.tables import FRAMES, csv_frames, scan, split_names
 
 if TYPE_CHECKING:
@@ -186,14 +186,16 @@ def as_parquet(file: str, folder: Path, text: Collection[str] = ()) -> polars.La
     ValueError
         If it is no such file.
     """
-    pieces = []
+    pieces, types = [], Types(text)
     for number, frame in enumerate(csv_frames(file, any_separator=True)):
+        types.look(frame)
         pieces.append(folder / f"{number}.parquet")
         frame.write_parquet(pieces[-1], compression="lz4")
     import polars
 
-    made = folder / "rows.parquet"
-    typed(polars.scan_parquet(pieces, glob=False), text).sink_parquet(made, compression="lz4")
+    made = []
     for piece in pieces:
+        made.append(piece.with_suffix(".rows.parquet"))
+        types.read(polars.read_parquet(piece, glob=False)).write_parquet(made[-1], compression="lz4")
         piece.unlink()
     return polars.scan_parquet(made, glob=False)

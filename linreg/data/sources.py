@@ -13,21 +13,17 @@ import numpy as np
 
 from linreg.data.account import notes
 from linreg.data.blocks import Block, rows_in_a_block
-from linreg.data.encoding import ColumnEncoding, Encoding, listed, one_hot
-from linreg.data.kinds import NUMERIC, Kind, Seen
-from linreg.data.notation import EXAMPLES, shown
+from linreg.data.columns import encoding_of
+from linreg.data.encoding import ColumnEncoding, Encoding, one_hot
+from linreg.data.gaps import Gaps
+from linreg.data.kinds import Kind
 from linreg.data.parts import Part, blocks_of, parts_of
-from linreg.data.reading import MOST_CATEGORIES
 from linreg.data.row_files import IN_MEMORY
-from linreg.data.tables import require_column
 from linreg.hyperparameters import nearest
 
 Array = Any
 
 MISSING = ("error", "drop", "mean", "median")
-MOST_TEXTS = 2**20
-"""A column with more different texts is refused: they are held in memory."""
-WEIGHTS_KINDS = NUMERIC | {"number_as_text"}
 
 
 def open_table(
@@ -94,7 +90,7 @@ def open_table(
             if target is None:
                 raise ValueError("The target is None, but a column to predict is needed: give its name.")
             parts = parts_of(files, stack, tuple(categories))
-            encoding = _encoding(parts, target, columns, weights, categories)
+            encoding = encoding_of(parts, target, columns, weights, categories)
         elif columns is not None or weights is not None or categories or target not in (None, encoding.target.name):
             raise ValueError("An encoding says what columns there are: leave columns, weights, categories and target.")
         else:
@@ -161,14 +157,15 @@ class Table:
         if with_target and encoding.weights is not None:
             self._weights = ColumnEncoding(encoding.weights, Kind("number"))
         if not self.names:
-            raise ValueError("No column gives a feature, each has one category only: add columns that vary.")
+            one = ", ".join(repr(column.name) for column in encoding.columns)
+            raise ValueError(f"No column gives a feature, {one} has one category only: add a column that varies.")
         for part in parts:
             for column in (*encoding.columns, *([encoding.target] if with_target else [])):
                 if column.name not in part.names:
                     raise ValueError(f"{part.label} has no column {column.name!r}{nearest(column.name, part.names)}.")
         self._blocks = blocks_of(parts, rows_in_a_block(len(self.names) + 1))
         self._use(encoding)
-        self.gaps, self.count = _Gaps(self).checked()
+        self.gaps, self.count = Gaps(self).checked()
         if missing in ("mean", "median"):
             self._use(replace(encoding, columns=self._filled(), missing=missing))
         elif missing == "drop":
@@ -284,190 +281,3 @@ class Table:
         if self.missing == "median":
             return float(np.median(np.concatenate(present)))
         return math.fsum(float(np.sum(values / count)) for values in present)
-
-
-def _encoding(
-    parts: Sequence[Part], target: str, columns: Sequence[str] | None, weights: str | None, categories: Sequence[str]
-) -> Encoding:
-    """Look at columns and decide how they are encoded."""
-    chosen = _chosen(parts[0].names, target, columns, weights)
-    for name in categories:
-        if name not in chosen:
-            raise ValueError(f"Categories are asked for in {name!r}, which is no feature{nearest(name, chosen)}.")
-    extra = [] if weights is None else [weights]
-    kinds = {}
-    for name in (*chosen, target, *extra):
-        seen = _seen(parts, name, name in categories)
-        kinds[name] = _kind(seen, name, parts, name in categories, feature=name in chosen)
-    for name in extra:
-        if kinds[name].name not in WEIGHTS_KINDS:
-            raise ValueError(f"The weights {name!r} are no plain numbers ({kinds[name].name}): give numbers.")
-    encoded = tuple(ColumnEncoding(name, kinds[name]) for name in chosen)
-    return Encoding(encoded, ColumnEncoding(target, kinds[target]), weights)
-
-
-def _chosen(names: Sequence[str], target: str, columns: Sequence[str] | None, weights: str | None) -> list[str]:
-    """Return the columns that features are made of."""
-    for name in (target, *([] if weights is None else [weights]), *(columns or ())):
-        require_column(name, names)
-    chosen = [name for name in names if name not in (target, weights)] if columns is None else list(columns)
-    twice = next((name for name in chosen if chosen.count(name) > 1), None) if columns is not None else None
-    if twice is not None:
-        raise ValueError(f"The column {twice!r} is asked for twice: give every column once.")
-    for name, role in ((target, "target"), (weights, "weights")):
-        if name in chosen:
-            raise ValueError(f"The {role} {name!r} cannot be a feature, too: leave it out of the columns.")
-    if target == weights:
-        raise ValueError(f"The target {target!r} cannot be the weights, too: give another column.")
-    if not chosen:
-        raise ValueError(
-            f"The target {target!r} is the only column of the table: add at least one feature to predict it from."
-            if columns is None
-            else "No column is asked for: give at least one feature."
-        )
-    return chosen
-
-
-def _seen(parts: Sequence[Part], name: str, category: bool) -> Seen:
-    """Look at all values of a column, unless its type says enough."""
-    seen = Seen()
-    for part in parts:
-        family = "" if category else part.family(name)
-        if family:
-            seen.families.add(family)
-            continue
-        size = rows_in_a_block(1)
-        for first in range(0, part.count, size):
-            [values] = part.columns([name], first, size)
-            values = values.astype(object) if category and values.dtype.kind in "fiub" else values
-            seen.look(values, f"column {name!r} of {part.label}", first)
-            if len(seen.texts) > MOST_TEXTS:
-                raise ValueError(
-                    f"Column {name!r} of {part.label} holds more than {MOST_TEXTS} different texts: leave it out "
-                    "(columns), or make numbers of it."
-                )
-    return seen
-
-
-def _kind(seen: Seen, name: str, parts: Sequence[Part], category: bool, *, feature: bool) -> Kind:
-    """Decide how a column is read, or refuse it."""
-    kind = seen.categories() if category else seen.kind()
-    if kind.name != "category":
-        return kind
-    of, row = next(iter(seen.texts.values()), (f"column {name!r} of {parts[0].label}", 0))
-    example = next(iter(seen.texts), "")
-    odd = None if category else seen.strange()
-    if odd is not None:
-        of, row = seen.texts[odd]
-        how = f"correct it, or say that these are categories (--categories {name})" if feature else "correct it"
-        raise ValueError(
-            f"{_upper(of)} holds {shown(odd)} in row {row} (counted from 0) among numbers or dates: {how}."
-        )
-    if not feature:
-        raise TypeError(
-            f"{_upper(of)} holds text, {shown(example)} in row {row} (counted from 0), but numbers are needed: correct "
-            "what is mistyped; predicting categories is classification (sklearn.linear_model.LogisticRegression)."
-        )
-    if len(kind.vocabulary) > MOST_CATEGORIES:
-        raise ValueError(
-            f"{_upper(of)} holds text, {shown(example)} in row {row} (counted from 0), and {len(kind.vocabulary)} "
-            f"different ones, more than the {MOST_CATEGORIES} categories that are encoded: leave the column out "
-            "(--columns), or make numbers of it."
-        )
-    return kind
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-class _Gaps:
-    """What is missing, infinite or negative in a table."""
-
-    def __init__(self, table: Table) -> None:
-        self.table, self.whole = table, 0
-        self.missing: dict[str, int] = {}
-        self.places: dict[str, list[str]] = {}
-        weights, positive = table.encoding.weights if table.target is not None else None, False
-        for number in range(len(table)):
-            part, first, found = table.numbers(number)
-            self.whole += int((~np.isnan(found).any(axis=0)).sum())
-            for column, values in zip(table.encoded, found, strict=True):
-                self._look(column.name, values, part, first)
-                if column.name == weights:
-                    _refuse(values < 0, values, column.name, part, first, "a negative weight", "give 0 or more")
-                    positive |= bool((values > 0).any())
-        if weights is not None and not positive:
-            raise ValueError(f"No weight in {weights!r} is above 0: weigh the rows that count.")
-
-    def _look(self, name: str, values: Array, part: Part, first: int) -> None:
-        _refuse(np.isinf(values), values, name, part, first, "an infinite value, or one beyond 1.8e+308",
-                "correct it, or leave its row out")  # fmt: skip
-        gaps = np.flatnonzero(np.isnan(values))
-        if len(gaps):
-            self.missing[name] = self.missing.get(name, 0) + len(gaps)
-            places = self.places.setdefault(name, [])
-            where = f" of {part.label}" if len(self.table.parts) > 1 else ""
-            some = gaps[: EXAMPLES - len(places)].tolist()
-            places += [f"row {first + row}{where}{_spelled(part, name, first + row)}" for row in some]
-
-    def checked(self) -> tuple[dict[str, int], int]:
-        """Return missing values by column and the rows that are read; raise where they are not to be handled."""
-        table = self.table
-        if not self.missing:
-            return {}, table.given
-        if table.missing == "drop":
-            if not self.whole:
-                name = max(self.missing, key=lambda name: self.missing[name])
-                raise ValueError(
-                    f"No row is complete, most often {name!r} is missing ({self.missing[name]} of {table.given} rows): "
-                    "leave that column out (--columns), or fill it in (--missing mean)."
-                )
-            return self.missing, self.whole
-        unfilled = {
-            column.name: column.kind.name == "category"
-            for place, column in enumerate(table.encoded)
-            if column.name in self.missing
-            and (table.missing == "error" or place >= len(table.encoding.columns) or column.kind.name == "category")
-        }
-        for name, category in unfilled.items():
-            what = f"Column {name!r} of {self._labels()}: {self._counted(name)}"
-            if table.missing == "error":
-                more = len(unfilled) - 1
-                others = f", and {more} more column{'s'[: more > 1]} ha{'ve' if more > 1 else 's'} gaps" if more else ""
-                raise ValueError(
-                    f"{what}{others}. Leave such rows out (--missing drop), fill the gaps in (--missing mean or "
-                    "median), or mend them."
-                )
-            why = f"categories have no {table.missing}" if category else "only features are filled in"
-            raise ValueError(f"{what}, and {why}: leave such rows out (--missing drop), or mend them.")
-        return self.missing, table.given
-
-    def _labels(self) -> str:
-        parts = self.table.parts
-        return parts[0].label if len(parts) == 1 else f"{len(parts)} files"
-
-    def _counted(self, name: str) -> str:
-        places, count = self.places[name], self.missing[name]
-        column = next(column for column in self.table.encoded if column.name == name)
-        strays = f" (words like {listed(column.kind.strays[:EXAMPLES])} count as missing)" if column.kind.strays else ""
-        first = "in " if count == len(places) else "the first in "
-        are = "is" if count == 1 else "are"
-        return (
-            f"{count} of {self.table.given} values {are} missing{strays}, {first}{', '.join(places)} (counted from 0)"
-        )
-
-
-def _spelled(part: Part, name: str, row: int) -> str:
-    """Return how a missing value is written, if it is."""
-    [value] = part.columns([name], row, 1)[0].tolist()
-    return f" ({shown(value)})" if isinstance(value, str) else ""
-
-
-def _refuse(bad: Array, values: Array, name: str, part: Part, first: int, what: str, do: str) -> None:
-    """Raise for the first of some bad values."""
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(
-            f"Column {name!r} of {part.label} holds {what}, {values[row]!s}, in row {first + row} (counted from 0): {do}."
-        )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FRAMES = {".parquet": "scan_parquet", ".feather": "scan_ipc", ".arrow": "scan_ipc", ".ipc": "scan_ipc"}
 """Names of files that hold a table with types, and what reads them."""
+MOST_SHOWN = 200
+"""So many characters of a path that cannot be opened are shown."""
 
 
 def read_table(
@@ -62,7 +64,9 @@ def read_table(
     frames = list(csv_frames(file, any_separator=any_separator))
     import polars
 
-    return csv_files.typed(polars.concat(frames).lazy(), text).collect()
+    frame, types = polars.concat(frames), csv_files.Types(text)
+    types.look(frame)
+    return types.read(frame)
 
 
 def csv_frames(file: str, *, any_separator: bool) -> Iterator[polars.DataFrame]:
@@ -185,6 +189,8 @@ def require_file(file: str) -> Path:
         If it is a pipe or a device, which could be waited for forever.
     """
     place = Path(file)
+    if not file:
+        raise ValueError("The name of the file is empty: give the path of a CSV, Parquet or Arrow file.")
     try:
         mode = place.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -196,8 +202,12 @@ def require_file(file: str) -> Path:
         ) from None
     except PermissionError:
         raise PermissionError(f"{file!r} may not be read: change the permissions of its folder.") from None
+    except OSError as error:
+        shown = file if len(file) < MOST_SHOWN else f"{file[:MOST_SHOWN]}..."
+        raise OSError(f"{shown!r} cannot be opened ({error.strerror}): give the path of a file.") from None
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{file!r} is a directory: give the path of one file, or a pattern: {file}/*.csv.")
+        inside = os.path.join(file, f"*{place.suffix or '.csv'}")
+        raise IsADirectoryError(f"{file!r} is a directory: give the path of one file, or `fit` a pattern: {inside}.")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{file!r} is a pipe or a device: write what comes out of it into a file first.")
     if not os.access(place, os.R_OK):
