@@ -1103,7 +1103,7 @@ def places() -> list[BadFile]:
         refused("a folder named .parquet", "a directory", {"d.parquet": lambda path: path.mkdir()}, "is a directory"),
         refused("a folder named .npy", "a directory", {"d.npy": lambda path: path.mkdir()}, "is a directory"),
         refused("an empty name", "no name at all", {}, "", given=[""]),
-        refused("very long name", "longer than the disk allows", {}, "name", given=["x" * 5000]),
+        refused("very long path", "longer than the disk allows", {}, "name", given=["x" * 5000]),
         refused("pattern without files", "nothing matches", {}, "No file matches 'z*.csv'", given=["z*.csv"]),
         refused(
             "file twice",

@@ -41,7 +41,7 @@ def fit(
     model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
-    with open_table(
+    with output.without_native_chatter(), open_table(
         files, target, columns=names_in(columns), weights=weights, missing=missing,
         categories=names_in(categories) or (),
     ) as table:  # fmt: skip

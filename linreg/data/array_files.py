@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,22 +64,13 @@ def array_columns(file: str) -> dict[str, Array]:
 def _loaded(file: str) -> list[tuple[str, Array]]:
     """Return the arrays in a file by name."""
     try:
-        single = Path(file).suffix.lower() == ".npy"
-        found = np.load(file, mmap_mode="r" if single else None, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return [("x", found)]
-        with found as archive:
-            unpacked = sum(member.file_size for member in archive.zip.infolist())
-            if unpacked > MOST_BYTES:
-                raise _RefusedError(f"{unpacked / 2**30:.1f} GiB when unpacked; .npy files are read from the disk")
-            twice = [name for name in archive.files if archive.files.count(name) > 1]
-            if twice:
-                raise _RefusedError(f"the array {twice[0]!r} occurs twice")
-            arrays = [(name, archive[name]) for name in archive.files]
-            other = next((name for name, array in arrays if not isinstance(array, np.ndarray)), None)
-            if other is not None:
-                raise _RefusedError(f"its member {other!r} is no array")
-            return arrays
+        with open(file, "rb") as opened:
+            single = opened.read(6) == b"\x93NUMPY"
+            opened.seek(0)
+            if single:
+                return [("x", np.load(file, mmap_mode="r", allow_pickle=False))]
+            with np.load(opened, allow_pickle=False) as archive:
+                return _members(archive)
     except Exception as error:  # a damaged file fails in many ways: zip, zlib, the header's syntax, memory
         words = " ".join(str(error).split()) or type(error).__name__
         if "pickle" in words or "Python objects" in words:
@@ -89,6 +79,21 @@ def _loaded(file: str) -> list[tuple[str, Array]]:
         raise ValueError(
             f"{file!r} cannot be read as arrays ({reason}): save numbers with numpy.save or numpy.savez."
         ) from None
+
+
+def _members(archive: Any) -> list[tuple[str, Array]]:
+    """Return the arrays in an archive by name."""
+    unpacked = sum(member.file_size for member in archive.zip.infolist())
+    if unpacked > MOST_BYTES:
+        raise _RefusedError(f"{unpacked / 2**30:.1f} GiB when unpacked; .npy files are read from the disk")
+    twice = [name for name in archive.files if archive.files.count(name) > 1]
+    if twice:
+        raise _RefusedError(f"the array {twice[0]!r} occurs twice")
+    arrays = [(name, archive[name]) for name in archive.files]
+    other = next((name for name, array in arrays if not isinstance(array, np.ndarray)), None)
+    if other is not None:
+        raise _RefusedError(f"its member {other!r} is no array")
+    return arrays
 
 
 def _columns(name: str, array: Array, file: str) -> Iterator[tuple[str, Array]]:

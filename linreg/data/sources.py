@@ -132,6 +132,17 @@ class Table:
 
     Use it in a `with` statement: a CSV file larger than memory is turned into a temporary file, gone at its end.
 
+    Parameters
+    ----------
+    parts : sequence of Part
+        Where the rows lie.
+    encoding : Encoding
+        How columns become numbers.
+    missing : {"error", "drop", "mean", "median"}
+        What to do about missing values.
+    with_target : bool
+        Whether there is a target, and weights.
+
     Attributes
     ----------
     names : tuple of str
