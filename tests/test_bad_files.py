@@ -1,6 +1,9 @@
 """Malformed files: each is refused in one clear line, or read as the numbers that are written down beside it."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import bad_files
@@ -236,3 +239,31 @@ def test_a_mutated_file_of_arrays_is_refused_or_read(ending, data):
             X, y, _ = table.arrays()
             assert np.isfinite(X).all()
             assert len(X) == len(y) == table.count
+
+
+MUTATED = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 100
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_a_mutated_file_of_polars_is_refused_or_read_unless_polars_gives_up(ending):
+    said, given_up, first = [], 0, 0
+    while first < MUTATED:
+        command = [sys.executable, str(Path(bad_files.__file__).with_name("mutated_files.py")), ending]
+        environment = {**os.environ, "RUST_BACKTRACE": "0", "PYTHONWARNINGS": "ignore"}
+        run = subprocess.run(  # noqa: S603
+            [*command, str(first), str(MUTATED)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120 + MUTATED,
+            env=environment,
+        )
+        said += [line.split(" ", 1)[1] for line in run.stdout.splitlines()]
+        if len(said) < MUTATED:
+            assert "memory allocation of" in run.stderr, run.stderr
+            said.append("given up")
+            given_up += 1
+        first = len(said)
+    assert set(said) <= {"read", "refused", "given up"}
+    assert said.count("refused") > MUTATED // 4
+    assert given_up <= 1 + MUTATED // 200

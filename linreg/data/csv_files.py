@@ -21,7 +21,7 @@ _MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
 # A blank line or a comment, but no row that begins with what a spreadsheet writes for a failed formula.
 _SKIPPED = r"(?:#(?!N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!)[^\n]*)?"
 
-CHUNK = 2**26
+CHUNK = 2**24
 """So many bytes of a file are read at a time, and up to the end of their last row."""
 SHOWN_NAMES = 20
 
@@ -176,9 +176,8 @@ _READINGS: dict[str, Callable[[polars.Series], polars.Series]] = {
 def column(name: str) -> polars.Expr:
     """Return a column by its name as it stands: polars takes a name like "^x.*$" for a pattern."""
     import polars
-    from polars import selectors
 
-    return selectors.by_name(name) if name == "*" or name.startswith("^") else polars.col(name)
+    return polars.col(f"^{re.escape(name)}$" if name == "*" or name.startswith("^") else name)
 
 
 def shown_name(name: str) -> str:
