@@ -577,6 +577,15 @@ def spellings() -> list[BadFile]:
             "became 2 columns",
             "all are 0 for 'blue'",
         ),
+        read(
+            "categories with spaces around",
+            "spaces around words do not count, quoted or not",
+            'c,y\n red,3\nblue ,5\n"red",7\n',
+            [[1.0], [0.0], [1.0]],
+            Y,
+            "became 1 column",
+            "all are 0 for 'blue'",
+        ),
         refused("one category", "a column with one word gives no feature", "c,y\nred,3\nred,5\n", "one category only"),
         refused(
             "too many categories",

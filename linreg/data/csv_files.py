@@ -119,14 +119,17 @@ class Types:
         -------
         polars.DataFrame
             Columns of type Int64, Float64, Boolean, Date or Datetime (of ISO 8601 dates), or String. Missing values,
-            also spelled NA, N/A, NaN or null, are null, but in text.
+            also spelled NA, N/A, NaN or null, are null, but in text; there are no spaces around text.
         """
         import polars
 
         kinds = {name: self._kinds.get(name, "number") for name in frame.columns if name not in self._text}
-        bare = _bare(frame, [name for name, how in kinds.items() if how != "text"])
-        read = {name: _READINGS[kinds[name]](series).alias(name) for name, series in bare}
-        return polars.DataFrame([read.get(series.name, series) for series in frame.get_columns()])
+        kinds = {name: how for name, how in kinds.items() if how != "text"}
+        read = {name: _READINGS[kinds[name]](series) for name, series in _bare(frame, list(kinds))}
+        for name in frame.columns:
+            if name not in read:
+                read[name] = frame.get_column(name).alias("").str.strip_chars().replace("", None)
+        return polars.DataFrame([read[name].alias(name) for name in frame.columns])
 
 
 def _bare(frame: polars.DataFrame, names: list[str]) -> Iterator[tuple[str, polars.Series]]:
