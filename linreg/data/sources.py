@@ -42,7 +42,7 @@ def open_table(
     ----------
     files : str, path, sequence of them, or frame
         CSV files (separated by commas, semicolons, tabs or bars), Parquet, Arrow (Feather), .npy and .npz files, by
-        name or by pattern ("2024-*.csv"), told by their endings. Several are one table, in that order, and need the
+        name or by pattern (`2024-*.csv`), told by their endings. Several are one table, in that order, and need the
         same columns. Or a frame of pandas or polars.
     target : str or None
         Column to predict; None only with an encoding, for rows whose target is not known.
