@@ -21,8 +21,9 @@ Array = Any
 
 
 class Part(Protocol):
-    """Some rows of a table: `label` is what errors call them, `names` are those of their columns, `count` of rows."""
+    """Some rows: `file` they lie in, `label` in errors, `names` of their columns, `count` of rows."""
 
+    file: str
     label: str
     names: tuple[str, ...]
     count: int
@@ -39,8 +40,8 @@ class Part(Protocol):
 class ArraysPart:
     """Arrays of shape (rows,) by the name of their column."""
 
-    def __init__(self, label: str, arrays: dict[str, Array]) -> None:
-        self.label, self.names, self._arrays = label, tuple(arrays), arrays
+    def __init__(self, file: str, arrays: dict[str, Array]) -> None:
+        self.file, self.label, self.names, self._arrays = file, _label(file), tuple(arrays), arrays
         self.count = len(next(iter(arrays.values()), ()))
 
     def family(self, name: str) -> str:
@@ -56,13 +57,13 @@ class ArraysPart:
 class QueryPart:
     """A polars frame or query, of which so much is read at a time as is asked for."""
 
-    def __init__(self, label: str, table: polars.LazyFrame) -> None:
+    def __init__(self, file: str, table: polars.LazyFrame) -> None:
         import polars
 
-        self.label, self._table = label, table
+        self.file, self.label, self._table = file, _label(file), table
         self._schema = dict(table.collect_schema())
         self.names = tuple(self._schema)
-        self.count = int(tables.collected(table.select(polars.len()), label).item()) if self.names else 0
+        self.count = int(tables.collected(table.select(polars.len()), self.label).item()) if self.names else 0
 
     def family(self, name: str) -> str:
         """Return what the type of a column says."""
@@ -82,6 +83,10 @@ class QueryPart:
         query = self._table.slice(first, rows).select(map(column, names))
         frame = tables.collected(query, self.label)
         return [_array(frame.get_column(name).alias("")) for name in names]
+
+
+def _label(file: str) -> str:
+    return repr(file) if file else "the table"
 
 
 def _array(series: polars.Series) -> Array:
@@ -179,13 +184,12 @@ def matching(files: Any) -> list[str]:
 
 def _frame(frame: Any) -> Part:
     """Return a frame as a part."""
-    label = "the table"
     if hasattr(frame, "collect_schema"):
-        return QueryPart(label, frame.lazy())
+        return QueryPart("", frame.lazy())
     names = arrays.column_names(frame)
     if names is None:
         raise TypeError("The frame has no column names that are text: X.columns = X.columns.astype(str).")
-    return ArraysPart(label, {name: arrays.column_of(frame, name, label) for name in names})
+    return ArraysPart("", {name: arrays.column_of(frame, name, _label("")) for name in names})
 
 
 def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) -> Part:
@@ -193,14 +197,14 @@ def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) ->
     tables.require_file(file)
     ending = Path(file).suffix.lower()
     if ending in array_files.ENDINGS:
-        return ArraysPart(repr(file), array_files.array_columns(file))
+        return ArraysPart(file, array_files.array_columns(file))
     if ending in tables.FRAMES:
-        part = QueryPart(repr(file), tables.scan(file))
+        part = QueryPart(file, tables.scan(file))
     elif large:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-        part = QueryPart(repr(file), as_parquet(file, Path(folder), text))
+        part = QueryPart(file, as_parquet(file, Path(folder), text))
     else:
-        part = QueryPart(repr(file), tables.read_table(file, any_separator=True, text=text).lazy())
+        part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy())
     if not part.count:
         raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
     return part

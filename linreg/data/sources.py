@@ -264,7 +264,7 @@ class Table:
     def to_dict(self) -> dict[str, Any]:
         """Return what was done as plain values."""
         return {
-            "files": [part.label.strip("'\"") for part in self.parts],
+            "files": [part.file for part in self.parts if part.file],
             "rows": self.given,
             "left_out": self.given - self.count,
             "missing": self.gaps,
