@@ -14,6 +14,9 @@ from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any, Self
 
+MOST_NAMES = 50
+"""So many names are listed where one is mistyped."""
+
 
 class HyperParameters:
     """Base of the frozen dataclasses that hold hyper-parameters."""
@@ -106,7 +109,8 @@ def nearest(given: object, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"{hint} Known: {', '.join(names)}"
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{hint} Known: {', '.join(names[:MOST_NAMES])}{more}"
 
 
 def check_number(

@@ -11,7 +11,7 @@ import numpy as np
 
 from linreg.callbacks import Callback
 from linreg.data.scaling import in_original_units, scaler
-from linreg.diagnosis.cases import Case
+from linreg.diagnosis.cases import Case, variance
 from linreg.diagnosis.verdicts import verdict
 from linreg.dynamics import least_squares
 from linreg.dynamics.quadratic import LARGEST_HESSIAN
@@ -131,7 +131,9 @@ def finite_or_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def fit_and_report(model: LinearRegression, X: Array, y: Array, names: list[str], scaling: str | None) -> FitReport:
+def fit_and_report(
+    model: LinearRegression, X: Array, y: Array, names: list[str], scaling: str | None, weight: Array | None = None
+) -> FitReport:
     """Train a model, on scaled features if asked, and compare it with the optimum.
 
     Parameters
@@ -146,6 +148,8 @@ def fit_and_report(model: LinearRegression, X: Array, y: Array, names: list[str]
         Names of the features.
     scaling : {"standard", "minmax", "robust"} or None
         How to scale the features for training; coefficients are reported in the units of the features as given.
+    weight : array of shape (rows,), optional
+        Weights of the rows; R^2 and the mean squared errors are weighted by them, too.
 
     Returns
     -------
@@ -155,7 +159,7 @@ def fit_and_report(model: LinearRegression, X: Array, y: Array, names: list[str]
     # Values near the end of float64 overflow here; the report then holds inf or nan, which is their result.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _report(model, X, y, names, scaling)
+        return _report(model, X, y, names, scaling, weight)
 
 
 class _Start(Callback):
@@ -165,27 +169,29 @@ class _Start(Callback):
         self.weights = self.run.get_weights()
 
 
-def _arrived(model: LinearRegression, X: Array, y: Array, start: Array) -> bool | None:
+def _arrived(model: LinearRegression, X: Array, y: Array, weight: Array | None, start: Array) -> bool | None:
     """Return whether the run of a fitted model has come down from its start to the optimum of its objective."""
     if X.shape[1] > LARGEST_HESSIAN:
         return None
-    case = Case(X, y, tuple(f"x{j}" for j in range(X.shape[1])), model)
+    case = Case(X, y, tuple(f"x{j}" for j in range(X.shape[1])), model, weight)
     end = case.objective.packed((model.coef_, model.intercept_))
     curve = [float(case.objective.objective(p.astype(np.float64))) for p in (start, end)]
-    return verdict(np.array(curve), float(case.objective.objective(case.best)), float(np.var(y))) == "converges"
+    return verdict(np.array(curve), float(case.objective.objective(case.best)), variance(y, weight)) == "converges"
 
 
-def _report(model: LinearRegression, X: Array, y: Array, names: list[str], scaling: str | None) -> FitReport:
+def _report(
+    model: LinearRegression, X: Array, y: Array, names: list[str], scaling: str | None, weight: Array | None
+) -> FitReport:
     fitted = None if scaling is None else scaler(scaling).fit(X)
     trained_on = X if fitted is None else fitted.transform(X)
     start, callbacks = _Start(), model.callbacks
     try:
-        model.set_params(callbacks=(*callbacks, start)).fit(trained_on, y)
+        model.set_params(callbacks=(*callbacks, start)).fit(trained_on, y, sample_weight=weight)
     finally:
         model.set_params(callbacks=callbacks)
     coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
-    best, best_intercept = least_squares(X, y, fit_intercept=model.fit_intercept)
-    mse = float(np.mean((model.predict(trained_on).astype(np.float64) - y) ** 2))
+    best, best_intercept = least_squares(X, y, weight, fit_intercept=model.fit_intercept)
+    mse = float(np.average((model.predict(trained_on).astype(np.float64) - y) ** 2, weights=weight))
     return FitReport(
         rows=len(y),
         coefficients=dict(zip(names, coef.tolist(), strict=True)),
@@ -193,8 +199,8 @@ def _report(model: LinearRegression, X: Array, y: Array, names: list[str], scali
         optimum=dict(zip(names, best.tolist(), strict=True)),
         optimum_intercept=best_intercept,
         history=model.history_,
-        r2=model.score(trained_on, y),
+        r2=model.score(trained_on, y, weight),
         mse=mse,
-        optimum_mse=float(np.mean((X @ best + best_intercept - y) ** 2)),
-        arrived=bool(np.isfinite(model.coef_).all()) and _arrived(model, trained_on, y, start.weights),
+        optimum_mse=float(np.average((X @ best + best_intercept - y) ** 2, weights=weight)),
+        arrived=bool(np.isfinite(model.coef_).all()) and _arrived(model, trained_on, y, weight, start.weights),
     )

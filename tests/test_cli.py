@@ -190,13 +190,12 @@ def test_fit_says_in_one_line_what_it_could_not_do(capsys, name):
 
 
 FILES = {
-    "text column": ("city,y\nRome,1\nOslo,2\n", r"column 'city'.*text.*'Rome'"),
-    "numbers as text": ('x,y\n"1,5",1\n"2,5",2\n', r"column 'x'.*text"),
-    "date column": ("day,y\n2026-01-01,1\n2026-01-02,2\n", r"column 'day'.*dates"),
+    "word among numbers": ("x,y\n1,1\nRome,2\n", r"Column 'x'.*'Rome' in row 1.*among numbers"),
+    "words as the target": ("x,y\n1,Rome\n2,Oslo\n", r"Column 'y'.*'Rome' in row 0.*classification"),
     "no rows": ("x,y\n", r"no rows"),
     "empty": ("", r"empty"),
-    "missing value": ("x,y\n1,2\n,3\n", r"1 of 2 values.*row 1.*column 'x'"),
-    "missing target": ("x,y\n1,2\n2,\n", r"column 'y'.*1 of 2 values"),
+    "missing value": ("x,y\n1,2\n,3\n", r"Column 'x'.*1 of 2 values is missing, in row 1"),
+    "missing target": ("x,y\n1,2\n2,\n", r"Column 'y'.*1 of 2 values is missing, in row 1"),
     "only the target": ("y\n1\n2\n", r"'y'"),
     "ragged": ("x,y\n1,2\n3\n4,5,6\n", r"Line 3 .*1 value.*for 2 column"),
 }

@@ -144,7 +144,7 @@ BAD_FILES = {
     "header and comment": (b"a,b\n\n# 1,2\n", ValueError, ["has a header (a, b) but no rows"]),
     "PNG": (b"\x89PNG\r\n\x1a\n\x00\x00", ValueError, ["'f.csv' is no text in UTF-8 (byte 0x89 in line 1)"]),
     "Latin-1": ("a,b\n1,2\nM\xfcller,3\n".encode("latin-1"), ValueError, ["(byte 0xfc in line 3)", "saved as UTF-8"]),
-    "UTF-16": ("a,b\n1,2\n".encode("utf-16"), ValueError, ["is no text in UTF-8"]),
+    "UTF-16": ("a,b\n1,2\n".encode("utf-16"), ValueError, ["is no CSV file but text in UTF-16", "save it as UTF-8"]),
     "zero bytes": (b"a,b\n1,\x00\n", ValueError, ["zero bytes", "give a CSV file"]),
     "same name twice": (b"a,b,a\n1,2,3\n", ValueError, ["'a' occurs 2 times in 'f.csv'", "a name of its own"]),
     "same name but for spaces": (b"a,a \n1,2\n", ValueError, ["'a' occurs 2 times"]),
@@ -181,7 +181,7 @@ def test_a_missing_file_is_answered_with_what_can_be_read(write):
 
 def test_a_directory_is_no_table(write, tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(IsADirectoryError, match="'folder' is a directory: give the path of one CSV file"):
+    with pytest.raises(IsADirectoryError, match="'folder' is a directory: give the path of one file"):
         read_table("folder")
 
 

@@ -6,49 +6,60 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from linreg import study
 from linreg.cli import FOUND, output
-from linreg.cli.options import FILE, with_settings
-from linreg.data.arrays import feature_matrix, row_vector
-from linreg.data.tables import read_table, split_target
+from linreg.cli.options import FILES, with_settings
+from linreg.data.sources import Table, names_in, open_table
 from linreg.diagnosis.evidence import printable
 from linreg.regression import LinearRegression
-from linreg.report import FitReport, fit_and_report
+from linreg.report import FitReport, finite_or_none, fit_and_report
 
 
 @with_settings
 def fit(
-    file: Annotated[str, typer.Argument(help=FILE)],
+    files: Annotated[list[str], typer.Argument(help=FILES)],
     target: Annotated[str, typer.Option(help="Column to predict.")],
     *,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns that are features: size,rooms. All others if not given.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Column of the weights of rows.")] = None,
+    missing: Annotated[str, typer.Option(help="About missing values: error, drop (rows), mean or median.")] = "error",
+    categories: Annotated[str | None, typer.Option(help="Columns of categories that look like numbers.")] = None,
     settings: dict[str, Any],
     options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
-    """Train on a numeric CSV file; print coefficients, loss curve, R^2 and the gap to the exact least-squares optimum.
+    """Train on tables; print coefficients, loss curve, R^2 and the gap to the exact least-squares optimum.
 
     Exits with 1 if the loss rose.
     """
     model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
-    features, y = split_target(read_table(file), target)
-    X = feature_matrix(features, np.float64, name=file)
-    report = fit_and_report(
-        model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
-        None if scale == "none" else scale,
-    )  # fmt: skip
+    with output.without_native_chatter(), open_table(
+        files, target, columns=names_in(columns), weights=weights, missing=missing,
+        categories=names_in(categories) or (),
+    ) as table:  # fmt: skip
+        X, y, weight = table.arrays()
+    report = fit_and_report(model, X, y, list(table.names), None if scale == "none" else scale, weight)
     scaled = [] if scale == "none" else ["--scale", scale]
-    why = shlex.join(["linreg", "why", file, "--target", target, *scaled, *options]) if report.doubtful else None
+    as_it_is = len(table.parts) == 1 and (columns, weights, categories, table.gaps) == (None, None, None, {})
+    why = None
+    if report.doubtful and as_it_is:  # `why` reads one whole file
+        why = shlex.join(["linreg", "why", *files, "--target", target, *scaled, *options])
+    file = files[0] if len(table.parts) == 1 else f"{len(table.parts)} files"
     if as_json:
-        output.print_json({**report.to_dict(), "why": why})
+        output.print_json({**report.to_dict(), "data": finite_or_none(table.to_dict()), "why": why})
     else:
-        _show(report, model, file, target, scale)
+        chosen = [part for name, value in (("columns", columns), ("weights", weights), ("categories", categories))
+                  if value is not None for part in (f"--{name}", value)]  # fmt: skip
+        again = [*files, "--target", target, *chosen, *([] if missing == "error" else ["--missing", missing])]
+        _show(report, model, file, table, scale, again)
         if why is not None:
             output.console().print(f"To see why: {printable(why)}", markup=False, soft_wrap=True)
     if plot is not None:
@@ -62,7 +73,7 @@ def _draw(report: FitReport, title: str, path: Path) -> None:
     study.save(figure, path)
 
 
-def _show(report: FitReport, model: LinearRegression, file: str, target: str, scale: str) -> None:
+def _show(report: FitReport, model: LinearRegression, file: str, table: Table, scale: str, again: list[str]) -> None:
     settings = model.settings()
     console = output.console()
     trained: list[Any] = [
@@ -74,9 +85,11 @@ def _show(report: FitReport, model: LinearRegression, file: str, target: str, sc
     if scale != "none":
         trained.append(f"{scale} scaling")
     console.print(
-        printable(f"{file}: {report.rows} rows, features {', '.join(report.coefficients)}, target {target}"),
+        printable(f"{file}: {report.rows} rows, features {', '.join(report.coefficients)}, target {table.target}"),
         markup=False,
     )
+    for note in table.notes():
+        console.print(printable(note), markup=False)
     console.print("Trained with " + ", ".join(map(str, trained)), markup=False)
     rows = [
         (name, output.number(value), output.number(report.optimum[name])) for name, value in report.coefficients.items()
@@ -89,5 +102,5 @@ def _show(report: FitReport, model: LinearRegression, file: str, target: str, sc
     for sentence in report.story():
         console.print(sentence, markup=False)
     if report.diverged and scale == "none":
-        again = shlex.join(["linreg", "fit", file, "--target", target, "--scale", "standard"])
-        console.print(f"To try next: {printable(again)}", markup=False)
+        command = shlex.join(["linreg", "fit", *again, "--scale", "standard"])
+        console.print(f"To try next: {printable(command)}", markup=False)

@@ -15,6 +15,10 @@ from linreg.regularizers import L1, L1L2, L2, Regularizer
 
 Command = Callable[..., int]
 FILE = "A CSV, Parquet or Arrow file, or the name of a shipped data set: longley, norris, stackloss."
+FILES = (
+    "CSV, Parquet, Arrow, .npy or .npz files of the same columns, by name or pattern ('2024-*.csv'), or the name of a "
+    "shipped data set: longley, norris, stackloss."
+)
 
 
 def with_settings(command: Command) -> Command:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from linreg.data.conversion import numbers
-from linreg.data.moments import DAY, duration, moment, moment_text
-from linreg.data.notation import EXAMPLES, Read, dates_in, is_date, is_number, numbers_in, says_missing, shown
+from linreg.data.families import as_text
+from linreg.data.kinds import Seen, told
+from linreg.data.moments import moment_text
+from linreg.data.notation import EXAMPLES, says_missing, shown
 
 Array = Any
-
-
-STRAY = 0.1
-"""Share of the rows in which words may stand between numbers: a header that was pasted twice, "unknown"."""
-DIFFERENT = 10
-"""Different numbers, for each such word, of a column that holds no categories."""
 
 
 class Parsed(NamedTuple):
@@ -34,14 +27,21 @@ class Parsed(NamedTuple):
 
 def parsed_column(values: Array, label: str) -> Parsed:
     """Read one column of whatever type."""
-    kind = values.dtype.kind
-    if kind in "Mm":
-        counted = values.astype(f"{kind}8[us]")
-        microseconds = np.where(np.isnat(counted), np.nan, counted.view(np.int64).astype(np.float64))
-        return _dates(microseconds) if kind == "M" else _durations(microseconds)
-    if kind in "OUST":
-        return _from_objects(values.tolist(), label)
-    return Parsed("boolean" if kind == "b" else "number", as_float64(numbers(values, label)))
+    family, found, cells = told(values, label)
+    if cells is None and family in {"number", "boolean"}:
+        return Parsed(family, found)
+    seen = Seen()
+    seen.add(family, found, cells)
+    kind = seen.kind()
+    read, _ = kind.of_told(family, found, cells)
+    examples = kind.examples
+    if kind.name == "duration":
+        examples = [f"{day:g} days" for day in _different(read[~np.isnan(read)].tolist())]
+    elif kind.name == "date" and not examples:
+        examples = [moment_text(one) for one in _different(found[~np.isnan(found)].tolist())]
+    name = "date" if kind.name == "duration" else kind.name
+    spelled = [] if name == "category" else _spelled(cells, read, family, seen)
+    return Parsed(name, read, examples, spelled, kind.vocabulary)
 
 
 def as_float64(values: Array) -> Array:
@@ -50,133 +50,17 @@ def as_float64(values: Array) -> Array:
         return np.asarray(values, np.float64)
 
 
-def _dates(microseconds: Array, examples: Sequence[str] = ()) -> Parsed:
-    """Return moments as days since the earliest; they are given in microseconds since 1970."""
-    present = microseconds[~np.isnan(microseconds)]
-    days = (microseconds - present.min(initial=np.inf)) / DAY
-    return Parsed("date", days, examples or [moment_text(one) for one in _different(present.tolist())])
-
-
-def _durations(microseconds: Array) -> Parsed:
-    days = microseconds / DAY
-    return Parsed("date", days, [f"{day:g} days" for day in _different(days[~np.isnan(days)].tolist())])
-
-
 def _different(values: Iterable[Any]) -> list[Any]:
     """Return the first few different values."""
     return list(dict.fromkeys(values))[:EXAMPLES]
 
 
-def _from_objects(cells: list[Any], label: str) -> Parsed:
-    """Read a column of Python objects, text among them."""
-    family, values = _sorted(cells, label)
-    text = {row: _as_text(cells[row]) for row in np.flatnonzero(family == "text").tolist()}
-    different = dict.fromkeys(text.values())
-    spellings = dict.fromkeys(filter(says_missing, different))
-    words = [word for word in different if word not in spellings]
-    families = set(family.tolist()) - {"text", ""}
-
-    if words:
-        read = numbers_in(words) if families <= {"number", "boolean"} else None
-        if read is None and families <= {"date"}:
-            read = dates_in(words)
-        if read is None and families <= {"number", "boolean"} and (odd := _strays(words, text, values)):
-            rest = [word for word in words if word not in odd]
-            read = numbers_in(rest) if rest else Read("number_as_text", {}, ())
-            read = read and read._replace(examples=[shown(min(odd)), *read.examples])
-        if read is None:
-            return _categories(cells, family)
-        for row, word in text.items():
-            values[row] = read.values.get(word, np.nan)
-        parsed = _dates(values, read.examples) if read.kind == "date" else Parsed(read.kind, values, read.examples)
-        return parsed._replace(spelled=list(map(shown, list(spellings)[:EXAMPLES])))
-    gone = np.flatnonzero(np.isnan(values)).tolist()
-    spelled = _different(shown(text[row]) if row in text else str(cells[row]) for row in gone)
-    if families <= {"number", "boolean"}:
-        kind = "number_as_text" if text else "boolean" if families == {"boolean"} else "number"
-        return Parsed(kind, values, spelled=spelled)
-    if families <= {"date"}:
-        return _dates(values)._replace(spelled=spelled)
-    if families <= {"duration"}:
-        return _durations(values)._replace(spelled=spelled)
-    return _categories(cells, family)
-
-
-def _strays(words: Sequence[str], text: dict[int, str], values: Array) -> set[str]:
-    """Return the words between numbers that are none, if they are a few strays and no categories."""
-    odd = {word for word in words if not is_number(word)}
-    stray = sum(word in odd for word in text.values())
-    different = len(words) - len(odd) + len(np.unique(values[~np.isnan(values)]))
-    return odd if stray <= STRAY * len(values) and different >= DIFFERENT * max(len(odd), 1) else set()
-
-
-def _sorted(cells: list[Any], label: str) -> tuple[Array, Array]:
-    """Return the family of each cell ("" where missing), and its number (nan for text and what has none)."""
-    reader = {kind: _reader(kind) for kind in set(map(type, cells))}
-    family = np.array([reader[type(cell)][0] for cell in cells], "U8")
-    found = [reader[type(cell)][1](cell) for cell in cells]
-    values = np.array(found, np.float64)  # None becomes nan
-    family[np.isnan(values) & (family != "text")] = ""
-    for row, number in enumerate(found):
-        if number is None:
-            _refuse_containers(cells, row, label)
-            family[row] = "other"
-    return family, values
-
-
-def _reader(kind: type) -> tuple[str, Callable[[Any], float | None]]:
-    """Return the family of a type, and how to make a number of its values."""
-    if kind.__name__ in {"NoneType", "NAType", "NaTType", "MaskedConstant"}:
-        return "", lambda _: np.nan
-    if issubclass(kind, str | bytes):
-        return "text", lambda _: np.nan
-    if issubclass(kind, bool | np.bool_):
-        return "boolean", float
-    if issubclass(kind, dt.date | np.datetime64) or kind.__name__ == "Period":
-        return "date", moment
-    if issubclass(kind, dt.timedelta | np.timedelta64 | dt.time):
-        return "duration", duration
-    return "number", _number
-
-
-def _number(cell: Any) -> float | None:
-    """Return a number, None for what is none."""
-    if isinstance(cell, complex | np.complexfloating) or getattr(cell, "ndim", 0) != 0:
-        return None
-    try:
-        return float(cell)
-    except OverflowError:
-        return np.inf if cell > 0 else -np.inf
-    except (TypeError, ValueError):
-        return None
-
-
-def _refuse_containers(cells: list[Any], row: int, label: str) -> None:
-    """Raise for an object that is no single value; others, like an interval of pandas, make categories."""
-    try:
-        hash(cells[row])
-        single = not isinstance(cells[row], Iterable | complex)
-    except TypeError:
-        single = False
-    if not single:
-        alone = np.full(len(cells), None)
-        alone[row] = cells[row]
-        numbers(alone, label)
-
-
-def _as_text(cell: Any) -> str:
-    return cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else str(cell)
-
-
-def _categories(cells: list[Any], family: Array) -> Parsed:
-    """Read a column as categories; if some of them are numbers or dates, those that are none are shown."""
-    present = np.flatnonzero(family != "").tolist()
-    texts = [_as_text(cells[row]) for row in present]
-    vocabulary = tuple(sorted(set(texts)))
-    places = {category: place for place, category in enumerate(vocabulary)}
-    values = np.full(len(cells), np.nan)
-    values[present] = [places[text] for text in texts]
-    words = dict.fromkeys(texts)
-    strange = (word for word in words if not (says_missing(word) or is_number(word) or is_date(word)))
-    examples = list(itertools.islice(strange, EXAMPLES)) or list(words)[:EXAMPLES]
-    return Parsed("category", values, list(map(shown, examples)), vocabulary=vocabulary)
+def _spelled(cells: list[Any] | None, read: Array, family: Any, seen: Seen) -> list[str]:
+    """Return how missing values are written; of text beside other text only words for them."""
+    if cells is None:
+        return []
+    spellings = [word for word in seen.text if says_missing(word)]
+    if len(spellings) < len(seen.text):
+        return list(map(shown, spellings[:EXAMPLES]))
+    gone = np.flatnonzero(np.isnan(read)).tolist()
+    return _different(shown(as_text(cells[row])) if family[row] == "text" else str(cells[row]) for row in gone)

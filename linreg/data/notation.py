@@ -47,11 +47,16 @@ def says_missing(text: str) -> bool:
 
 
 class Read(NamedTuple):
-    """What words stand for, and some of them as they are shown."""
+    """What words stand for, and some of them as they are shown.
+
+    Style and unit tell `written` how to read others in the same way.
+    """
 
     kind: str
     values: dict[str, float]
     examples: Sequence[str]
+    style: str = ""
+    unit: str = ""
 
 
 class _Notation(NamedTuple):
@@ -78,25 +83,50 @@ def _notation(decimals: str, groups: str) -> _Notation:
 _UNIT = re.compile(rf"(?P<number>.*[0-9.,])(?:[{_SPACES}](?P<unit>[^\W\d_]+[²³]?)|(?P<joined>[^\W\d_]{{2,}}[²³]?))")
 _APART = f"'’_{_SPACES}"
 _POINT, _COMMA, _EITHER = _notation(".", f",{_APART}"), _notation(",", f".{_APART}"), _notation(".,", _APART)
-_NOTATIONS = (_POINT, _COMMA, _EITHER)
+_NOTATIONS = {"point": _POINT, "comma": _COMMA, "either": _EITHER}
 _TEXT_KINDS = ("percent", "decimal_comma", "thousands_separator", "number_as_text")
 
 
 def numbers_in(words: Sequence[str]) -> Read | None:
     """Read words as numbers if all of them are, in the first notation that fits them all; one unit may follow each."""
-    for bare in filter(None, (words, _without_unit(words))):
-        read = next(filter(None, (_written_in(notation, bare) for notation in _NOTATIONS)), None)
-        if read is not None:
-            values = {word: read.values[number] for word, number in zip(words, bare, strict=True)}
-            return Read(read.kind, values, read.examples if bare is words else list(map(shown, words[:EXAMPLES])))
+    for bare, unit in ((words, ""), _without_unit(words)):
+        for style, notation in _NOTATIONS.items():
+            read = _written_in(notation, bare) if bare else None
+            if read is not None:
+                values = {word: read.values[number] for word, number in zip(words, bare, strict=True)}
+                examples = list(map(shown, words[:EXAMPLES])) if unit else read.examples
+                return Read(read.kind, values, examples, style, unit)
     return None
 
 
-def _without_unit(words: Sequence[str]) -> Sequence[str]:
-    """Return words without the unit that all of them end with; nothing where they do not."""
+def written(word: str, style: str, unit: str = "") -> float | None:
+    """Return what a word stands for in the style in which others were read; None if it is not written in it.
+
+    Parameters
+    ----------
+    word : str
+        The word.
+    style, unit : str
+        Of a `Read`.
+
+    Returns
+    -------
+    float or None
+        The number; of a date, microseconds since 1970.
+    """
+    if style in _DATES:
+        date = _date(word.strip(), _DATES[style])
+        return None if date is None else moment(date)
+    bare, found = _without_unit((word,)) if unit else ((word,), "")
+    read = _written_in(_NOTATIONS[style], bare) if bare and found == unit else None
+    return None if read is None else read.values[bare[0]]
+
+
+def _without_unit(words: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Return words without the unit that all of them end with, and that unit; nothing where they do not."""
     found = [_UNIT.fullmatch(word.strip()) for word in words]
-    units = {match and (match["unit"] or match["joined"]) for match in found}
-    return [match["number"] for match in found if match] if len(units) == 1 else ()
+    units = {match["unit"] or match["joined"] if match else "" for match in found}
+    return ([match["number"] for match in found if match], units.pop()) if len(units) == 1 else ((), "")
 
 
 def _written_in(notation: _Notation, words: Sequence[str]) -> Read | None:
@@ -137,9 +167,12 @@ _MONTH_FIRST, _DAY_FIRST = (
 )
 
 
+_DATES = {"month first": _MONTH_FIRST, "day first": _DAY_FIRST}
+
+
 def dates_in(words: Sequence[str]) -> Read | None:
     """Read words as dates if all of them are, with the month first between slashes or else with the day first."""
-    for patterns in (_MONTH_FIRST, _DAY_FIRST):
+    for style, patterns in _DATES.items():
         values = {}
         for word in words:
             date = _date(word.strip(), patterns)
@@ -148,18 +181,18 @@ def dates_in(words: Sequence[str]) -> Read | None:
             values[word] = moment(date)
         else:
             examples = [f"{shown(word)} = {moment_text(values[word])}" for word in words[:EXAMPLES]]
-            return Read("date", values, examples)
+            return Read("date", values, examples, style)
     return None
 
 
 def is_number(word: str) -> bool:
     """Whether a word is a number in some notation."""
-    return any(notation.pattern.fullmatch(word.strip()) for notation in _NOTATIONS)
+    return any(notation.pattern.fullmatch(word.strip()) for notation in _NOTATIONS.values())
 
 
 def is_date(word: str) -> bool:
     """Whether a word is a date, whichever of day and month is first."""
-    return any(_date(word.strip(), patterns) for patterns in (_MONTH_FIRST, _DAY_FIRST))
+    return any(_date(word.strip(), patterns) for patterns in _DATES.values())
 
 
 def _date(text: str, patterns: Sequence[re.Pattern[str]]) -> dt.datetime | None:

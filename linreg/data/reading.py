@@ -29,6 +29,8 @@ import numpy as np
 
 from linreg.data import arrays, conversion
 from linreg.data.cells import Parsed, as_float64, parsed_column
+from linreg.data.encoding import one_hot
+from linreg.data.kinds import Kind
 from linreg.data.notation import EXAMPLES
 
 Array = Any
@@ -227,9 +229,5 @@ def _described(name: str, parsed: Parsed) -> Column:
 
 def _features(name: str, parsed: Parsed) -> Iterator[tuple[str, Array]]:
     """Yield the names and values of the features that come of a column."""
-    if parsed.kind != "category":
-        yield name, _finite(parsed.values)
-    elif len(parsed.vocabulary) <= MOST_CATEGORIES:
-        missing = np.isnan(parsed.values)
-        for place, category in enumerate(parsed.vocabulary[1:], start=1):
-            yield f"{name}={category}", np.where(missing, np.nan, parsed.values == place)
+    if len(parsed.vocabulary) <= MOST_CATEGORIES:
+        yield from one_hot(name, Kind(parsed.kind, vocabulary=parsed.vocabulary), _finite(parsed.values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linreg.data.blocks import Block, Source, rows_in_a_block
-from linreg.data.tables import FRAMES, scan, split_names
+from linreg.data.csv_files import Types
+from linreg.data.tables import FRAMES, csv_frames, scan, split_names
 
 if TYPE_CHECKING:
     import polars
@@ -148,22 +149,53 @@ def opened(file: str | os.PathLike[str], target: str) -> Iterator[FileRows]:
     """
     file = os.fspath(file)
     with ExitStack() as stack:
-        table = scan(file)
-        if Path(file).suffix.lower() not in FRAMES:
-            import polars
-
+        if Path(file).suffix.lower() in FRAMES:
+            table = scan(file)
+        else:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-            made = Path(folder) / "rows.parquet"
-            try:
-                table.sink_parquet(made, compression="lz4")
-            except polars.exceptions.PolarsError as error:
-                reason = str(error).splitlines()[0]
-                raise ValueError(
-                    f"{file!r} cannot be read as CSV: {reason}. A column's type comes from its first rows: make it "
-                    "the same in all, or save the table as Parquet."
-                ) from None
-            table = polars.scan_parquet(made)
+            table = as_parquet(file, Path(folder))
         source = FileRows(table, target)
         if source.count == 0:
             raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
         yield source
+
+
+def as_parquet(file: str, folder: Path, text: Collection[str] = ()) -> polars.LazyFrame:
+    """Return the table in a CSV file, which is turned into a Parquet file piece by piece.
+
+    Parameters
+    ----------
+    file : str
+        The file.
+    folder : Path
+        An empty folder, where files are put that have to stay as long as the table is used.
+    text : collection of str
+        Columns that are text, whatever stands in them.
+
+    Returns
+    -------
+    polars.LazyFrame
+        The table.
+
+    Raises
+    ------
+    ImportError
+        If polars is not installed.
+    OSError
+        If the file is missing or may not be read, or the disk is full.
+    ValueError
+        If it is no such file.
+    """
+    pieces, types = [], Types(text)
+    for number, frame in enumerate(csv_frames(file, any_separator=True)):
+        types.look(frame)
+        pieces.append(folder / f"{number}.parquet")
+        frame.write_parquet(pieces[-1], compression="lz4")
+    import polars
+
+    made = []
+    for piece in pieces:
+        made.append(piece.with_suffix(".rows.parquet"))
+        types.read(polars.read_parquet(piece, glob=False)).write_parquet(made[-1], compression="lz4")
+        piece.unlink()
+    return polars.scan_parquet(made, glob=False)

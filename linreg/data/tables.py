@@ -1,38 +1,29 @@
-"""A file as a polars table, and a table as features and target; what is wrong with a file is said in one line.
-
-polars reads the values. The header is read here, by the csv module: polars renames a column that occurs twice and
-keeps the doubled quotation marks of a quoted name, both without a word.
-"""
+"""A file as a polars table, and a table as features and target; what is wrong with a file is said in one line."""
 
 from __future__ import annotations
 
-import csv
 import os
-import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linreg.data import datasets
+from linreg.data import csv_files, datasets
+from linreg.data.csv_files import shown_name
 from linreg.hyperparameters import nearest
 
 if TYPE_CHECKING:
     import polars
 
-# What other programs write into a cell without a value (R, pandas, spreadsheets, databases).
-_MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
-# A blank line or a comment, but no row that begins with what a spreadsheet writes for a failed formula.
-_SKIPPED = r"(?:#(?!N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!)[^\n]*)?"
-
-
 FRAMES = {".parquet": "scan_parquet", ".feather": "scan_ipc", ".arrow": "scan_ipc", ".ipc": "scan_ipc"}
 """Names of files that hold a table with types, and what reads them."""
-GUESSED_FROM = 10_000
-"""Rows of a CSV file too large for memory from which the types of its columns are told."""
+MOST_SHOWN = 200
+"""So many characters of a path that cannot be opened are shown."""
 
 
-def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> polars.DataFrame:
+def read_table(
+    file: str | os.PathLike[str], *, any_separator: bool = False, text: Collection[str] = ()
+) -> polars.DataFrame:
     """Read a Parquet or Arrow file, or a CSV file with a header line: values between commas, text in UTF-8.
 
     Blank lines and lines that start with `#` are skipped, and spaces around names and numbers do not count. Empty
@@ -46,6 +37,8 @@ def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> 
         that name, the bare name of a data set that ships with linreg ("longley", "norris", "stackloss").
     any_separator : bool, default=False
         Take semicolons, tabs or bars between values too, whichever the header has most of. Then "1,5" is text.
+    text : collection of str
+        Columns of a CSV file that are text, whatever stands in them.
 
     Returns
     -------
@@ -62,49 +55,55 @@ def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> 
         If it is no text, is empty, has no rows, has rows of different lengths, or has columns without names of their
         own.
     """
-    _require_polars()
-    import polars
-
     file = os.fspath(file)
     if Path(file).suffix.lower() in FRAMES:
-        return _whole_table(file)
-    text = _text(file)
-    separator = _separator(text) if any_separator else ","
-    names, below = _header(text, file, separator)
-    rows = re.sub(rf"\n{_SKIPPED}(?=\n)", "", f"\n{text[below:]}\n").strip("\n")
-    if not rows:
-        shown = ", ".join(map(_shown, names))
-        raise ValueError(f"{file!r} has a header ({shown}) but no rows below it: add one line for each row.")
-    try:
-        frame = polars.read_csv(
-            rows.encode(), separator=separator, has_header=False, infer_schema_length=None, try_parse_dates=True
-        )
-        frame.columns = names
-    except polars.exceptions.PolarsError as error:
-        _refuse_ragged(text, len(names), file, separator)
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{file!r} cannot be read as CSV: {reason}.") from None
-    # polars pads a short row with nulls without a word, so nulls at the end of a row are worth a second, slower look.
-    if frame.to_series(-1).null_count():
-        _refuse_ragged(text, len(names), file, separator)
-    return frame.with_columns([_numbers_if_any(column) for column in frame.get_columns()])
+        frame = collected(scan(file), repr(file))
+        if not frame.height:
+            raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
+        return frame
+    frames = list(csv_frames(file, any_separator=any_separator))
+    import polars
+
+    frame, types = polars.concat(frames), csv_files.Types(text)
+    types.look(frame)
+    return types.read(frame)
 
 
-def _whole_table(file: str) -> polars.DataFrame:
-    """Return a Parquet or Arrow file with all of its rows."""
-    frame: polars.DataFrame = scan(file).collect()
-    if not frame.height:
-        raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
-    return frame
-
-
-def scan(file: str) -> polars.LazyFrame:
-    """Return the table in a file as a query: nothing but its columns is read.
+def csv_frames(file: str, *, any_separator: bool) -> Iterator[polars.DataFrame]:
+    """Yield the rows of a CSV file, or of a data set that ships with linreg, as frames of text.
 
     Parameters
     ----------
     file : str
-        Parquet, Arrow, or CSV with a header line.
+        The file.
+    any_separator : bool
+        Take semicolons, tabs or bars between values too.
+
+    Yields
+    ------
+    polars.DataFrame
+        Some rows; see `linreg.data.csv_files.frames`.
+
+    Raises
+    ------
+    ImportError
+        If polars is not installed.
+    OSError
+        If the file is missing or may not be read.
+    ValueError
+        If it is no such file.
+    """
+    require_polars()
+    return csv_files.frames(require_file(file), file, any_separator=any_separator)
+
+
+def scan(file: str) -> polars.LazyFrame:
+    """Return the table in a Parquet or Arrow file as a query: nothing but its columns is read.
+
+    Parameters
+    ----------
+    file : str
+        The file.
 
     Returns
     -------
@@ -120,43 +119,112 @@ def scan(file: str) -> polars.LazyFrame:
     ValueError
         If it is no such file.
     """
-    _require_polars()
+    require_polars()
     import polars
 
-    place = Path(file)
-    if place.is_dir():
-        raise IsADirectoryError(f"{file!r} is a directory: give the path of one file.")
-    if not place.exists():
-        raise FileNotFoundError(f"There is no file {file!r}: give the path of a Parquet, Arrow or CSV file.")
-    how = FRAMES.get(place.suffix.lower())
+    place = require_file(file)
+    how = FRAMES[place.suffix.lower()]
     try:
-        table: polars.LazyFrame
-        if how is None:
-            table = polars.scan_csv(
-                place, separator=_separator(_first_lines(place)), null_values=list(_MISSING), try_parse_dates=True,
-                infer_schema_length=GUESSED_FROM, comment_prefix="#",
-            )  # fmt: skip
-        else:
-            table = getattr(polars, how)(place, glob=False) if how == "scan_parquet" else getattr(polars, how)(place)
+        table: polars.LazyFrame = (
+            polars.scan_parquet(place, glob=False) if how == "scan_parquet" else polars.scan_ipc(place)
+        )
         names = list(table.collect_schema())
-    except (polars.exceptions.PolarsError, OSError) as error:
-        reason = (str(error).splitlines() or ["it is no such file"])[0]
-        raise ValueError(f"{file!r} cannot be read ({reason}): give a Parquet, Arrow or CSV file.") from None
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
+        raise ValueError(
+            f"{file!r} cannot be read (polars says: {_reason(error)}): give a Parquet, Arrow or CSV file."
+        ) from None
     if not names:
         raise ValueError(f"{file!r} has no columns: expected features and a target.")
     return table
 
 
-def _first_lines(place: Path) -> str:
-    with place.open(encoding="utf-8-sig", errors="replace") as lines:
-        return lines.read(2**16)
+def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
+    """Return what a query gives.
+
+    Parameters
+    ----------
+    query : polars.LazyFrame
+        The query.
+    label : str
+        What to call its file in errors.
+
+    Returns
+    -------
+    polars.DataFrame
+        The rows.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    import polars
+
+    try:
+        return query.collect()
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
+        raise ValueError(
+            f"{label} cannot be read (polars says: {_reason(error)}): the file is damaged, make it anew."
+        ) from None
 
 
-def _require_polars() -> None:
+def require_file(file: str) -> Path:
+    """Return where a file lies; that of a data set that ships with linreg if there is none of that name.
+
+    Parameters
+    ----------
+    file : str
+        The file.
+
+    Returns
+    -------
+    pathlib.Path
+        Its place.
+
+    Raises
+    ------
+    OSError
+        If it is missing (FileNotFoundError), is a directory (IsADirectoryError) or may not be read.
+    ValueError
+        If it is a pipe or a device, which could be waited for forever.
+    """
+    place = Path(file)
+    if not file:
+        raise ValueError("The name of the file is empty: give the path of a CSV, Parquet or Arrow file.")
+    try:
+        mode = place.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if file in datasets.NAMES:
+            return datasets.path(file)
+        raise FileNotFoundError(
+            f"There is no file {file!r}: give the path of a CSV, Parquet or Arrow file, or the name of a data set that "
+            f"ships with linreg ({', '.join(datasets.NAMES)})."
+        ) from None
+    except PermissionError:
+        raise PermissionError(f"{file!r} may not be read: change the permissions of its folder.") from None
+    except OSError as error:
+        shown = file if len(file) < MOST_SHOWN else f"{file[:MOST_SHOWN]}..."
+        raise OSError(f"{shown!r} cannot be opened ({error.strerror}): give the path of a file.") from None
+    if stat.S_ISDIR(mode):
+        inside = os.path.join(file, f"*{place.suffix or '.csv'}")
+        raise IsADirectoryError(f"{file!r} is a directory: give the path of one file, or `fit` a pattern: {inside}.")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{file!r} is a pipe or a device: write what comes out of it into a file first.")
+    if not os.access(place, os.R_OK):
+        raise PermissionError(f"{file!r} may not be read: change its permissions.")
+    return place
+
+
+def require_polars() -> None:
+    """Raise ImportError, with the extra that brings it, if polars is not installed."""
     try:
         import polars  # noqa: F401 (only asks whether it is there)
     except ImportError:
         raise ImportError("Reading a table needs polars, which is not installed: pip install 'linreg[data]'.") from None
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).splitlines() or ["it is no such file"])[0].rstrip(".")
 
 
 def split_names(names: Sequence[str], target: str) -> list[str]:
@@ -179,13 +247,18 @@ def split_names(names: Sequence[str], target: str) -> list[str]:
     ValueError
         If there is no such column, or no other.
     """
-    if target not in names:
-        raise ValueError(f"The table has no column {target!r}{nearest(target, map(_shown, names))}.")
+    require_column(target, names)
     if len(names) == 1:
         raise ValueError(
             f"The target {target!r} is the only column of the table: add at least one feature to predict it from."
         )
     return [name for name in names if name != target]
+
+
+def require_column(name: str, names: Sequence[str]) -> None:
+    """Raise ValueError, with the nearest name, if a table has no such column."""
+    if name not in names:
+        raise ValueError(f"The table has no column {name!r}{nearest(name, map(shown_name, names))}.")
 
 
 def split_target(frame: polars.DataFrame, target: str) -> tuple[polars.DataFrame, polars.Series]:
@@ -214,112 +287,3 @@ def split_target(frame: polars.DataFrame, target: str) -> tuple[polars.DataFrame
     # In a selection, polars would read a name like "^x.*$" as a pattern; here it is taken as it stands.
     features = frame.clone()
     return features, features.drop_in_place(target)
-
-
-def _text(file: str) -> str:
-    """Return what stands in the file, with every line end as a newline and without a byte order mark."""
-    place = Path(file)
-    if not place.exists() and file in datasets.NAMES:
-        place = datasets.path(file)
-    if place.is_dir():
-        raise IsADirectoryError(f"{file!r} is a directory: give the path of one CSV file.")
-    try:
-        text = place.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"There is no file {file!r}: give the path of a CSV file, or the name of a data set that ships with linreg "
-            f"({', '.join(datasets.NAMES)})."
-        ) from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{file!r} is no text in UTF-8 (byte 0x{error.object[error.start]:02x} in line {line}): give a CSV file, "
-            "saved as UTF-8."
-        ) from None
-    if "\0" in text:
-        raise ValueError(f"{file!r} is no text (it holds zero bytes): give a CSV file, saved as UTF-8.")
-    return text
-
-
-def _separator(text: str) -> str:
-    """Return the character that stands between the names of the header: a comma if it has none of those known."""
-    header = next((line for line in text.splitlines() if not re.fullmatch(_SKIPPED, line)), "")
-    unquoted = re.sub('"[^"]*"', "", header)
-    return max(",;\t|", key=unquoted.count)
-
-
-def _records(text: str, separator: str) -> Iterator[tuple[int, int, list[str]]]:
-    """Yield the number of the last line of each record, where that line ends in the text, and the record's values."""
-    number = end = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal number, end
-        while end < len(text):
-            start, end = end, text.find("\n", end) + 1 or len(text)
-            number += 1
-            line = text[start:end]
-            if not re.fullmatch(rf"{_SKIPPED}\n?", line):
-                yield line
-
-    for record in csv.reader(lines(), delimiter=separator, skipinitialspace=True, strict=True):
-        yield number, end, record
-
-
-def _header(text: str, file: str, separator: str) -> tuple[list[str], int]:
-    """Return the column names, and where in the text the lines below them begin."""
-    try:
-        _, below, record = next(_records(text, separator))
-    except StopIteration:
-        raise ValueError(f"{file!r} is empty: expected a line with column names, then one line for each row.") from None
-    except csv.Error as error:
-        raise ValueError(f"The header of {file!r} cannot be read as CSV: {error}.") from None
-    names = [name.strip() for name in record]
-    if "" in names:
-        raise ValueError(
-            f"Column {names.index('') + 1} of {file!r} has no name: name it in the header, or leave it out (pandas "
-            "writes its index that way: to_csv(index=False))."
-        )
-    name, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        raise ValueError(
-            f"The column name {name!r} occurs {times} times in {file!r}: give every column a name of its own."
-        )
-    if len(names) == 1 and (mark := re.search("[;\t|]", name)):
-        raise ValueError(
-            f"The header of {file!r} has {mark[0]!r} between its names: separate values by commas, and write decimals "
-            "with a point."
-        )
-    return names, below
-
-
-def _refuse_ragged(text: str, width: int, file: str, separator: str) -> None:
-    """Raise for the first row that has not one value a column."""
-    line = 0
-    try:
-        for line, _, record in _records(text, separator):
-            if len(record) != width:
-                raise ValueError(
-                    f"Line {line} of {file!r} does not fit its header, with {len(record)} value(s) for {width} "
-                    "column(s): leave missing values empty between their commas, and put values that hold a comma in "
-                    "quotation marks."
-                ) from None
-    except csv.Error as error:
-        raise ValueError(f"{file!r} cannot be read as CSV below line {line}: {error}.") from None
-
-
-def _numbers_if_any(column: polars.Series) -> polars.Series:
-    """Turn text into numbers where a column holds nothing else; polars leaves ` 2` and `NA` as text."""
-    import polars
-
-    if column.dtype == getattr(polars, "Int128", None):  # how newer polars reads huge integers; NumPy has no such type
-        return column.cast(polars.Float64)
-    if column.dtype != polars.String:
-        return column
-    text = column.str.strip_chars().replace(dict.fromkeys(_MISSING))
-    numbers = text.cast(polars.Float64, strict=False)
-    return numbers if numbers.null_count() == text.null_count() else column
-
-
-def _shown(name: str) -> str:
-    """Keep an error on one line whatever a column is called."""
-    return name if name.isprintable() else repr(name)

@@ -1,0 +1,200 @@
+"""How the columns of a table became numbers, kept so that new rows become numbers in the same way.
+
+An encoding is plain values (`to_dict`, `from_dict`), so that a file can hold it beside a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linreg.data.kinds import Kind
+from linreg.data.notation import shown
+
+Array = Any
+
+NAMED = 6
+"""So many categories are listed in an error or a note."""
+KINDS = (
+    "number", "boolean", "number_as_text", "thousands_separator", "decimal_comma", "percent", "date", "duration",
+    "category",
+)  # fmt: skip
+STYLES = ("", "point", "comma", "either", "month first", "day first")
+
+
+@dataclass(frozen=True)
+class ColumnEncoding:
+    """How one column became numbers.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    kind : Kind
+        How its values are read.
+    fill : float or None
+        What stands in the place of missing values, in units of the numbers; None where they stay missing.
+    """
+
+    name: str
+    kind: Kind
+    fill: float | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features: its own, or "colour=red" for each category but the first."""
+        return tuple(name for name, _ in one_hot(self.name, self.kind, np.empty(0)))
+
+    def numbers(self, values: Array, label: str, first: int = 0) -> Array:
+        """Return values as numbers.
+
+        Parameters
+        ----------
+        values : array of shape (rows,)
+            Values of whatever type.
+        label : str
+            What to call the table in errors.
+        first : int, default=0
+            Row of the first value.
+
+        Returns
+        -------
+        array of shape (rows,)
+            In float64, nan where missing and not filled; of categories, places in the vocabulary.
+
+        Raises
+        ------
+        TypeError
+            If something is no single value.
+        ValueError
+            If a value is not of this kind, such as a category that was not seen before.
+        """
+        found, strange = self.kind.numbers(values, f"column {self.name!r} of {label}", first)
+        if len(strange):
+            value = values[strange[0]]
+            what = shown(value) if isinstance(value, str) else str(value)
+            raise ValueError(
+                f"Column {self.name!r} of {label} holds {what} in row {first + int(strange[0])} (counted from 0), but "
+                f"{self._expected()}: correct it, or read the table anew with rows that have it."
+            )
+        return found if self.fill is None else np.where(np.isnan(found), self.fill, found)
+
+    def _expected(self) -> str:
+        if self.kind.name == "category":
+            return f"its categories are {listed(self.kind.vocabulary)}"
+        what = {"date": "dates", "duration": "durations"}.get(self.kind.name, "numbers")
+        return f"{what}{f' like {self.kind.examples[0]}' if self.kind.examples else ''} are expected there"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        kind = self.kind
+        return {
+            "column": self.name, "kind": kind.name, "style": kind.style, "unit": kind.unit,
+            "strays": list(kind.strays), "origin": float(kind.origin), "categories": list(kind.vocabulary),
+            "fill": self.fill,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, plain: Any) -> ColumnEncoding:
+        """Return the encoding that `to_dict` has made plain; ValueError if it cannot be one."""
+        expected = {"column": str, "kind": str, "style": str, "unit": str, "strays": list, "origin": float | int,
+                    "categories": list, "fill": float | int | None}  # fmt: skip
+        _require_fields(plain, expected, "an encoded column")
+        texts = [*plain["strays"], *plain["categories"]]
+        numbers = [plain["origin"], 0.0 if plain["fill"] is None else plain["fill"]]
+        if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, numbers)):
+            raise ValueError(f"The encoding of column {plain['column']!r} holds values of a wrong type: write it anew.")
+        if plain["kind"] not in KINDS or plain["style"] not in STYLES or bool in map(type, numbers):
+            raise ValueError(f"The encoding of column {plain['column']!r} is of an unknown kind: write it anew.")
+        kind = Kind(plain["kind"], plain["style"], plain["unit"], tuple(plain["strays"]), float(plain["origin"]),
+                    tuple(plain["categories"]))  # fmt: skip
+        return cls(plain["column"], kind, None if plain["fill"] is None else float(plain["fill"]))
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a table became features, target and weights.
+
+    Parameters
+    ----------
+    columns : tuple of ColumnEncoding
+        The columns that features come of, in order.
+    target : ColumnEncoding
+        The column to predict.
+    weights : str or None
+        The column of weights.
+    missing : {"error", "drop", "mean", "median"}
+        What was done to rows with missing values.
+    """
+
+    columns: tuple[ColumnEncoding, ...]
+    target: ColumnEncoding
+    weights: str | None = None
+    missing: str = "error"
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return {
+            "columns": [column.to_dict() for column in self.columns],
+            "target": self.target.to_dict(),
+            "weights": self.weights,
+            "missing": self.missing,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Any) -> Encoding:
+        """Return the encoding that `to_dict` has made plain; ValueError if it cannot be one."""
+        expected = {"columns": list, "target": dict, "weights": str | None, "missing": str}
+        _require_fields(plain, expected, "an encoding")
+        columns = tuple(map(ColumnEncoding.from_dict, plain["columns"]))
+        return cls(columns, ColumnEncoding.from_dict(plain["target"]), plain["weights"], plain["missing"])
+
+
+def one_hot(name: str, kind: Kind, values: Array) -> Iterator[tuple[str, Array]]:
+    """Yield the names and values of the features that come of a column.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+    kind : Kind
+        Its kind.
+    values : array of shape (rows,)
+        Its numbers; of categories, places in the vocabulary.
+
+    Yields
+    ------
+    name : str
+        The column's, or "colour=red" for each category but the first.
+    values : array of shape (rows,)
+        The numbers; 1 where that category stands, else 0, nan where none does.
+    """
+    if kind.name != "category":
+        yield name, values
+        return
+    missing = np.isnan(values)
+    for place, category in enumerate(kind.vocabulary[1:], start=1):
+        yield f"{name}={category}", np.where(missing, np.nan, values == place)
+
+
+def listed(texts: tuple[str, ...]) -> str:
+    """Return some texts as they are shown in an error: the first few."""
+    return ", ".join(map(shown, texts[:NAMED])) + (f" and {len(texts) - NAMED} more" if len(texts) > NAMED else "")
+
+
+def _require_fields(plain: Any, expected: dict[str, Any], what: str) -> None:
+    """Raise unless this is a dict of just these fields, each of its type."""
+    if not isinstance(plain, dict) or set(plain) != set(expected):
+        raise ValueError(f"Expected {what} as a dict with {', '.join(expected)}: write it anew with to_dict().")
+    wrong = next((name for name, kind in expected.items() if not isinstance(plain[name], kind)), None)
+    if wrong is not None:
+        raise ValueError(f"{what[0].upper()}{what[1:]} has {plain[wrong]!r:.60} as {wrong!r}: write it anew.")

@@ -1,0 +1,230 @@
+"""Where the rows of a table lie: frames, files, arrays; each of them gives its columns, some rows at a time."""
+
+from __future__ import annotations
+
+import glob
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from linreg.data import array_files, arrays, tables
+from linreg.data.csv_files import column
+from linreg.data.row_files import IN_MEMORY, as_parquet
+
+if TYPE_CHECKING:
+    import polars
+
+Array = Any
+
+
+class Part(Protocol):
+    """Some rows: `file` they lie in, `label` in errors, `names` of their columns, `count` of rows."""
+
+    file: str
+    label: str
+    names: tuple[str, ...]
+    count: int
+
+    def family(self, name: str) -> str:
+        """Return "number" or "boolean" if that is what the type of a column says, else nothing."""
+        ...
+
+    def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
+        """Return consecutive rows of some columns, as arrays of whatever type."""
+        ...
+
+
+class ArraysPart:
+    """Arrays of shape (rows,) by the name of their column."""
+
+    def __init__(self, file: str, arrays: dict[str, Array]) -> None:
+        self.file, self.label, self.names, self._arrays = file, _label(file), tuple(arrays), arrays
+        self.count = len(next(iter(arrays.values()), ()))
+
+    def family(self, name: str) -> str:
+        """Return what the type of a column says."""
+        kind = self._arrays[name].dtype.kind
+        return "boolean" if kind == "b" else "number" if kind in "fiu" else ""
+
+    def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
+        """Return consecutive rows of some columns."""
+        return [self._arrays[name][first : first + rows] for name in names]
+
+
+class QueryPart:
+    """A polars frame or query, of which so much is read at a time as is asked for."""
+
+    def __init__(self, file: str, table: polars.LazyFrame) -> None:
+        import polars
+
+        self.file, self.label, self._table = file, _label(file), table
+        self._schema = dict(table.collect_schema())
+        self.names = tuple(self._schema)
+        self.count = int(tables.collected(table.select(polars.len()), self.label).item()) if self.names else 0
+
+    def family(self, name: str) -> str:
+        """Return what the type of a column says."""
+        kind = self._schema[name]
+        return "number" if kind.is_numeric() else "boolean" if str(kind) == "Boolean" else ""
+
+    def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
+        """Return consecutive rows of some columns."""
+        import polars
+
+        for name in names:
+            if self._schema[name].is_nested() or self._schema[name] == polars.Object:
+                raise TypeError(
+                    f"Column {name!r} of {self.label} is of type {self._schema[name]}, but one number is needed in "
+                    "every row: give each of its parts a column of its own, or leave it out."
+                )
+        query = self._table.slice(first, rows).select(map(column, names))
+        frame = tables.collected(query, self.label)
+        return [_array(frame.get_column(name).alias("")) for name in names]
+
+
+def _label(file: str) -> str:
+    return repr(file) if file else "the table"
+
+
+def _array(series: polars.Series) -> Array:
+    """Return a column as an array, of whatever type."""
+    import polars
+
+    if series.dtype.is_decimal() or series.dtype in (polars.Null, getattr(polars, "Int128", None)):
+        series = series.cast(polars.Float64)
+    if series.dtype in (polars.Categorical, polars.Enum):
+        series = series.cast(polars.String)
+    return series.to_numpy()
+
+
+def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[Part]:
+    """Return what a table is made of.
+
+    Parameters
+    ----------
+    files : str, path, frame, or sequence of str and paths
+        Files and patterns of files, or one frame of pandas or polars.
+    stack : ExitStack
+        Removes files that were made on the way.
+    text : collection of str
+        Columns of CSV files that are text, whatever stands in them.
+
+    Returns
+    -------
+    list of Part
+        In the order of the files.
+
+    Raises
+    ------
+    ImportError
+        If polars is needed and not installed.
+    OSError
+        If a file is missing or may not be read.
+    TypeError
+        If it is neither files nor a frame.
+    ValueError
+        If a file cannot be read, is named twice, or has other columns than the first.
+    """
+    if hasattr(files, "collect_schema") or hasattr(files, "columns"):
+        return [_frame(files)]
+    found = matching(files)
+    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > IN_MEMORY
+    parts = [_file(file, stack, text, large=large) for file in found]
+    for part in parts[1:]:
+        _same_columns(parts[0], part)
+    return parts
+
+
+def matching(files: Any) -> list[str]:
+    """Return the files that are named, and in order those that match a pattern.
+
+    Parameters
+    ----------
+    files : str, path, or sequence of str and paths
+        Names of files; patterns with `*`, `?` or `[...]`, and `**` for folders at any depth.
+
+    Returns
+    -------
+    list of str
+        At least one.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no file matches a pattern.
+    TypeError
+        If something is no path.
+    ValueError
+        If a file is named twice, or none.
+    """
+    given = [files] if isinstance(files, str | os.PathLike) or not isinstance(files, Iterable) else list(files)
+    if not all(isinstance(one, str | os.PathLike) for one in given):
+        raise TypeError(f"Expected paths of files, or a frame, got {files!r:.60}: give a path, a pattern or a list.")
+    found: list[str] = []
+    for file in [os.fspath(one) for one in given]:
+        if glob.has_magic(file) and not os.path.exists(file):
+            matches = sorted(one for one in glob.glob(file, recursive=True) if not os.path.isdir(one))
+            if not matches:
+                raise FileNotFoundError(f"No file matches {file!r}: look whether folder and ending are right.")
+            found += matches
+        else:
+            found.append(file)
+    places = [os.path.realpath(file) for file in found]
+    first = {place: n for n, place in reversed(list(enumerate(places)))}
+    twice = next((file for n, (file, place) in enumerate(zip(found, places, strict=True)) if first[place] < n), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} is given twice, so its rows would count twice: give it once.")
+    if not found:
+        raise ValueError("No file is given: give the path of a CSV, Parquet, Arrow, .npy or .npz file.")
+    return found
+
+
+def _frame(frame: Any) -> Part:
+    """Return a frame as a part."""
+    if hasattr(frame, "collect_schema"):
+        return QueryPart("", frame.lazy())
+    names = arrays.column_names(frame)
+    if names is None:
+        raise TypeError("The frame has no column names that are text: X.columns = X.columns.astype(str).")
+    return ArraysPart("", {name: arrays.column_of(frame, name, _label("")) for name in names})
+
+
+def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) -> Part:
+    """Return a file as a part."""
+    tables.require_file(file)
+    ending = Path(file).suffix.lower()
+    if ending in array_files.ENDINGS:
+        return ArraysPart(file, array_files.array_columns(file))
+    if ending in tables.FRAMES:
+        part = QueryPart(file, tables.scan(file))
+    elif large:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
+        part = QueryPart(file, as_parquet(file, Path(folder), text))
+    else:
+        part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy())
+    if not part.count:
+        raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
+    return part
+
+
+def _same_columns(first: Part, other: Part) -> None:
+    """Raise if a part has not the columns of the first."""
+    for one, two in ((first, other), (other, first)):
+        absent = next((name for name in one.names if name not in two.names), None)
+        if absent is not None:
+            raise ValueError(
+                f"{two.label} has no column {absent!r}, which {one.label} has: files that are read as one table need "
+                "the same columns."
+            )
+
+
+def blocks_of(parts: Sequence[Part], size: int) -> list[tuple[Part, int, int]]:
+    """Return the blocks of some parts: the part, the first row in it, and the number of that row among all."""
+    out, before = [], 0
+    for part in parts:
+        out += [(part, first, before + first) for first in range(0, part.count, size)]
+        before += part.count
+    return out

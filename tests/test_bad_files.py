@@ -1,0 +1,269 @@
+"""Malformed files: each is refused in one clear line, or read as the numbers that are written down beside it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import bad_files
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
+
+import polars as pl
+
+from linreg import cli
+from linreg.data import csv_files, open_table, parts
+from linreg.data.sources import names_in
+
+PAGE = Path(__file__).parents[1] / "docs" / "bad-files.md"
+CASES = {case.name: case for cases in bad_files.SECTIONS.values() for case in cases()}
+
+
+def test_no_two_cases_have_the_same_name_and_there_are_at_least_200():
+    names = [case.name for cases in bad_files.SECTIONS.values() for case in cases()]
+    assert len(names) == len(set(names)) >= 200
+
+
+def check(case, outcome):
+    assert "Traceback" not in outcome.err
+    if case.X is None:
+        assert outcome.code == cli.FAILED, outcome.out
+        assert outcome.out == ""
+        assert outcome.err.startswith("linreg: ")
+        assert outcome.err.count("\n") == 1
+        assert outcome.err.strip().isprintable()
+        assert len(outcome.err) > 30
+        assert [part for part in case.said if part not in outcome.err] == [], outcome.err
+    else:
+        assert outcome.code in (0, cli.FOUND), outcome.err
+        assert outcome.err == ""
+        assert [part for part in case.said if part not in outcome.out] == [], outcome.out
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    """What every case prints, all run in this process, one after another."""
+    return bad_files.all_outcomes()
+
+
+def test_every_bad_file_is_refused_in_one_line_or_read_and_told(outcomes):
+    for found in outcomes.values():
+        for case, outcome in found:
+            try:
+                check(case, outcome)
+            except AssertionError as error:
+                raise AssertionError(f"{case.name}: {error}") from error
+
+
+def test_the_page_lists_what_is_printed(outcomes):
+    assert PAGE.read_text(encoding="utf-8") == bad_files.page(outcomes), (
+        "python tests/bad_files.py docs/bad-files.md writes it anew"
+    )
+
+
+def opened(case, folder, monkeypatch):
+    """The numbers of a case."""
+    case.write(folder)
+    monkeypatch.chdir(folder)
+    options = dict(zip(case.options[::2], case.options[1::2], strict=True))
+    return open_table(
+        list(case.given),
+        options.get("--target", "y"),
+        columns=names_in(options.get("--columns")),
+        weights=options.get("--weights"),
+        missing=options.get("--missing", "error"),
+        categories=names_in(options.get("--categories")) or (),
+    )
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["in memory", "larger than memory"])
+def test_what_is_read_is_what_the_file_says(large, tmp_path, monkeypatch):
+    if large:
+        monkeypatch.setattr(parts, "IN_MEMORY", 0)
+        monkeypatch.setattr(csv_files, "CHUNK", 7)
+    for number, case in enumerate(case for case in CASES.values() if case.X is not None):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with opened(case, folder, monkeypatch) as table:
+            X, y, _ = table.arrays()
+        # Whole numbers and halves are exact; of a day's parts and of a mean float64 may round the last bit.
+        np.testing.assert_allclose(X, case.X, rtol=2**-52, atol=0, err_msg=case.name)
+        np.testing.assert_array_equal(y, case.y, err_msg=case.name)
+
+
+def test_files_larger_than_memory_are_refused_in_the_same_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "IN_MEMORY", 0)
+    monkeypatch.setattr(csv_files, "CHUNK", 64)
+    for number, case in enumerate(
+        case for case in CASES.values() if case.X is None and "--weights" not in case.options
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises((OSError, TypeError, ValueError)) as caught, opened(case, folder, monkeypatch):
+            pass
+        said = " ".join(str(caught.value).split())
+        assert [part for part in case.said if part.isprintable() and "\\" not in part and part not in said] == [], (
+            f"{case.name}: {said}"
+        )
+
+
+# Mutations: whatever becomes of a good file, it is refused in words or read as what it says.
+
+GOOD_CSV = b"x,z,y\n1,0.5,3\n2,-1e3,5\n3,  7,7\n4,2.25,9\n"
+PIECES = [
+    b"",
+    b"\n",
+    b",",
+    b";",
+    b'"',
+    b"#",
+    b"\r",
+    b"\0",
+    b"\xff",
+    b" ",
+    b"-",
+    b".",
+    b"e",
+    b"NA",
+    b"inf",
+    b"1,000",
+    b"\t",
+    b"x",
+]
+
+
+def mutations(good):
+    """The bytes of a file with some of them changed, left out or put in."""
+    place = st.integers(0, len(good))
+    change = st.tuples(place, st.integers(0, 3), st.sampled_from(PIECES) | st.binary(max_size=3))
+
+    def changed(changes):
+        data = good
+        for where, gone, new in changes:
+            data = data[:where] + new + data[where + gone :]
+        return data
+
+    return st.lists(change, min_size=1, max_size=4).map(changed)
+
+
+def read_or_refused(path):
+    """The table in a file, or None where it is refused; the error is one that the command line prints in one line."""
+    try:
+        return open_table(path, "y", missing="drop")
+    except (OSError, TypeError, ValueError) as error:
+        words = str(error)
+    assert len(words) >= 30
+    assert "\n" not in words
+    return None
+
+
+def records_of(data):
+    """The records of a plain CSV file, read in another way: no quotation marks, lines by line."""
+    lines = data.removeprefix(b"\xef\xbb\xbf").decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    kept = [line for line in lines if line and not re.match(r"#(?!N/A)", line)]
+    separator = max(",;\t|", key=kept[0].count)
+    return [[cell.strip() for cell in line.split(separator)] for line in kept]
+
+
+@given(mutations(GOOD_CSV))
+def test_a_mutated_csv_file_is_refused_or_read_as_what_it_says(data):
+    with bad_files.in_a_folder() as folder:
+        (folder / "f.csv").write_bytes(data)
+        table = read_or_refused(folder / "f.csv")
+    if table is None or b'"' in data:
+        return
+    header, *records = records_of(data)
+    X, y, _ = table.arrays()
+    numbers = {}
+    for column in (*table.encoding.columns, table.encoding.target):
+        place = header.index(column.name)
+        if column.kind.name == "number":
+            numbers[column.name] = [
+                float(record[place] or "nan") if record[place] != "NA" else np.nan for record in records
+            ]
+    whole = np.arange(len(records))
+    if table.count < table.given:
+        whole = np.concatenate([table.read(block).numbers for block in range(len(table))])
+    for name, expected in numbers.items():
+        got = y if name == "y" else X[:, table.names.index(name)]
+        np.testing.assert_array_equal(got, np.array(expected)[whole])
+
+
+SPELLED = {
+    "{!r}": "number",
+    "{:.3f}": "number",
+    "{:e}": "number",
+    '"{:,.2f}"': None,
+    "{:.1f}%": "percent",
+    "${:.2f}": "number_as_text",
+    " {:g} ": "number",
+}
+
+
+@given(st.sampled_from(sorted(SPELLED)), st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8))
+def test_numbers_written_into_a_csv_file_come_back(spelled, values):
+    texts = [spelled.format(value) for value in values]
+    expected = [float(re.sub(r'[$%" ,]', "", text)) for text in texts]
+    with bad_files.in_a_folder() as folder:
+        (folder / "f.csv").write_text("x,y\n" + "".join(f"{text},{row}\n" for row, text in enumerate(texts)))
+        X, y, _ = open_table(folder / "f.csv", "y").arrays()
+    np.testing.assert_array_equal(X[:, 0], expected)
+    np.testing.assert_array_equal(y, np.arange(len(values)))
+
+
+def good_binary(ending):
+    with bad_files.in_a_folder() as folder:
+        path = folder / f"f.{ending}"
+        frame = pl.DataFrame({"x": [1.0, 2.0, 3.0], "c": ["a", "b", "a"], "y": [3, 5, 7]})
+        if ending == "npz":
+            path.write_bytes(bad_files.npz(x=np.arange(3.0), y=np.arange(3)))
+        elif ending == "npy":
+            path.write_bytes(bad_files.npy(np.array([(1, 3), (2, 5)], [("x", "f8"), ("y", "f8")])))
+        else:
+            getattr(frame, "write_parquet" if ending == "parquet" else "write_ipc")(path)
+        return path.read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+@given(st.data())
+def test_a_mutated_file_of_arrays_is_refused_or_read(ending, data):
+    with bad_files.in_a_folder() as folder:
+        (folder / f"f.{ending}").write_bytes(data.draw(mutations(good_binary(ending))))
+        table = read_or_refused(folder / f"f.{ending}")
+        if table is not None:
+            X, y, _ = table.arrays()
+            assert np.isfinite(X).all()
+            assert len(X) == len(y) == table.count
+
+
+MUTATED = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 100
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_a_mutated_file_of_polars_is_refused_or_read_unless_polars_gives_up(ending):
+    said, given_up, first = [], 0, 0
+    while first < MUTATED:
+        command = [sys.executable, str(Path(bad_files.__file__).with_name("mutated_files.py")), ending]
+        environment = {**os.environ, "RUST_BACKTRACE": "0", "PYTHONWARNINGS": "ignore"}
+        run = subprocess.run(  # noqa: S603
+            [*command, str(first), str(MUTATED)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120 + MUTATED,
+            env=environment,
+        )
+        said += [line.split(" ", 1)[1] for line in run.stdout.splitlines()]
+        if len(said) < MUTATED:
+            assert "memory allocation of" in run.stderr, run.stderr
+            said.append("given up")
+            given_up += 1
+        first = len(said)
+    assert set(said) <= {"read", "refused", "given up"}
+    assert said.count("refused") > MUTATED // 4
+    assert given_up <= 1 + MUTATED // 200
