@@ -5,21 +5,26 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
-from linreg import sklearn_adapter
-from linreg.batches import Batches, Problem
+from linreg import sklearn_adapter, streaming
+from linreg.batches import Batches, Evaluated, Problem, evaluated_at_once
 from linreg.callbacks import Callback, CallbackList
 from linreg.compiled import numba_run
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
+from linreg.data.blocks import Source
 from linreg.data.conversion import numbers
+from linreg.data.sources import is_path, is_source, opened_source, yields_batches
 from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested
 from linreg.initializers import initial_bias, initial_kernel
 from linreg.losses import Loss
+from linreg.memory import in_bytes
 from linreg.optimizers import Optimizer
 from linreg.progress import progress_bar
 from linreg.regularizers import Regularizer
@@ -76,6 +81,11 @@ class LinearRegression:
     device : {"cpu", "cuda"}, default="cpu"
         Where `fit` trains NumPy arrays and frames: "cuda" copies them once to a GPU and runs the same rules there
         (`engine="numpy"` only; extra `gpu`). CuPy arrays are trained on the GPU where they lie, whatever is given here.
+    memory : None, int or str, default=None
+        What the rows of a file or a source may take: bytes, or text like "512MB" or "2GiB"; None is a quarter of the
+        machine's memory. Python and its libraries (some 200 MB) come on top. Rows that fit in twice are read once;
+        others block by block in every epoch, and shuffled as far as that goes: the order depends on it, so give it
+        where a run is to be repeated on another machine.
 
     Attributes
     ----------
@@ -143,6 +153,7 @@ class LinearRegression:
         verbose: int = 0,
         *,
         device: str = "cpu",
+        memory: int | str | None = None,
     ) -> None:
         self.optimizer = optimizer
         self.loss = loss
@@ -160,6 +171,7 @@ class LinearRegression:
         self.callbacks = callbacks
         self.verbose = verbose
         self.device = device
+        self.memory = memory
 
     # Parameters.
 
@@ -227,20 +239,25 @@ class LinearRegression:
 
     # Training.
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, validation_data: Any = None) -> Self:
         """Train the model.
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features)
-            Features: finite numbers. A CuPy array is trained on its GPU.
-        y : array of shape (rows,) or (rows, 1)
-            Target; brought to where X is trained, unless it is a CuPy array and X is not.
+        X : array or frame of shape (rows, features), path, Source, or iterable of tuple
+            Features: finite numbers. A CuPy array is trained on its GPU. The path of a Parquet, Arrow or CSV file, or
+            a `linreg.data.blocks.Source`, is read block by block where it is larger than `memory`. An iterable of
+            batches (X, y) or (X, y, sample_weight) makes one step of each, in its order; `batch_size` and `shuffle`
+            then do nothing.
+        y : array of shape (rows,) or (rows, 1), str or None
+            Target; brought to where X is trained, unless it is a CuPy array and X is not. The name of its column where
+            X is a path, None where X is a source or yields batches.
         sample_weight : array of shape (rows,), optional
             Weight of each row in the loss. With the default reduction the sum is divided by the number of rows, as in
-            Keras, so doubling all weights doubles the step.
-        validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Data whose loss is reported after each epoch.
+            Keras, so doubling all weights doubles the step. Sources and batches bring their own.
+        validation_data : tuple (X, y) or (X, y, sample_weight), tuple (path, target) or Source, optional
+            Data whose loss is reported after each epoch; of files and sources block by block as well, in a quarter of
+            `memory`.
 
         Returns
         -------
@@ -258,35 +275,174 @@ class LinearRegression:
         KeyboardInterrupt
             After Ctrl-C, with the model fitted as far as it was.
         """
-        settings = self.settings()
-        device = self._training_device(X)
+        settings, memory = self.settings(), in_bytes(OWNER, self.memory)
+        with ExitStack() as stack:
+            held_out = self._opened_validation(validation_data, stack)
+            rows = stack.enter_context(opened_source(X, y, sample_weight))
+            feed: streaming.RowFeed | streaming.BatchFeed | None = None
+            if rows is not None:
+                names: list[str] | None = list(rows.names)
+                problem, feed = self._from_source(rows, settings, memory - (memory // 4 if held_out else 0))
+            elif yields_batches(X, y):
+                problem, names, feed = self._from_batches(X, sample_weight, settings)
+            else:
+                device, names = self._training_device(X), column_names(X)
+                problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
+            validation: Problem | Evaluated | None
+            if held_out is None:
+                device = device_of(problem.matrix)
+                validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
+            else:
+                validation = self._held_out(held_out, problem, names, settings, memory // 4)
+            self._train(
+                problem, names, settings, bool(self.warm_start), self.epochs, bool(self.shuffle), validation, feed
+            )
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on some rows once, in batches of `batch_size` in the order given, going on from where the model stands.
+
+        Parameters
+        ----------
+        X : array or frame of shape (rows, features)
+            Features: finite numbers.
+        y : array of shape (rows,) or (rows, 1)
+            Target.
+        sample_weight : array of shape (rows,), optional
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        LinearRegression
+            The estimator itself; the pass counts as an epoch in `history_` and `n_iter_`.
+
+        Raises
+        ------
+        TypeError
+            If the data hold something that is no number.
+        ValueError
+            If a parameter is refused, shapes do not fit, or values are missing or infinite.
+
+        Notes
+        -----
+        The first call starts as `fit` does; whether `warm_start` is set does not matter. Rows of one batch make one
+        step, as Keras' `train_on_batch` does. Callbacks see each call as a run of one epoch.
+        """
+        if hasattr(self, "coef_"):
+            self._checked(X)
+        settings, device = self.settings(), self._training_device(X)
         problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
-        names = column_names(X)
-        validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
-        going_on = self.warm_start and hasattr(self, "state_")
+        self._train(problem, column_names(X), settings, True, 1, False)
+        return self
+
+    def _train(
+        self,
+        problem: Problem,
+        names: list[str] | None,
+        settings: Settings,
+        go_on: bool,
+        epochs: int,
+        shuffle: bool,
+        validation: Problem | Evaluated | None = None,
+        feed: streaming.RowFeed | streaming.BatchFeed | None = None,
+    ) -> None:
+        """Train on rows in memory, or on those that a feed brings."""
+        going_on, device = go_on and hasattr(self, "state_"), device_of(problem.matrix)
         if going_on:
             self._check_same_kind_of_run(problem, settings)
         state = self.state_.moved(device) if going_on else self._start(problem, settings)
         if going_on and settings.optimizer.learning_rate != self._learning_rate:
             state.learning_rate = settings.optimizer.learning_rate
-        with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
-            run = self._kind_of_run()(
+        kind, counted = self._kind_of_run(), None
+        if feed is not None:
+            kind, shuffle = functools.partial(streaming.streamed(runs_of(self.engine)), feed=feed), False
+            counted = feed.rows if isinstance(feed, streaming.RowFeed) else None
+        with progress_bar(epochs, counted, enabled=bool(self.verbose)) as bar:
+            if feed is not None and counted is not None and bar:
+                feed.moved = bar[0].moved
+            run = kind(
                 problem,
                 state,
                 settings.optimizer,
                 settings.loss,
                 settings.precision,
-                shuffle=bool(self.shuffle),
+                shuffle=shuffle,
                 regularizer=settings.regularizer,
                 validation=validation,
                 callbacks=CallbackList((*settings.callbacks, *bar)),
                 history={name: [*values] for name, values in self.history_.items()} if going_on else {},
             )
             try:
-                run.train(self.epochs)
+                run.train(epochs)
             finally:
                 self._keep(run, names)
-        return self
+
+    def _from_source(self, rows: Source, settings: Settings, memory: int) -> tuple[Problem, streaming.RowFeed | None]:
+        """Return the rows of a source: as arrays where they fit into memory, else what brings them."""
+        problem, feed = streaming.fed(
+            rows, unit=int(self.batch_size), memory=memory, batch_size=int(self.batch_size),
+            fit_intercept=bool(self.fit_intercept), dtype=settings.precision.dtype, shuffle=bool(self.shuffle),
+        )  # fmt: skip
+        if feed is None:
+            device = self._training_device(problem.matrix)
+            return replace(problem, matrix=device.put(problem.matrix), target=device.put(problem.target)), None
+        self._check_streams("the rows do not fit into memory", "or give more memory")
+        return problem, feed
+
+    def _check_streams(self, why: str, otherwise: str) -> None:
+        """Raise unless rows can come window by window."""
+        for name, value, those in (("engine", self.engine, ("numpy", "numba")), ("device", self.device, ("cpu",))):
+            if value not in those:
+                good = " or ".join(f'{name}="{one}"' for one in those)
+                raise ValueError(
+                    f'{OWNER}: {name}="{value}" needs all rows at once, but {why}: set {good}, {otherwise}.'
+                )
+
+    def _from_batches(
+        self, batches: Iterable[Any], sample_weight: Any, settings: Settings
+    ) -> tuple[Problem, list[str] | None, streaming.BatchFeed]:
+        """Return what brings the batches of an iterable."""
+        if sample_weight is not None:
+            raise ValueError("X yields batches, but sample_weight was given too: yield (X, y, sample_weight) instead.")
+        self._check_streams("X yields batches", "or give X and y as arrays")
+
+        def problem(batch: Any, number: int) -> Problem:
+            if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+                raise ValueError(
+                    f"Every batch must be a tuple (X, y) or (X, y, sample_weight), but batch {number} (counted from 0) "
+                    f"is a {type(batch).__name__}."
+                )
+            names = f"X of batch {number}", f"y of batch {number}", f"sample_weight of batch {number}"
+            weight = batch[2] if len(batch) == 3 else None
+            made = self._problem(batch[0], batch[1], weight, settings, names, intercept=self.fit_intercept, device=HOST)
+            return replace(made, batch_size=len(made.target))
+
+        feed = streaming.BatchFeed(batches, problem, int(self.epochs))
+        return feed.first, column_names(feed.first_X), feed
+
+    def _opened_validation(self, data: Any, stack: ExitStack) -> Source | None:
+        """Open validation rows that are in a file or a source."""
+        if is_source(data):
+            return stack.enter_context(opened_source(data, None, name="validation_data"))
+        if isinstance(data, tuple | list) and len(data) == 2 and is_path(data[0]):
+            return stack.enter_context(opened_source(*data, name="validation_data[0]"))
+        return None
+
+    def _held_out(
+        self, rows: Source, problem: Problem, names: list[str] | None, settings: Settings, memory: int
+    ) -> Problem | Evaluated:
+        """Return validation rows of a source."""
+        self._check_validation(len(rows.names), list(rows.names), problem.kernel_size, names)
+        unit = int(self.batch_size) * evaluated_at_once(int(self.batch_size), problem.matrix.shape[1])
+        held, feed = streaming.fed(
+            rows, unit=unit, memory=memory, batch_size=int(self.batch_size), fit_intercept=bool(self.fit_intercept),
+            dtype=settings.precision.dtype, shuffle=False,
+        )  # fmt: skip
+        if feed is None:
+            device = device_of(problem.matrix)
+            return replace(held, matrix=device.put(held.matrix), target=device.put(held.target))
+        self._check_streams("the validation rows do not fit into memory", "or give more memory")
+        return streaming.HeldOut(feed, settings.loss, settings.precision)
 
     def _kind_of_run(self) -> Callable[..., Run]:
         """Return what executes a run."""
@@ -330,12 +486,14 @@ class LinearRegression:
         parts = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         weight = data[2] if len(data) == 3 else None
         problem = self._problem(data[0], data[1], weight, settings, parts, intercept=self.fit_intercept, device=device)
-        sklearn_adapter.check_feature_names(OWNER, column_names(data[0]), names)
-        if problem.kernel_size != features:
-            raise ValueError(
-                f"validation_data has {problem.kernel_size} features, but X has {features}: give the same columns."
-            )
+        self._check_validation(problem.kernel_size, column_names(data[0]), features, names)
         return problem
+
+    def _check_validation(self, found: int, found_names: list[str] | None, features: int, names: Any) -> None:
+        """Raise unless validation rows have the features of the training rows."""
+        sklearn_adapter.check_feature_names(OWNER, found_names, names)
+        if found != features:
+            raise ValueError(f"validation_data has {found} features, but X has {features}: give the same columns.")
 
     def _check_same_kind_of_run(self, problem: Problem, settings: Settings) -> None:
         """Raise unless the run so far can go on with the settings and the data of now."""

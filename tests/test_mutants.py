@@ -364,20 +364,18 @@ MUTANTS = {
     # The loop.
     "the slope has the wrong sign": (loop.Run._chunk, "subtract(error, target, error)",
                                      "subtract(target, error, error)", "run of 16"),
-    "the last batch is dropped": (loop.Run._epoch, "min(first + at_once, len(batches))",
-                                  "min(first + at_once, len(batches) - 1)", "run of 7"),
+    "the last batch is dropped": (loop.Run._part, "len(batches)", "(len(batches) - 1)", "run of 7"),
     "the last batch is divided by the full size": (
         cutting.Batches._cut, "end - start", "self._problem.batch_size", "run of 16"),
     "the last batch counts in full": (
-        loop.Run._epoch, "batches.rows[first:last].dot(losses)", "batches.rows[first] * losses.sum()", "run of 16"),
-    "the history is the last batch's": (loop.Run._epoch, "weighted_sum = weighted_sum +", "weighted_sum =",
-                                        "batch logs"),
+        loop.Run._part, "batches.rows[first:last]", "batches.rows[0] + 0 * batches.rows[first:last]", "run of 16"),
+    "the history is the last batch's": (loop.Run._part, "at.loss_sum, many=", "0.0, many=", "batch logs"),
     "the history is not weighted by rows": (
-        loop.Run._epoch, "weighted_sum + batches.rows[first:last].dot(losses)",
-        "weighted_sum + len(batches.error) * losses.mean()", "run of 16"),
+        loop.Run._part, "batches.rows[first:last]", "0 * batches.rows[first:last] + len(batches.error) / len(batches)",
+        "run of 16"),
     "validation is not weighted by rows": (
-        cutting.Batches.evaluate, "self.rows.dot(np.concatenate(losses)) / len(self.target)",
-        "np.concatenate(losses).mean(axis=0)", f"mse {MEAN}"),
+        cutting.Batches.added_to, "self.rows[first:last]",
+        "0 * self.rows[first:last] + len(self.target) / len(self)", f"mse {MEAN}"),
     "the loss after the step": (
         loop.Run._chunk, "step(state, g, rate, lr)",
         "step(state, g, rate, lr); predict(state.parameters, error); subtract(error, target, error)", "run of 16"),
@@ -390,7 +388,8 @@ MUTANTS = {
     "K models share the betas of the first": (stacks._rates_side_by_side, "len(columns) == 1", "True", "swept betas"),
     "batches write over each other's errors": (
         cutting.Batches._cut, "start % self._kept_rows", "0", "swept rates"),
-    "chunks overlap": (loop.Run._epoch, "first + at_once, len", "first + at_once + 1, len", "many batches"),
+    "chunks overlap": (loop.Run._part, "losses = self._chunk(first, last)",
+                       "losses = self._chunk(first, last); first and self._chunk(first, first + 1)", "many batches"),
     "one order for all epochs": (cutting.Batches.reorder, "generator.permutation(len(self.target))",
                                  "np.random.default_rng(0).permutation(len(self.target))", "orders"),
     "never shuffled": (cutting.Batches.reorder, "generator.permutation(len(self.target))",
@@ -409,16 +408,16 @@ MUTANTS = {
     "divisors of the epoch before": (cutting.Batches.reorder, "self._divisors = None", "pass",
                                      "shuffled by weights"),
     "a warm start forgets the moments": (
-        LinearRegression.fit, "going_on else self._start(problem, settings)",
+        LinearRegression._train, "going_on else self._start(problem, settings)",
         "going_on else self._start(problem, settings); state.slots = [0 * slot for slot in state.slots]",
         "continued adam"),
     "a warm start forgets the step": (
-        LinearRegression.fit, "going_on else self._start(problem, settings)",
+        LinearRegression._train, "going_on else self._start(problem, settings)",
         "going_on else self._start(problem, settings); state.iterations = 0", "continued schedule"),
     "a warm start forgets the epoch": (loop.Run.train, "end = self.state.epoch + epochs",
                                        "self.state.epoch, end = 0, epochs", "continued scheduler"),
     "a warm start shuffles as at first": (
-        LinearRegression.fit, "going_on else self._start(problem, settings)",
+        LinearRegression._train, "going_on else self._start(problem, settings)",
         "going_on else self._start(problem, settings); state.generator = generator_from(self.random_state)",
         "continued nesterov"),
     "a warm start goes on from the average": (

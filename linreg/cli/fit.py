@@ -13,10 +13,12 @@ from linreg import study
 from linreg.cli import FOUND, output
 from linreg.cli.options import FILE, with_settings
 from linreg.data.arrays import feature_matrix, row_vector
+from linreg.data.row_files import streams
+from linreg.data.sources import opened_numbers
 from linreg.data.tables import read_table, split_target
 from linreg.diagnosis.evidence import printable
 from linreg.regression import LinearRegression
-from linreg.report import FitReport, fit_and_report
+from linreg.report import FitReport, fit_and_report, report_on_source, summed_up
 
 
 @with_settings
@@ -27,6 +29,16 @@ def fit(
     settings: dict[str, Any],
     options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
+    stream: Annotated[
+        bool | None,
+        typer.Option(help="Read the file block by block; if not given, where it takes more than 256 MiB."),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="What rows may take where the file is streamed, as 512MB; a quarter of the machine's if not given."
+        ),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
@@ -37,12 +49,20 @@ def fit(
     model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
-    features, y = split_target(read_table(file), target)
-    X = feature_matrix(features, np.float64, name=file)
-    report = fit_and_report(
-        model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
-        None if scale == "none" else scale,
-    )  # fmt: skip
+    scaling = None if scale == "none" else scale
+    if stream or (stream is None and (memory is not None or streams(file))):
+        model.set_params(memory=memory).settings()
+        with opened_numbers(file, target) as rows:
+            with output.passing("Summing up all rows", show=not as_json) as moved:
+                seen = summed_up(rows, scaling, moved)
+            report = report_on_source(model, rows, *seen)
+    else:
+        features, y = split_target(read_table(file), target)
+        X = feature_matrix(features, np.float64, name=file)
+        report = fit_and_report(
+            model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
+            scaling,
+        )  # fmt: skip
     scaled = [] if scale == "none" else ["--scale", scale]
     why = shlex.join(["linreg", "why", file, "--target", target, *scaled, *options]) if report.doubtful else None
     if as_json:
