@@ -432,7 +432,7 @@ class LinearRegression:
         self, rows: Source, problem: Problem, names: list[str] | None, settings: Settings, memory: int
     ) -> Problem | Evaluated:
         """Return validation rows of a source."""
-        self._check_validation(len(rows.names), list(rows.names), problem.kernel_size, names)
+        self._check_validation(len(rows.names), names and list(rows.names), problem.kernel_size, names)
         unit = int(self.batch_size) * evaluated_at_once(int(self.batch_size), problem.matrix.shape[1])
         held, feed = streaming.fed(
             rows, unit=unit, memory=memory, batch_size=int(self.batch_size), fit_intercept=bool(self.fit_intercept),

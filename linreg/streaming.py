@@ -79,15 +79,14 @@ def plan(source: Source, unit: int, memory: int, dtype: Any) -> Plan | None:
     reading = READING * 8 * columns * each
     if reading + 2 * row * count <= memory:
         return None
-    size = unit * max(1, min(WINDOW_BYTES, memory // 16) // (unit * row))
-    together = (memory - reading - 4 * size * row) // (2 * each * row)
-    if together < 1:
-        least = (reading + 2 * each * row) * 4 // 3 + 4 * unit * row
+    pools, laid_out = 2 * each * row, 4 * unit * row  # the least there can be of each
+    if memory < reading + pools + laid_out:
         raise ValueError(
             f"memory={shown(memory)} is too little to read {columns} columns in blocks of {each} rows and to train on "
-            f'batches of {unit}: give at least memory="{shown(least)}".'
+            f'batches of {unit}: give at least memory="{shown(reading + pools + laid_out)}".'
         )
-    return Plan(together, size)
+    size = max(1, min(WINDOW_BYTES * 4, memory // 4, memory - reading - pools) // laid_out) * unit
+    return Plan((memory - reading - 4 * size * row) // pools, size)
 
 
 def problem_of(block: Block, batch_size: int, fit_intercept: bool) -> Problem:
