@@ -18,7 +18,7 @@ from linreg.compiled import numba_run
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
 from linreg.data.blocks import Source
 from linreg.data.conversion import numbers
-from linreg.data.sources import is_path, is_source, opened_source, yields_batches
+from linreg.data.sources import is_file, is_source, opened_source, yields_batches
 from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested
@@ -424,7 +424,7 @@ class LinearRegression:
         """Open validation rows that are in a file or a source."""
         if is_source(data):
             return stack.enter_context(opened_source(data, None, name="validation_data"))
-        if isinstance(data, tuple | list) and len(data) == 2 and is_path(data[0]):
+        if isinstance(data, tuple | list) and len(data) == 2 and is_file(*data):
             return stack.enter_context(opened_source(*data, name="validation_data[0]"))
         return None
 

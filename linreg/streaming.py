@@ -236,7 +236,20 @@ class RowFeed:
         )  # fmt: skip
 
     def problems(self, generator: Any, look: Callable[[], None]) -> Generator[Problem, None, None]:
-        """Yield the windows of an epoch."""
+        """Yield the windows of an epoch.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            Draws their order, where they are shuffled.
+        look : callable
+            Called while rows are waited for.
+
+        Yields
+        ------
+        Problem
+            A window.
+        """
         with closing(self.blocks(generator, look)) as blocks:
             for block in blocks:
                 yield problem_of(block, self.batch_size, self.fit_intercept)
@@ -283,7 +296,18 @@ class BatchFeed:
         return len(self.first.target)
 
     def problems(self, generator: Any, look: Callable[[], None]) -> Generator[Problem, None, None]:  # noqa: ARG002
-        """Yield the batches of an epoch."""
+        """Yield the batches of an epoch.
+
+        Parameters
+        ----------
+        generator, look : object
+            Not needed: batches come in their order when they are asked for.
+
+        Yields
+        ------
+        Problem
+            One batch.
+        """
         started, self._started = self._started, None
         items, number = (iter(self._batches), 0) if started is None else (started, 1)
         if started is not None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from linreg.data.blocks import Source
-from linreg.data.row_files import opened
 
 
 def is_source(given: Any) -> bool:
@@ -18,14 +17,14 @@ def is_source(given: Any) -> bool:
     return isinstance(getattr(given, "count", None), int) and all(hasattr(given, name) for name in ("names", "read"))
 
 
-def is_path(given: Any) -> bool:
-    """Whether something is the path of a file."""
-    return isinstance(given, str | os.PathLike)
+def is_file(X: Any, y: Any) -> bool:
+    """Whether X is the path of a file; text is one if y may be the name of a column."""
+    return isinstance(X, os.PathLike) or (isinstance(X, str) and (y is None or isinstance(y, str)))
 
 
 def yields_batches(X: Any, y: Any) -> bool:
     """Whether X is an iterable of batches, each (X, y) or (X, y, sample_weight), rather than the rows themselves."""
-    if y is not None or not hasattr(X, "__iter__") or is_path(X) or isinstance(X, Mapping):
+    if y is not None or not hasattr(X, "__iter__") or isinstance(X, str | os.PathLike | Mapping):
         return False
     if any(hasattr(X, name) for name in ("shape", "columns", "__array__", "collect_schema")):
         return False
@@ -69,7 +68,7 @@ def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X")
     ValueError
         If the file cannot be read, has no rows or no such column, or weights are given.
     """
-    if not (is_path(X) or is_source(X)):
+    if not (is_file(X, y) or is_source(X)):
         yield None
         return
     if sample_weight is not None:
@@ -77,7 +76,7 @@ def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X")
             f"{name} is a file or a source, whose blocks bring the weights of their rows, but sample_weight was given "
             "too: leave it out."
         )
-    if not is_path(X):
+    if not is_file(X, y):
         target = getattr(X, "target", None)
         if y is not None and not (isinstance(y, str) and target in (None, y)):
             raise ValueError(
@@ -116,6 +115,8 @@ def opened_numbers(file: str | os.PathLike[str], target: str) -> Iterator[Source
     TypeError
         If a column holds no numbers.
     """
+    from linreg.data.row_files import opened  # not before there is a file
+
     with opened(file, target) as source:
         others = source.other_kinds()
         if others:
