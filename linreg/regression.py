@@ -6,19 +6,17 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
-from linreg import sklearn_adapter, streaming
-from linreg.batches import Batches, Evaluated, Problem, evaluated_at_once
+from linreg import sklearn_adapter
+from linreg.batches import Batches, Evaluated, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.compiled import numba_run
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
-from linreg.data.blocks import Source
 from linreg.data.conversion import numbers
-from linreg.data.sources import is_file, is_source, opened_source, yields_batches
+from linreg.data.sources import opened_source, yields_batches
 from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested
@@ -31,6 +29,9 @@ from linreg.regularizers import Regularizer
 from linreg.seeds import generator_from
 from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, with_groups
 from linreg.steps import State
+from linreg.streaming.feeds import BatchFeed, RowFeed
+from linreg.streaming.fitting import from_batches, from_source, held_out, opened_validation
+from linreg.streaming.runs import streamed
 from linreg.training import Run
 
 Array = Any
@@ -277,23 +278,24 @@ class LinearRegression:
         """
         settings, memory = self.settings(), in_bytes(OWNER, self.memory)
         with ExitStack() as stack:
-            held_out = self._opened_validation(validation_data, stack)
+            others = opened_validation(validation_data, stack)
             rows = stack.enter_context(opened_source(X, y, sample_weight))
-            feed: streaming.RowFeed | streaming.BatchFeed | None = None
+            feed: RowFeed | BatchFeed | None = None
             if rows is not None:
                 names: list[str] | None = list(rows.names)
-                problem, feed = self._from_source(rows, settings, memory - (memory // 4 if held_out else 0))
+                problem, feed = from_source(self, rows, settings, memory - (0 if others is None else memory // 4))
             elif yields_batches(X, y):
-                problem, names, feed = self._from_batches(X, sample_weight, settings)
+                feed = from_batches(self, X, sample_weight, settings)
+                problem, names = feed.first, column_names(feed.first_X)
             else:
                 device, names = self._training_device(X), column_names(X)
                 problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
             validation: Problem | Evaluated | None
-            if held_out is None:
+            if others is None:
                 device = device_of(problem.matrix)
                 validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
             else:
-                validation = self._held_out(held_out, problem, names, settings, memory // 4)
+                validation = held_out(self, others, problem, names, settings, memory // 4)
             self._train(
                 problem, names, settings, bool(self.warm_start), self.epochs, bool(self.shuffle), validation, feed
             )
@@ -344,7 +346,7 @@ class LinearRegression:
         epochs: int,
         shuffle: bool,
         validation: Problem | Evaluated | None = None,
-        feed: streaming.RowFeed | streaming.BatchFeed | None = None,
+        feed: RowFeed | BatchFeed | None = None,
     ) -> None:
         """Train on rows in memory, or on those that a feed brings."""
         going_on, device = go_on and hasattr(self, "state_"), device_of(problem.matrix)
@@ -355,8 +357,8 @@ class LinearRegression:
             state.learning_rate = settings.optimizer.learning_rate
         kind, counted = self._kind_of_run(), None
         if feed is not None:
-            kind, shuffle = functools.partial(streaming.streamed(runs_of(self.engine)), feed=feed), False
-            counted = feed.rows if isinstance(feed, streaming.RowFeed) else None
+            kind, shuffle = functools.partial(streamed(runs_of(self.engine)), feed=feed), False
+            counted = feed.rows if isinstance(feed, RowFeed) else None
         with progress_bar(epochs, counted, enabled=bool(self.verbose)) as bar:
             if feed is not None and counted is not None and bar:
                 feed.moved = bar[0].moved
@@ -376,73 +378,6 @@ class LinearRegression:
                 run.train(epochs)
             finally:
                 self._keep(run, names)
-
-    def _from_source(self, rows: Source, settings: Settings, memory: int) -> tuple[Problem, streaming.RowFeed | None]:
-        """Return the rows of a source: as arrays where they fit into memory, else what brings them."""
-        problem, feed = streaming.fed(
-            rows, unit=int(self.batch_size), memory=memory, batch_size=int(self.batch_size),
-            fit_intercept=bool(self.fit_intercept), dtype=settings.precision.dtype, shuffle=bool(self.shuffle),
-        )  # fmt: skip
-        if feed is None:
-            device = self._training_device(problem.matrix)
-            return replace(problem, matrix=device.put(problem.matrix), target=device.put(problem.target)), None
-        self._check_streams("the rows do not fit into memory", "or give more memory")
-        return problem, feed
-
-    def _check_streams(self, why: str, otherwise: str) -> None:
-        """Raise unless rows can come window by window."""
-        for name, value, those in (("engine", self.engine, ("numpy", "numba")), ("device", self.device, ("cpu",))):
-            if value not in those:
-                good = " or ".join(f'{name}="{one}"' for one in those)
-                raise ValueError(
-                    f'{OWNER}: {name}="{value}" needs all rows at once, but {why}: set {good}, {otherwise}.'
-                )
-
-    def _from_batches(
-        self, batches: Iterable[Any], sample_weight: Any, settings: Settings
-    ) -> tuple[Problem, list[str] | None, streaming.BatchFeed]:
-        """Return what brings the batches of an iterable."""
-        if sample_weight is not None:
-            raise ValueError("X yields batches, but sample_weight was given too: yield (X, y, sample_weight) instead.")
-        self._check_streams("X yields batches", "or give X and y as arrays")
-
-        def problem(batch: Any, number: int) -> Problem:
-            if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-                raise ValueError(
-                    f"Every batch must be a tuple (X, y) or (X, y, sample_weight), but batch {number} (counted from 0) "
-                    f"is a {type(batch).__name__}."
-                )
-            names = f"X of batch {number}", f"y of batch {number}", f"sample_weight of batch {number}"
-            weight = batch[2] if len(batch) == 3 else None
-            made = self._problem(batch[0], batch[1], weight, settings, names, intercept=self.fit_intercept, device=HOST)
-            return replace(made, batch_size=len(made.target))
-
-        feed = streaming.BatchFeed(batches, problem, int(self.epochs))
-        return feed.first, column_names(feed.first_X), feed
-
-    def _opened_validation(self, data: Any, stack: ExitStack) -> Source | None:
-        """Open validation rows that are in a file or a source."""
-        if is_source(data):
-            return stack.enter_context(opened_source(data, None, name="validation_data"))
-        if isinstance(data, tuple | list) and len(data) == 2 and is_file(*data):
-            return stack.enter_context(opened_source(*data, name="validation_data[0]"))
-        return None
-
-    def _held_out(
-        self, rows: Source, problem: Problem, names: list[str] | None, settings: Settings, memory: int
-    ) -> Problem | Evaluated:
-        """Return validation rows of a source."""
-        self._check_validation(len(rows.names), names and list(rows.names), problem.kernel_size, names)
-        unit = int(self.batch_size) * evaluated_at_once(int(self.batch_size), problem.matrix.shape[1])
-        held, feed = streaming.fed(
-            rows, unit=unit, memory=memory, batch_size=int(self.batch_size), fit_intercept=bool(self.fit_intercept),
-            dtype=settings.precision.dtype, shuffle=False,
-        )  # fmt: skip
-        if feed is None:
-            device = device_of(problem.matrix)
-            return replace(held, matrix=device.put(held.matrix), target=device.put(held.target))
-        self._check_streams("the validation rows do not fit into memory", "or give more memory")
-        return streaming.HeldOut(feed, settings.loss, settings.precision)
 
     def _kind_of_run(self) -> Callable[..., Run]:
         """Return what executes a run."""

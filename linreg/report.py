@@ -21,7 +21,7 @@ from linreg.dynamics.quadratic import LARGEST_HESSIAN
 from linreg.gram import Moments
 from linreg.losses import MeanSquaredError
 from linreg.regression import LinearRegression
-from linreg.streaming import checked
+from linreg.streaming.rows import checked
 
 Array = Any
 SETTLED = 0.01

@@ -35,6 +35,10 @@ from linreg.data.prefetch import prefetched
 from linreg.memory import in_bytes, of_the_machine
 from linreg.precision import FLOAT32
 from linreg.steps import State
+from linreg.streaming.fitting import fed
+from linreg.streaming.plans import plan
+from linreg.streaming.rows import problem_of
+from linreg.streaming.runs import streamed
 from linreg.training import Run
 
 ENGINES = ["numpy", "numba"]
@@ -57,7 +61,7 @@ def least(source, batch_size, dtype="float32"):
     while low < high:
         middle = (low + high) // 2
         try:
-            streaming.plan(source, batch_size, middle, np.dtype(dtype))
+            plan(source, batch_size, middle, np.dtype(dtype))
             high = middle
         except ValueError:
             low = middle + 1
@@ -65,7 +69,7 @@ def least(source, batch_size, dtype="float32"):
 
 
 def streams(source, batch_size, memory, dtype="float32"):
-    return streaming.plan(source, batch_size, memory, np.dtype(dtype)) is not None
+    return plan(source, batch_size, memory, np.dtype(dtype)) is not None
 
 
 def assert_same_run(ours, theirs):
@@ -112,7 +116,7 @@ def runs(draw, engine):
 
 def check_in_order(run):
     source, arrays, given, window = run
-    with patch.object(streaming, "WINDOW_BYTES", window):
+    with patch("linreg.streaming.plans.WINDOW_BYTES", window):
         ours = LinearRegression(shuffle=False, **given).fit(source)
     assert_same_run(ours, LinearRegression(shuffle=False, **given).fit(*arrays))
 
@@ -134,7 +138,7 @@ def test_shuffled_rows_give_the_bits_of_rows_laid_out_in_that_order(run):
     source, (X, y, weight), given, window = run
     given |= {"epochs": 1, "kernel_initializer": "zeros"}
     decisive = {name: given[name] for name in ("batch_size", "memory", "dtype")}
-    with patch.object(streaming, "WINDOW_BYTES", window):
+    with patch("linreg.streaming.plans.WINDOW_BYTES", window):
         ours = LinearRegression(shuffle=True, **given).fit(source)
         order = streaming.order(source, np.random.default_rng(0), **decisive)
     assert sorted(order) == list(range(len(y)))
@@ -167,7 +171,7 @@ def test_every_epoch_takes_every_row_once_in_an_order_of_its_own():
 def test_blocks_are_shuffled_and_so_are_the_rows_of_those_that_are_together():
     source = source_of(*rows(400, 3), block=10)
     memory = budget(source, 8)
-    together = streaming.plan(source, 8, memory, np.float32).together
+    together = plan(source, 8, memory, np.float32).together
     assert 1 <= together < 20
     order = streaming.order(source, np.random.default_rng(0), batch_size=8, memory=memory)
     first = order[: 10 * together - 8] // 10  # of the first blocks, up to those that fill no batch
@@ -196,12 +200,12 @@ def test_the_exact_engine_runs_on_a_source_that_fits_and_says_what_to_do_where_i
     settings = {"engine": "exact", "dtype": "float64", "shuffle": False, "epochs": 20, "random_state": 0}
     model = LinearRegression(**settings).fit(source_of(X, y))
     assert model.coef_.tolist() == LinearRegression(**settings).fit(X, y).coef_.tolist()
-    source, streamed = streamed_run(**settings)
+    source, model = streamed_run(**settings)
     with pytest.raises(ValueError, match='engine="exact" needs all rows at once, but the rows do not fit into memory'):
-        streamed.fit(source)
-    streamed.set_params(engine="numpy", device="cuda")
+        model.fit(source)
+    model.set_params(engine="numpy", device="cuda")
     with pytest.raises(ValueError, match='device="cuda" needs all rows at once'):
-        streamed.fit(source)
+        model.fit(source)
 
 
 def test_a_warm_start_goes_on_as_if_more_epochs_had_been_asked_for():
@@ -533,10 +537,10 @@ def a_run(source, state, memory, *, resumed=None, stop=None, shuffle=True):
             if (self.run.state.epoch, batch + 1) == stop:
                 raise KeyboardInterrupt
 
-    problem, feed = streaming.fed(
+    problem, feed = fed(
         source, unit=8, memory=memory, batch_size=8, fit_intercept=True, dtype=np.float32, shuffle=shuffle
     )
-    run = streaming.streamed(Run)(
+    run = streamed(Run)(
         problem, state, Adam(0.01), MeanSquaredError(), FLOAT32, shuffle=False, feed=feed, resumed=resumed,
         callbacks=callbacks.CallbackList([Stops()]),
     )  # fmt: skip
@@ -699,7 +703,7 @@ def test_windows_carry_weights_and_growing_pools_lose_nothing():
 
 def test_a_problem_is_made_in_the_memory_of_its_rows():
     block = Block(np.arange(12.0).reshape(3, 4), np.arange(3))
-    problem = streaming.problem_of(block, 2, True)
+    problem = problem_of(block, 2, True)
     assert isinstance(problem, Problem)
     assert problem.matrix is block.rows
     np.testing.assert_array_equal(problem.matrix[:, 3], 1)
