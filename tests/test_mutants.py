@@ -128,7 +128,7 @@ ORACLES = {
     "order of blocks": test_streaming.test_blocks_are_shuffled_and_so_are_the_rows_of_those_that_are_together,
     "hooks": test_streaming.test_batch_hooks_see_the_batches_of_all_windows_counted_through,
     "goes on": partial(test_streaming.test_a_run_goes_on_in_the_middle_of_an_epoch_as_if_it_had_not_stopped, 13),
-    "budget": partial(test_streaming.test_rows_take_no_more_memory_than_they_may, True),
+    "budget": partial(test_streaming.test_rows_take_no_more_memory_than_they_may, True, 3_000_000),
 }  # fmt: skip
 
 V_TOWARDS = "v = moved_towards(v, g * g, one_minus_beta_2)"

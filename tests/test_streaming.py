@@ -379,6 +379,7 @@ def test_memory_is_read_as_people_write_it(text, size):
     assert in_bytes("x", text) == size
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/meminfo"), reason="only Linux tells its memory in /proc")
 def test_memory_is_a_quarter_of_what_the_machine_has():
     with open("/proc/meminfo", encoding="ascii") as told:
         total = int(told.readline().split()[1]) * 1024
@@ -416,9 +417,10 @@ class Endless:
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_rows_take_no_more_memory_than_they_may(shuffle):
-    source, memory = Endless(), 3_000_000
-    assert source.count * 16 > 2 * memory  # the matrix alone
+@pytest.mark.parametrize("memory", [3_000_000, 30_000_000])
+def test_rows_take_no_more_memory_than_they_may(shuffle, memory):
+    source = Endless()
+    assert streams(source, 500, memory) == (source.count * 16 > 2 * memory)  # the matrix alone
     model = LinearRegression("adam", epochs=1, batch_size=500, memory=memory, shuffle=shuffle).fit(Endless())
     tracemalloc.start()
     try:
@@ -763,6 +765,8 @@ def test_the_command_refuses_what_it_cannot_stream(written, capsys, tmp_path):
     file = written
     assert run(["fit", file, "--target", "y", "--stream", "--scale", "robust"]) == 2
     assert "'robust' needs all rows at once" in capsys.readouterr().err
+    assert run(["fit", file, "--target", "y", "--no-stream", "--memory", "1GB"]) == 2
+    assert "--memory is for files that are read block by block" in capsys.readouterr().err
     assert run(["fit", file, "--target", "y", "--memory", "lots"]) == 2
     assert 'memory must be bytes or text like "512MB"' in capsys.readouterr().err
     import polars

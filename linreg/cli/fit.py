@@ -49,6 +49,8 @@ def fit(
     model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
+    if stream is False and memory is not None:
+        raise ValueError("--memory is for files that are read block by block: leave --no-stream or --memory out.")
     scaling = None if scale == "none" else scale
     if stream or (stream is None and (memory is not None or streams(file))):
         model.set_params(memory=memory).settings()

@@ -224,7 +224,8 @@ def windows(
     each = min(rows_in_a_block(columns), source.count) if together is None else -(-source.count // count)
     together = min(count, max(1, AT_ONCE // (8 * columns * each) if together is None else together))
     groups = [list(blocks[first : first + together]) for first in range(0, count, together)]
-    pools = [Pool(size, together * each, columns, dtype) for _ in range(1 if ahead is None else 2)]
+    room = size if len(groups) > 1 else 0
+    pools = [Pool(room, together * each, columns, dtype) for _ in range(1 if ahead is None else 2)]
     stop = threading.Event()
     filled, left = _filled(source, groups, pools, prepare, stop), Block(np.empty((0, columns)), np.empty(0, np.int64))
     with closing(filled if ahead is None else prefetched(filled, stop, ahead)) as ready:
