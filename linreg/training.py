@@ -36,7 +36,7 @@ CHUNK = 1024
 """Steps between two looks at the keyboard: a few milliseconds."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Position:
     """Where a run stands within an epoch: plain numbers.
 
