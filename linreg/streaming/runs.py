@@ -7,9 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from linreg.batches import Batches, Problem
 from linreg.losses import Loss
 from linreg.precision import Precision
+from linreg.schedules import rates_of
 from linreg.streaming.feeds import Feed, RowFeed
 from linreg.training import Position, Run
 
@@ -62,6 +65,8 @@ class Streamed(Run):
             self.position, self._resumed = self._resumed, None
             if bits is not None:
                 bits.state = self.position.generator
+            last = np.array([max(0, self.state.iterations - 1)])  # in case no step of the epoch is left
+            self._last_learning_rate = float(rates_of(self.state.learning_rate, last, self.precision)[0])
         return self.position
 
     def _parts(self, at: Position) -> Generator[Batches, None, None]:
