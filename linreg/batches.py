@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,6 +20,9 @@ KEPT_VIEWS = 8192
 
 KEPT_ERRORS = 2**16
 """Errors of K models that are kept until their losses are taken: as many as stay in the processor's cache."""
+
+EVALUATED = 2**20
+"""Numbers of a matrix that are evaluated at once: always the same rows together, however many there are."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,19 @@ class Problem:
     def starts(self) -> Array:
         """First row of each batch."""
         return np.arange(0, len(self.target), self.batch_size)
+
+
+class Evaluated(Protocol):
+    """Rows on which a loss can be taken."""
+
+    def evaluate(self, parameters: Array, constants: tuple[Any, ...]) -> Any:
+        """Return the loss at given parameters, without a penalty: the mean over batches, weighted by their rows."""
+        ...
+
+
+def evaluated_at_once(batch_size: int, parameters: int) -> int:
+    """Return how many batches are evaluated at once, given the rows of a batch and the columns of its matrix."""
+    return max(1, EVALUATED // (batch_size * parameters))
 
 
 class Batches:
@@ -253,12 +269,35 @@ class Batches:
 
     def evaluate(self, parameters: Array, constants: tuple[Any, ...]) -> Any:
         """Return the loss at given parameters, without a penalty: the mean over batches, weighted by their rows."""
-        losses = []
-        for first in range(0, len(self), self.at_once):
-            last = min(first + self.at_once, len(self))
+        return self.added_to(0.0, parameters, constants) / len(self.target)
+
+    def added_to(self, total: Any, parameters: Array, constants: tuple[Any, ...]) -> Any:
+        """Return a sum to which the loss of each batch, times its rows, is added.
+
+        Parameters
+        ----------
+        total : float or array of shape (K,)
+            The sum so far.
+        parameters : array of shape (parameters,) or (parameters, K)
+            Where the losses are taken.
+        constants : tuple
+            The constants of the loss.
+
+        Returns
+        -------
+        scalar or array of shape (K,)
+            The sum.
+        """
+        at_once = self.at_once
+        if not self.many:
+            at_once = min(at_once, evaluated_at_once(self._problem.batch_size, self.matrix.shape[1]))
+        for first in range(0, len(self), at_once):
+            last = min(first + at_once, len(self))
             rows = slice(int(self.starts[first]), int(self.ends[last - 1]))
-            error = self.error[: rows.stop - rows.start]
+            kept = rows.start % self._kept_rows
+            error = self.error[kept : kept + rows.stop - rows.start]
             self.matrix[rows].dot(parameters, error)
             np.subtract(error, self.target[rows], error)
-            losses.append(self.losses(first, last, constants).astype(np.float64))
-        return self.rows.dot(np.concatenate(losses)) / len(self.target)
+            losses = self.losses(first, last, constants).astype(np.float64)
+            total = self._device.added(losses, self.rows[first:last], total, many=self.many)
+        return total

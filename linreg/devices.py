@@ -69,6 +69,34 @@ class Host:
         """Return the sum of each piece of a vector; pieces are of one length, but the last may be shorter."""
         return np.add.reduceat(values, starts)
 
+    def added(self, losses: Array, rows: Array, total: Any = 0.0, *, many: bool = False) -> Any:
+        """Return a sum to which the losses of some batches, times their rows, are added.
+
+        Parameters
+        ----------
+        losses : array of shape (..., batches) or (..., batches, K)
+            Their losses.
+        rows : array of shape (batches,)
+            Rows of each.
+        total : float or array of shape (K,), default=0
+            The sum so far.
+        many : bool, default=False
+            Whether the losses are those of K models.
+
+        Returns
+        -------
+        scalar or array of shape (...,) or (..., K)
+            The sum. In the host's memory terms are added one after the other: then it does not matter how an epoch is
+            cut into pieces.
+        """
+        if losses.ndim == 1:  # the same, faster
+            terms = losses * rows
+            terms[0] += total
+            return np.add.accumulate(terms)[-1]
+        terms = np.moveaxis(losses, -2 if many else -1, 0) * rows.reshape(-1, *[1] * (losses.ndim - 1))
+        terms[0] += total
+        return np.add.accumulate(terms)[-1]
+
     def row_dot(self, matrix: Array, vector: Array) -> Array:
         """Return the product of each row with a vector."""
         # Row by row: with BLAS' matrix product the last bit of a row depends on the rows beside it.
@@ -122,6 +150,10 @@ class Cuda(Host):
         cut = whole * length
         sums = values[:cut].reshape(whole, length).sum(axis=1)
         return sums if cut == len(values) else np.concatenate((sums, values[cut:].sum(keepdims=True)))
+
+    def added(self, losses: Array, rows: Array, total: Any = 0.0, *, many: bool = False) -> Any:  # noqa: ARG002
+        """Return a sum to which the losses of some batches, times their rows, are added."""
+        return total + rows.dot(losses)
 
     def row_dot(self, matrix: Array, vector: Array) -> Array:
         """Return the product of each row with a vector."""

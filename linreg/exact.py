@@ -48,6 +48,7 @@ class ExactRun(Run):
     optimizer: Optimizer
     loss: Loss
     regularizer: Regularizer | None
+    validation: Problem | None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed, then bind as any run does."""

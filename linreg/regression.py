@@ -5,27 +5,33 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any, Self
 
 import numpy as np
 
 from linreg import sklearn_adapter
-from linreg.batches import Batches, Problem
+from linreg.batches import Batches, Evaluated, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.compiled import numba_run
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
 from linreg.data.conversion import numbers
+from linreg.data.given import opened_source, yields_batches
 from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.exact import ExactRun
 from linreg.hyperparameters import changed_params, short_repr, with_nested
 from linreg.initializers import initial_bias, initial_kernel
 from linreg.losses import Loss
+from linreg.memory import in_bytes
 from linreg.optimizers import Optimizer
 from linreg.progress import progress_bar
 from linreg.regularizers import Regularizer
 from linreg.seeds import generator_from
 from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, with_groups
 from linreg.steps import State
+from linreg.streaming.feeds import BatchFeed, RowFeed
+from linreg.streaming.fitting import from_batches, from_source, held_out, opened_validation
+from linreg.streaming.runs import streamed
 from linreg.training import Run
 
 Array = Any
@@ -76,6 +82,11 @@ class LinearRegression:
     device : {"cpu", "cuda"}, default="cpu"
         Where `fit` trains NumPy arrays and frames: "cuda" copies them once to a GPU and runs the same rules there
         (`engine="numpy"` only; extra `gpu`). CuPy arrays are trained on the GPU where they lie, whatever is given here.
+    memory : None, int or str, default=None
+        What the rows of a file or a source may take: bytes, or text like "512MB" or "2GiB"; None is a quarter of the
+        machine's memory. Python and its libraries (some 200 MB) come on top. Rows that fit in twice are read once;
+        others block by block in every epoch, and shuffled as far as that goes: the order depends on it, so give it
+        where a run is to be repeated on another machine.
 
     Attributes
     ----------
@@ -149,6 +160,7 @@ class LinearRegression:
         verbose: int = 0,
         *,
         device: str = "cpu",
+        memory: int | str | None = None,
     ) -> None:
         self.optimizer = optimizer
         self.loss = loss
@@ -166,6 +178,7 @@ class LinearRegression:
         self.callbacks = callbacks
         self.verbose = verbose
         self.device = device
+        self.memory = memory
 
     # Parameters.
 
@@ -233,20 +246,25 @@ class LinearRegression:
 
     # Training.
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, validation_data: Any = None) -> Self:
         """Train the model.
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features)
-            Features: finite numbers. A CuPy array is trained on its GPU.
-        y : array of shape (rows,) or (rows, 1)
-            Target; brought to where X is trained, unless it is a CuPy array and X is not.
+        X : array or frame of shape (rows, features), path, Source, or iterable of tuple
+            Features: finite numbers. A CuPy array is trained on its GPU. The path of a Parquet, Arrow or CSV file, or
+            a `linreg.data.blocks.Source`, is read block by block where it is larger than `memory`. An iterable of
+            batches (X, y) or (X, y, sample_weight) makes one step of each, in its order; `batch_size` and `shuffle`
+            then do nothing.
+        y : array of shape (rows,) or (rows, 1), str or None
+            Target; brought to where X is trained, unless it is a CuPy array and X is not. The name of its column where
+            X is a path, None where X is a source or yields batches.
         sample_weight : array of shape (rows,), optional
             Weight of each row in the loss. With the default reduction the sum is divided by the number of rows, as in
-            Keras, so doubling all weights doubles the step.
-        validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Data whose loss is reported after each epoch.
+            Keras, so doubling all weights doubles the step. Sources and batches bring their own.
+        validation_data : tuple (X, y) or (X, y, sample_weight), tuple (path, target) or Source, optional
+            Data whose loss is reported after each epoch; of files and sources block by block as well, in a quarter of
+            `memory`.
 
         Returns
         -------
@@ -264,35 +282,108 @@ class LinearRegression:
         KeyboardInterrupt
             After Ctrl-C, with the model fitted as far as it was.
         """
-        settings = self.settings()
-        device = self._training_device(X)
+        settings, memory = self.settings(), in_bytes(OWNER, self.memory)
+        with ExitStack() as stack:
+            others = opened_validation(validation_data, stack)
+            rows = stack.enter_context(opened_source(X, y, sample_weight))
+            feed: RowFeed | BatchFeed | None = None
+            if rows is not None:
+                names: list[str] | None = list(rows.names)
+                problem, feed = from_source(self, rows, settings, memory - (0 if others is None else memory // 4))
+            elif yields_batches(X, y):
+                feed = from_batches(self, X, sample_weight, settings)
+                problem, names = feed.first, column_names(feed.first_X)
+            else:
+                device, names = self._training_device(X), column_names(X)
+                problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
+            validation: Problem | Evaluated | None
+            if others is None:
+                device = device_of(problem.matrix)
+                validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
+            else:
+                validation = held_out(self, others, problem, names, settings, memory // 4)
+            self._train(
+                problem, names, settings, bool(self.warm_start), self.epochs, bool(self.shuffle), validation, feed
+            )
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on some rows once, in batches of `batch_size` in the order given, going on from where the model stands.
+
+        Parameters
+        ----------
+        X : array or frame of shape (rows, features)
+            Features: finite numbers.
+        y : array of shape (rows,) or (rows, 1)
+            Target.
+        sample_weight : array of shape (rows,), optional
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        LinearRegression
+            The estimator itself; the pass counts as an epoch in `history_` and `n_iter_`.
+
+        Raises
+        ------
+        TypeError
+            If the data hold something that is no number.
+        ValueError
+            If a parameter is refused, shapes do not fit, or values are missing or infinite.
+
+        Notes
+        -----
+        The first call starts as `fit` does; whether `warm_start` is set does not matter. Rows of one batch make one
+        step, as Keras' `train_on_batch` does. Callbacks see each call as a run of one epoch.
+        """
+        if hasattr(self, "coef_"):
+            self._checked(X)
+        settings, device = self.settings(), self._training_device(X)
         problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
-        names = column_names(X)
-        validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
-        going_on = self.warm_start and hasattr(self, "state_")
+        self._train(problem, column_names(X), settings, True, 1, False)
+        return self
+
+    def _train(
+        self,
+        problem: Problem,
+        names: list[str] | None,
+        settings: Settings,
+        go_on: bool,
+        epochs: int,
+        shuffle: bool,
+        validation: Problem | Evaluated | None = None,
+        feed: RowFeed | BatchFeed | None = None,
+    ) -> None:
+        """Train on rows in memory, or on those that a feed brings."""
+        going_on, device = go_on and hasattr(self, "state_"), device_of(problem.matrix)
         if going_on:
             self._check_same_kind_of_run(problem, settings)
         state = self.state_.moved(device) if going_on else self._start(problem, settings)
         if going_on and settings.optimizer.learning_rate != self._learning_rate:
             state.learning_rate = settings.optimizer.learning_rate
-        with progress_bar(self.epochs, enabled=bool(self.verbose)) as bar:
-            run = self._kind_of_run()(
+        kind, counted = self._kind_of_run(), None
+        if feed is not None:
+            kind, shuffle = functools.partial(streamed(runs_of(self.engine)), feed=feed), False
+            counted = feed.rows if isinstance(feed, RowFeed) else None
+        with progress_bar(epochs, counted, enabled=bool(self.verbose)) as bar:
+            if feed is not None and counted is not None and bar:
+                feed.moved = bar[0].moved
+            run = kind(
                 problem,
                 state,
                 settings.optimizer,
                 settings.loss,
                 settings.precision,
-                shuffle=bool(self.shuffle),
+                shuffle=shuffle,
                 regularizer=settings.regularizer,
                 validation=validation,
                 callbacks=CallbackList((*settings.callbacks, *bar)),
                 history={name: [*values] for name, values in self.history_.items()} if going_on else {},
             )
             try:
-                run.train(self.epochs)
+                run.train(epochs)
             finally:
                 self._keep(run, names)
-        return self
 
     def _kind_of_run(self) -> Callable[..., Run]:
         """Return what executes a run."""
@@ -336,12 +427,14 @@ class LinearRegression:
         parts = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         weight = data[2] if len(data) == 3 else None
         problem = self._problem(data[0], data[1], weight, settings, parts, intercept=self.fit_intercept, device=device)
-        sklearn_adapter.check_feature_names(OWNER, column_names(data[0]), names)
-        if problem.kernel_size != features:
-            raise ValueError(
-                f"validation_data has {problem.kernel_size} features, but X has {features}: give the same columns."
-            )
+        self._check_validation(problem.kernel_size, column_names(data[0]), features, names)
         return problem
+
+    def _check_validation(self, found: int, found_names: list[str] | None, features: int, names: Any) -> None:
+        """Raise unless validation rows have the features of the training rows."""
+        sklearn_adapter.check_feature_names(OWNER, found_names, names)
+        if found != features:
+            raise ValueError(f"validation_data has {found} features, but X has {features}: give the same columns.")
 
     def _check_same_kind_of_run(self, problem: Problem, settings: Settings) -> None:
         """Raise unless the run so far can go on with the settings and the data of now."""

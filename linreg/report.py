@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from linreg.callbacks import Callback
+from linreg.data.blocks import Source
+from linreg.data.row_files import ScaledRows
 from linreg.data.scaling import in_original_units, scaler
 from linreg.diagnosis.cases import Case, variance
 from linreg.diagnosis.verdicts import verdict
 from linreg.dynamics import least_squares
 from linreg.dynamics.quadratic import LARGEST_HESSIAN
+from linreg.gram import Moments
+from linreg.losses import MeanSquaredError
 from linreg.regression import LinearRegression
+from linreg.streaming.rows import checked
 
 Array = Any
 SETTLED = 0.01
@@ -48,7 +54,8 @@ class FitReport:
         Mean squared error of the optimum: no linear model has less.
     arrived : bool or None
         Whether the run ended at the optimum of its own loss and penalty: with 1 % or less of what it had above it at
-        its start. None where that optimum is not computed, above 2,000 features.
+        its start. None where that optimum is not computed: above 2,000 features, and of rows that are streamed for
+        Huber's loss and penalties.
     """
 
     rows: int
@@ -162,6 +169,113 @@ def fit_and_report(
         return _report(model, X, y, names, scaling, weight)
 
 
+def summed_up(
+    source: Source, scaling: str | None, moved: Callable[[int, int, str], None] = lambda *_: None
+) -> tuple[Any, Moments]:
+    """Go once over the rows of a source.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    scaling : {"standard", "minmax"} or None
+        How to scale the features for training.
+    moved : callable, optional
+        Called with the rows done, those there are, and what is being done.
+
+    Returns
+    -------
+    transformer or None
+        The fitted scaler, if there is to be one.
+    Moments
+        Of features and target.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing or infinite, or the scaling cannot be found block by block.
+    """
+    fitted = None if scaling is None else scaler(scaling)
+    if fitted is not None and not hasattr(fitted, "partial_fit"):
+        raise ValueError(
+            f"Scaling {scaling!r} needs all rows at once, but they are read block by block: use standard or minmax."
+        )
+    check, moments, done = checked(source, np.float64), Moments.of(np.empty((0, len(source.names) + 1))), 0
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for number in range(len(source)):
+            block = check(source.read(number))
+            moments = moments + Moments.of(block.rows, block.weight)
+            done += len(block.rows)
+            if fitted is not None:
+                fitted.partial_fit(block.rows[:, :-1])
+            moved(done, source.count, "Summing up all rows")
+    if not np.isfinite(moments.products).all():
+        raise ValueError(
+            "The rows hold values whose squares are too large for float64: divide their column by a power of ten first."
+        )
+    return fitted, moments
+
+
+def report_on_source(model: LinearRegression, source: Source, fitted: Any, moments: Moments) -> FitReport:
+    """Train a model on a source, and compare it with the optimum.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The unfitted model.
+    source : Source
+        The rows.
+    fitted : transformer or None
+        What `summed_up` returned: scales the features for training.
+    moments : Moments
+        Of features and target.
+
+    Returns
+    -------
+    FitReport
+        The report. Mean squared errors and R^2 come from the moments, in which weights count.
+    """
+    weights = _trained(model, lambda: model.fit(source if fitted is None else ScaledRows(source, fitted)))
+    features, few = len(source.names), moments.few_rows()  # [x, y, 1]
+    rows = moments.factor() if model.fit_intercept else few
+    best, _ = least_squares(rows[:, :features], rows[:, features], fit_intercept=False)
+    level = float(moments.mean[features] - moments.mean[:features] @ best) if model.fit_intercept else 0.0
+
+    def mse(coef: Array, intercept: float) -> float:
+        return float(np.sum((few @ [*coef, -1.0, intercept]) ** 2))
+
+    began = in_original_units(fitted, weights[:features], float(weights[features]) if model.fit_intercept else 0.0)
+    coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
+    end, least, variance = mse(coef, intercept), mse(best, level), float(moments.spread[-1] ** 2)
+    settings, arrived = model.settings(), None
+    if isinstance(settings.loss, MeanSquaredError) and settings.regularizer is None:
+        arrived = verdict(np.array([mse(*began), end]), least, variance) == "converges"
+    return FitReport(
+        rows=source.count,
+        coefficients=dict(zip(source.names, coef.tolist(), strict=True)),
+        intercept=intercept,
+        optimum=dict(zip(source.names, best.tolist(), strict=True)),
+        optimum_intercept=level,
+        history=model.history_,
+        r2=1 - end / variance if variance else float(end == 0),
+        mse=end,
+        optimum_mse=least,
+        arrived=arrived,
+    )
+
+
+def _trained(model: LinearRegression, fit: Callable[[], object]) -> Array:
+    """Train a model, and return the parameters that it starts from."""
+    start, callbacks = _Start(), model.callbacks
+    try:
+        model.set_params(callbacks=(*callbacks, start))
+        fit()
+    finally:
+        model.set_params(callbacks=callbacks)
+    return start.weights
+
+
 class _Start(Callback):
     """Keeps the parameters that a run starts from."""
 
@@ -184,11 +298,7 @@ def _report(
 ) -> FitReport:
     fitted = None if scaling is None else scaler(scaling).fit(X)
     trained_on = X if fitted is None else fitted.transform(X)
-    start, callbacks = _Start(), model.callbacks
-    try:
-        model.set_params(callbacks=(*callbacks, start)).fit(trained_on, y, sample_weight=weight)
-    finally:
-        model.set_params(callbacks=callbacks)
+    start = _trained(model, lambda: model.fit(trained_on, y, sample_weight=weight))
     coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
     best, best_intercept = least_squares(X, y, weight, fit_intercept=model.fit_intercept)
     mse = float(np.average((model.predict(trained_on).astype(np.float64) - y) ** 2, weights=weight))
@@ -202,5 +312,5 @@ def _report(
         r2=model.score(trained_on, y, weight),
         mse=mse,
         optimum_mse=float(np.average((X @ best + best_intercept - y) ** 2, weights=weight)),
-        arrived=bool(np.isfinite(model.coef_).all()) and _arrived(model, trained_on, y, weight, start.weights),
+        arrived=bool(np.isfinite(model.coef_).all()) and _arrived(model, trained_on, y, weight, start),
     )

@@ -10,6 +10,7 @@ from linreg.callbacks import Callback
 from linreg.devices import DEVICES
 from linreg.hyperparameters import check_count, check_flag, nearest
 from linreg.losses import LOSSES, Loss
+from linreg.memory import in_bytes
 from linreg.optimizers import OPTIMIZERS, Optimizer
 from linreg.precision import PRECISIONS, Precision
 from linreg.regularizers import REGULARIZERS, Regularizer
@@ -65,6 +66,7 @@ def check(parameters: Mapping[str, Any]) -> Settings:
             f"{OWNER}: callbacks must be a sequence of linreg.callbacks.Callback, () for none, got "
             f"{parameters['callbacks']!r}: put a single one into brackets, [callback]."
         )
+    in_bytes(OWNER, parameters["memory"])
     engine, dtype, penalty = parameters["engine"], parameters["dtype"], parameters["kernel_regularizer"]
     if engine not in ENGINES:
         raise ValueError(f"{OWNER}: unknown engine {engine!r}{nearest(engine, ENGINES)}.")

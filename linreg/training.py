@@ -8,15 +8,17 @@ value there, and the losses of an epoch are fetched in one transfer when they ar
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import threading
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from linreg.batches import Batches, Problem
+from linreg.batches import Batches, Evaluated, Problem
 from linreg.callbacks import CallbackList, Logs
 from linreg.devices import device_of
 from linreg.hyperparameters import check_number
@@ -32,6 +34,37 @@ Array = Any
 
 CHUNK = 1024
 """Steps between two looks at the keyboard: a few milliseconds."""
+
+
+@dataclass(slots=True)
+class Position:
+    """Where a run stands within an epoch: plain numbers.
+
+    Parameters
+    ----------
+    epoch : int
+        The epoch, counted from 0.
+    window : int, default=0
+        The part of its rows that the run is in; rows in memory are one part.
+    batch : int, default=0
+        Batches of that part that are done.
+    batches : int, default=0
+        Batches of the epoch that are done.
+    rows : int, default=0
+        Rows in them.
+    loss_sum : float or array of shape (K,), default=0
+        Sum of their losses, times their rows.
+    generator : dict, optional
+        State of the bit generator before it drew the order of the epoch; kept for rows that come window by window.
+    """
+
+    epoch: int
+    window: int = 0
+    batch: int = 0
+    batches: int = 0
+    rows: int = 0
+    loss_sum: Any = 0.0
+    generator: dict[str, Any] | None = None
 
 
 @dataclass
@@ -54,7 +87,7 @@ class Run:
         Whether each epoch has its own order.
     regularizer : Regularizer or tuple of Regularizer, optional
         Penalty on the kernel.
-    validation : Problem, optional
+    validation : Problem or Evaluated, optional
         Data whose loss is reported as `val_loss` after each epoch.
     callbacks : CallbackList
         What to call between steps.
@@ -71,7 +104,7 @@ class Run:
     precision: Precision
     shuffle: bool = True
     regularizer: Several[Regularizer] | None = None
-    validation: Problem | None = None
+    validation: Problem | Evaluated | None = None
     callbacks: CallbackList = field(default_factory=lambda: CallbackList(()))
     history: dict[str, list[float]] = field(default_factory=dict)
     stop_training: bool = False
@@ -85,21 +118,33 @@ class Run:
         self._penalty = None
         if self.regularizer is not None:
             self._penalty = penalty_of(self.regularizer, self.precision.cast, self._device)
-        self._validation: Batches | None = None
-        if self.validation is not None:
+        self._validation: Evaluated | None = None
+        if not isinstance(self.validation, Problem):
+            self._validation = self.validation
+        else:
             self._validation = Batches(self.validation, False, loss, self.precision, parameters)
         self._steps_at_once = CHUNK
         self._interrupted = False
         self._last_learning_rate: Any = math.nan
+        self.position = Position(self.state.epoch)
         self._bind_loop()
 
     def _bind_loop(self) -> None:
         """Bind what the loop itself needs, which other engines run in another way."""
-        parameters = self.state.parameters
-        self._batches = Batches(self.problem, self.shuffle, members(self.loss)[0], self.precision, parameters)
-        self._g = np.empty_like(parameters)
+        self._bind_rows(self.problem)
+        self._g = np.empty_like(self.state.parameters)
         self._step = bind_step(self.optimizer, self.precision, self.problem.kernel_size, self._device, self._g)
         self._rates = Rates(self.optimizer, self.precision, self._device)
+
+    def _bind_rows(self, problem: Problem) -> None:
+        """Bind the rows that the loop runs over."""
+        parameters = self.state.parameters
+        self._batches = Batches(problem, self.shuffle, members(self.loss)[0], self.precision, parameters)
+
+    @property
+    def epoch_rows(self) -> int:
+        """Rows of an epoch."""
+        return len(self.problem.target)
 
     @property
     def learning_rate(self) -> float:
@@ -160,7 +205,7 @@ class Run:
         if self._interrupted:
             raise KeyboardInterrupt
 
-    def _validation_loss(self, validation: Batches) -> Any:
+    def _validation_loss(self, validation: Evaluated) -> Any:
         """Return the loss of the validation data at the parameters as they are, with the penalty."""
         loss, kernel = validation.evaluate(self.state.parameters, self._constants), self.problem.kernel_size
         return loss if self._penalty is None else loss + self._penalty[0](self.state.parameters[:kernel])
@@ -169,25 +214,42 @@ class Run:
         """Run the next epoch, and return its logs."""
         return self._epoch(self.state.epoch)
 
+    def _parts(self, at: Position) -> Generator[Batches, None, None]:  # noqa: ARG002 (rows in memory are one part)
+        """Bind the rows of the next epoch, part by part from where `at` says, and yield their batches."""
+        self._batches.reorder(self.state.generator)
+        yield self._batches
+
     def _epoch(self, epoch: int) -> Logs:
         self.callbacks.call("on_epoch_begin", epoch, {})
-        batches, watched = self._batches, self.callbacks.watches_batches
-        at_once = 1 if watched else min(self._steps_at_once, batches.at_once)
-        batches.reorder(self.state.generator)
-        weighted_sum, rows = 0.0, 0
-        for first in range(0, len(batches), at_once):
+        at, watched = self._begin(epoch), self.callbacks.watches_batches
+        with contextlib.closing(self._parts(at)) as parts:
+            for batches in parts:
+                self._part(batches, at, 1 if watched else min(self._steps_at_once, batches.at_once), watched)
+                if watched and self.stop_training:
+                    break
+        return self._end_epoch(epoch, at.loss_sum / at.rows, self._last_learning_rate)
+
+    def _begin(self, epoch: int) -> Position:
+        """Return where an epoch begins."""
+        self.position = Position(epoch)
+        return self.position
+
+    def _part(self, batches: Batches, at: Position, at_once: int, watched: bool) -> None:
+        """Run the batches of a part that are left, so many at a time."""
+        rows = at.rows - (int(batches.ends[at.batch - 1]) if at.batch else 0)
+        while at.batch < len(batches):
+            first, number = at.batch, at.batches
             last = min(first + at_once, len(batches))
             if watched:
-                self.callbacks.call("on_train_batch_begin", first, {})
+                self.callbacks.call("on_train_batch_begin", number, {})
             losses = self._chunk(first, last)
-            weighted_sum = weighted_sum + batches.rows[first:last].dot(losses)
-            rows = int(batches.ends[last - 1])
+            at.loss_sum = self._device.added(losses, batches.rows[first:last], at.loss_sum, many=batches.many)
+            at.batch, at.batches, at.rows = last, number + last - first, rows + int(batches.ends[last - 1])
             if watched:
-                (so_far,) = self._logged(weighted_sum / rows)
-                self.callbacks.call("on_train_batch_end", first, {"loss": so_far})
+                (so_far,) = self._logged(at.loss_sum / at.rows)
+                self.callbacks.call("on_train_batch_end", number, {"loss": so_far})
                 if self.stop_training:
                     break
-        return self._end_epoch(epoch, weighted_sum / rows, self._last_learning_rate)
 
     def _logged(self, *losses: Any) -> list[Any]:
         """Return losses as the logs hold them, in the host's memory: floats, or arrays where there are K models."""

@@ -47,8 +47,12 @@ WEIGHTS = RNG.uniform(0.5, 2.0, 50)
 
 
 def summed_as_on_a_gpu():
-    """On the host too, batches are summed as the GPU's are; only the bits of reported losses depend on it."""
-    return patch.object(Host, "sums", lambda self, values, starts: Cuda.sums(self, values, starts))
+    """On the host too, sums are taken as on the GPU; only the bits of reported losses depend on it."""
+    return patch.multiple(
+        Host,
+        sums=lambda self, values, starts: Cuda.sums(self, values, starts),
+        added=lambda self, losses, rows, total=0.0, *, many=False: Cuda.added(self, losses, rows, total, many=many),
+    )
 
 
 def bits(values):
@@ -420,7 +424,8 @@ SWEEPS = {
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_on_the_gpu_equals_the_sweep_on_the_host(name):
     lists, settings = SWEEPS[name], {"epochs": 5, "batch_size": 8, "random_state": 0}
-    here = sweep(X, Y, sample_weight=WEIGHTS, validation_data=(X, Y), **lists, **settings)
+    with summed_as_on_a_gpu():
+        here = sweep(X, Y, sample_weight=WEIGHTS, validation_data=(X, Y), **lists, **settings)
     with in_place_of_cupy() as (cupy, _):
         on_cuda = sweep(X, Y, sample_weight=WEIGHTS, validation_data=(X, Y), device="cuda", **lists, **settings)
         lying_there = sweep(cupy.asarray(X), Y, sample_weight=WEIGHTS, validation_data=(X, Y), **lists, **settings)

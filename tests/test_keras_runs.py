@@ -178,3 +178,18 @@ def test_terminate_on_nan_stops_at_the_same_epoch_as_keras(keras):
     assert len(model.history_["loss"]) == len(history["loss"]) < 50
     assert not np.isfinite(model.history_["loss"][-1])
     assert not np.isfinite(history["loss"][-1])
+
+
+def test_partial_fit_with_one_batch_is_train_on_batch(keras):
+    """Small whole numbers and powers of two: every sum is exact, in whatever order it is taken."""
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(-2, 3, (40, 3)).astype(np.float32), rng.integers(-4, 5, 40).astype(np.float32)
+    model = LinearRegression(SGD(2.0**-4, momentum=0.5), kernel_initializer="zeros", batch_size=8)
+    twin = dense(model, 3, np.zeros(3, np.float32), np.float32(0))
+    for first in range(0, 24, 8):
+        batch = X[first : first + 8], y[first : first + 8]
+        model.partial_fit(*batch)
+        loss = twin.train_on_batch(batch[0], batch[1][:, np.newaxis])
+        assert_equal_bits(np.append(model.coef_, np.float32(model.intercept_)), weights(twin))
+        assert model.history_["loss"][-1] == pytest.approx(float(np.ravel(loss)[0]), rel=8 * 2.0**-23)
+    assert model.state_.iterations == 3

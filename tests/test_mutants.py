@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import test_equations
 import test_keras_rules
+import test_streaming
 import test_sweep
 import test_training
 
@@ -36,8 +37,10 @@ from linreg import batches as cutting
 from linreg import schedules as rates
 from linreg import steps as around
 from linreg import training as loop
+from linreg.data import blocks
 from linreg.optimizers import _CorrectedRate
 from linreg.precision import FLOAT32
+from linreg.streaming import feeds, plans, runs
 
 
 def code_of(function, old, new):
@@ -121,6 +124,11 @@ ORACLES = {
     "best weights": test_training.test_a_stopped_run_still_reaches_the_end_of_training_and_the_best_weights_come_back,
     "columns": test_training.test_columns_of_parameters_train_like_single_runs,
     "batch logs": test_training.test_batch_logs_hold_the_mean_loss_so_far_and_change_nothing,
+    "windows": test_streaming.test_windows_carry_weights_and_growing_pools_lose_nothing,
+    "order of blocks": test_streaming.test_blocks_are_shuffled_and_so_are_the_rows_of_those_that_are_together,
+    "hooks": test_streaming.test_batch_hooks_see_the_batches_of_all_windows_counted_through,
+    "goes on": partial(test_streaming.test_a_run_goes_on_in_the_middle_of_an_epoch_as_if_it_had_not_stopped, 13),
+    "budget": partial(test_streaming.test_rows_take_no_more_memory_than_they_may, True, 3_000_000),
 }  # fmt: skip
 
 V_TOWARDS = "v = moved_towards(v, g * g, one_minus_beta_2)"
@@ -363,20 +371,18 @@ MUTANTS = {
     # The loop.
     "the slope has the wrong sign": (loop.Run._chunk, "subtract(error, target, error)",
                                      "subtract(target, error, error)", "run of 16"),
-    "the last batch is dropped": (loop.Run._epoch, "min(first + at_once, len(batches))",
-                                  "min(first + at_once, len(batches) - 1)", "run of 7"),
+    "the last batch is dropped": (loop.Run._part, "len(batches)", "(len(batches) - 1)", "run of 7"),
     "the last batch is divided by the full size": (
         cutting.Batches._cut, "end - start", "self._problem.batch_size", "run of 16"),
     "the last batch counts in full": (
-        loop.Run._epoch, "batches.rows[first:last].dot(losses)", "batches.rows[first] * losses.sum()", "run of 16"),
-    "the history is the last batch's": (loop.Run._epoch, "weighted_sum = weighted_sum +", "weighted_sum =",
-                                        "batch logs"),
+        loop.Run._part, "batches.rows[first:last]", "batches.rows[0] + 0 * batches.rows[first:last]", "run of 16"),
+    "the history is the last batch's": (loop.Run._part, "at.loss_sum, many=", "0.0, many=", "batch logs"),
     "the history is not weighted by rows": (
-        loop.Run._epoch, "weighted_sum + batches.rows[first:last].dot(losses)",
-        "weighted_sum + len(batches.error) * losses.mean()", "run of 16"),
+        loop.Run._part, "batches.rows[first:last]", "0 * batches.rows[first:last] + len(batches.error) / len(batches)",
+        "run of 16"),
     "validation is not weighted by rows": (
-        cutting.Batches.evaluate, "self.rows.dot(np.concatenate(losses)) / len(self.target)",
-        "np.concatenate(losses).mean(axis=0)", f"mse {MEAN}"),
+        cutting.Batches.added_to, "self.rows[first:last]",
+        "0 * self.rows[first:last] + len(self.target) / len(self)", f"mse {MEAN}"),
     "the loss after the step": (
         loop.Run._chunk, "step(state, g, rate, lr)",
         "step(state, g, rate, lr); predict(state.parameters, error); subtract(error, target, error)", "run of 16"),
@@ -389,7 +395,8 @@ MUTANTS = {
     "K models share the betas of the first": (stacks._rates_side_by_side, "len(columns) == 1", "True", "swept betas"),
     "batches write over each other's errors": (
         cutting.Batches._cut, "start % self._kept_rows", "0", "swept rates"),
-    "chunks overlap": (loop.Run._epoch, "first + at_once, len", "first + at_once + 1, len", "many batches"),
+    "chunks overlap": (loop.Run._part, "losses = self._chunk(first, last)",
+                       "losses = self._chunk(first, last); first and self._chunk(first, first + 1)", "many batches"),
     "one order for all epochs": (cutting.Batches.reorder, "generator.permutation(len(self.target))",
                                  "np.random.default_rng(0).permutation(len(self.target))", "orders"),
     "never shuffled": (cutting.Batches.reorder, "generator.permutation(len(self.target))",
@@ -408,16 +415,16 @@ MUTANTS = {
     "divisors of the epoch before": (cutting.Batches.reorder, "self._divisors = None", "pass",
                                      "shuffled by weights"),
     "a warm start forgets the moments": (
-        LinearRegression.fit, "going_on else self._start(problem, settings)",
+        LinearRegression._train, "going_on else self._start(problem, settings)",
         "going_on else self._start(problem, settings); state.slots = [0 * slot for slot in state.slots]",
         "continued adam"),
     "a warm start forgets the step": (
-        LinearRegression.fit, "going_on else self._start(problem, settings)",
+        LinearRegression._train, "going_on else self._start(problem, settings)",
         "going_on else self._start(problem, settings); state.iterations = 0", "continued schedule"),
     "a warm start forgets the epoch": (loop.Run.train, "end = self.state.epoch + epochs",
                                        "self.state.epoch, end = 0, epochs", "continued scheduler"),
     "a warm start shuffles as at first": (
-        LinearRegression.fit, "going_on else self._start(problem, settings)",
+        LinearRegression._train, "going_on else self._start(problem, settings)",
         "going_on else self._start(problem, settings); state.generator = generator_from(self.random_state)",
         "continued nesterov"),
     "a warm start goes on from the average": (
@@ -425,6 +432,31 @@ MUTANTS = {
     "a stop loses the end of training": (loop.Run.train, "break", "return", "best weights"),
     "restored weights are not the model": (loop.Run.set_weights, "self.state.parameters = self.state.fitted =",
                                            "self.state.parameters =", "best weights"),
+    # Rows that come window by window.
+    "rows that fill no window are lost": (blocks.windows, "pool.begin_with(left)", "None", "windows"),
+    "rows that fill no window come twice": (blocks.windows, "left = pool.take(order[last:])",
+                                            "left = pool.take(order[last - 1:])", "windows"),
+    "blocks are taken in their order": (blocks.windows, "generator.permutation(count).tolist()", "range(count)",
+                                        "order of blocks"),
+    "rows are not shuffled within blocks": (blocks.windows, "generator.permutation(len(pool))",
+                                            "np.arange(len(pool))", "order of blocks"),
+    "pools forget weights": (blocks.Pool.take, "None if self._weight is None else self._weight.take(chosen)", "None",
+                             "windows"),
+    "pools forget weights when they grow": (blocks.Pool._put, "1.0 if block.weight is None else block.weight", "1.0",
+                                            "windows"),
+    "the loss of an epoch is that of its last window": (
+        loop.Run._part, "at.rows - (int(batches.ends[at.batch - 1]) if at.batch else 0)", "0", "hooks"),
+    "every window counts its batches from 0": (
+        runs.Streamed._parts, "at.window, at.batch = number, 0", "at.window, at.batch, at.batches = number, 0, 0",
+        "hooks"),
+    "a run that goes on draws another order": (runs.Streamed._begin, "bits.state = self.position.generator", "pass",
+                                               "goes on"),
+    "a run that goes on begins its window anew": (runs.Streamed._parts, "if number > at.window:", "if True:",
+                                                  "goes on"),
+    "streamed rows are never shuffled": (feeds.RowFeed.blocks, "generator if self.shuffle else None", "None",
+                                         "order of blocks"),
+    "rows take twice their memory": (plans.plan, "memory - reading - 4 * size * row) //",
+                                     "2 * memory - reading - 4 * size * row) //", "budget"),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from linreg.cli.options import FILES, with_settings
 from linreg.data.sources import Table, names_in, open_table
 from linreg.diagnosis.evidence import printable
 from linreg.regression import LinearRegression
-from linreg.report import FitReport, finite_or_none, fit_and_report
+from linreg.report import FitReport, finite_or_none, fit_and_report, report_on_source, summed_up
 
 
 @with_settings
@@ -31,6 +32,16 @@ def fit(
     settings: dict[str, Any],
     options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
+    stream: Annotated[
+        bool | None,
+        typer.Option(help="Read the rows block by block; if not given, where they take more than 256 MiB."),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="What rows may take where they are streamed, as 512MB; a quarter of the machine's if not given."
+        ),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
@@ -41,12 +52,25 @@ def fit(
     model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
-    with output.without_native_chatter(), open_table(
-        files, target, columns=names_in(columns), weights=weights, missing=missing,
-        categories=names_in(categories) or (),
-    ) as table:  # fmt: skip
-        X, y, weight = table.arrays()
-    report = fit_and_report(model, X, y, list(table.names), None if scale == "none" else scale, weight)
+    if stream is False and memory is not None:
+        raise ValueError("--memory is for rows that are read block by block: leave --no-stream or --memory out.")
+    scaling = None if scale == "none" else scale
+    with ExitStack() as stack:
+        with output.without_native_chatter():
+            table = stack.enter_context(open_table(
+                files, target, columns=names_in(columns), weights=weights, missing=missing,
+                categories=names_in(categories) or (),
+            ))  # fmt: skip
+            streamed = stream or (stream is None and (memory is not None or not table.fits))
+            rows = None if streamed else table.arrays()
+        if rows is not None:
+            X, y, weight = rows
+            report = fit_and_report(model, X, y, list(table.names), scaling, weight)
+        else:
+            model.set_params(memory=memory).settings()
+            with output.passing("Summing up all rows", show=not as_json) as moved:
+                seen = summed_up(table, scaling, moved)
+            report = report_on_source(model, table, *seen)
     scaled = [] if scale == "none" else ["--scale", scale]
     as_it_is = len(table.parts) == 1 and (columns, weights, categories, table.gaps) == (None, None, None, {})
     why = None

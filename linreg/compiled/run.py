@@ -11,6 +11,7 @@ import numpy as np
 from numba import get_num_threads
 from numba.core.errors import NumbaError
 
+from linreg.batches import Problem
 from linreg.callbacks import Logs
 from linreg.compiled.binding import CompiledPowers, InOrder, around, stands_there
 from linreg.compiled.kernels import TILE, Form, Formulas, kernel
@@ -49,34 +50,37 @@ class NumbaRun(Run):
     def _bind_loop(self) -> None:
         """Bind everything that a step needs."""
         problem, precision, parameters = self.problem, self.precision, self.state.parameters
-        loss = members(self.loss)[0]
         several = parameters.ndim == 2
         self._layout: Any = BlocksOfModels(parameters.shape[1]) if several else OneModel()
-        self._target = problem.target.reshape(-1)
-        rows = dataclasses.replace(problem, target=self._target)
-        self._batches: InOrder = InOrder(rows, self.shuffle, loss, precision, parameters)
+        features = problem.kernel_size
+        few = features == 1 or (features <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS)
+        self._by_columns = few and not several
+        self._bind_rows(problem)
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
         terms = [one.terms() for one in members(self.regularizer or ())]
         given = around(self.optimizer, precision, self._layout)
-        in_batch = min(problem.batch_size, len(self._target)) * parameters.size
-        features = problem.kernel_size
-        few = features == 1 or (features <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS)
-        by_columns = few and not several
+        in_batch = min(problem.batch_size, self.epoch_rows) * parameters.size
         self._form = Form(
-            columns=min(features, 2) if by_columns else 0,
+            columns=min(features, 2) if self._by_columns else 0,
             in_blocks=not several and in_batch >= LARGE,
-            shuffled=self._batches.shuffled,
+            shuffled=bool(self.shuffle) and self.epoch_rows > problem.batch_size,
             around=stands_there(given),
             width=self._layout.width,
         )
         self._on_all_cores = several or self._form.in_blocks
         if self._on_all_cores:
             get_num_threads()  # This starts them, which code from disk relies on: a crash in Numba 0.61 otherwise.
-        matrix = problem.matrix[:, :features].T if by_columns else problem.matrix
-        self._matrix = np.ascontiguousarray(matrix)
-        self._bind_formulas(self._rates.rule, loss, terms, given)
+        self._bind_formulas(self._rates.rule, members(self.loss)[0], terms, given)
         most = MOST_RATES // parameters.shape[1] if several else MOST_STEPS
         self._steps_at_once = max(1, min((AT_ONCE_OF_MANY if several else AT_ONCE) // in_batch, most))
+
+    def _bind_rows(self, problem: Problem) -> None:
+        """Bind the rows that the loop runs over, as they lie in it."""
+        self._rows = dataclasses.replace(problem, target=problem.target.reshape(-1))
+        loss, parameters = members(self.loss)[0], self.state.parameters
+        self._batches: InOrder = InOrder(self._rows, self.shuffle, loss, self.precision, parameters)
+        matrix = problem.matrix[:, : problem.kernel_size].T if self._by_columns else problem.matrix
+        self._matrix = np.ascontiguousarray(matrix)
 
     def _bind_formulas(self, rule: Rule, loss: Loss, terms: list[Any], given: Around) -> None:
         """Bind the compiled formulas and their constants."""
@@ -100,7 +104,7 @@ class NumbaRun(Run):
             return super()._advance(end)
         batches.reorder(self.state.generator, epochs)
         steps = self._steps(0, len(batches), epochs)
-        means = (batches.rows @ steps if batches.many else steps @ batches.rows) / len(self._target)
+        means = self._device.added(steps, batches.rows, many=batches.many) / self.epoch_rows
         losses, learning_rates = _entries(means), _entries(self._lr[len(batches) - 1 :: len(batches)])
         first, self.state.epoch = self.state.epoch, self.state.epoch + epochs
         self._append({"loss": losses, "learning_rate": learning_rates}, epochs)
@@ -127,7 +131,7 @@ class NumbaRun(Run):
         array of shape (epochs, last - first) or (epochs, last - first, K)
             Their losses.
         """
-        problem, batches, state, layout = self.problem, self._batches, self.state, self._layout
+        problem, batches, state, layout = self._rows, self._batches, self.state, self._layout
         count = epochs * (last - first)
         rates, self._lr = self._rates.arrays(state.learning_rate, state.iterations, count)
         shape, dtype = state.parameters.shape, state.parameters.dtype
@@ -143,7 +147,7 @@ class NumbaRun(Run):
         if rates is not self._lr and self._form.around:
             lrs = layout.numbers(self._lr)
         self._call(
-            *(self._matrix, self._target, batches.orders, batches.weights, batches.factor),
+            *(self._matrix, problem.target, batches.orders, batches.weights, batches.factor),
             *(problem.batch_size, first, last, epochs, problem.kernel_size),
             *(in_loop, lrs, state.iterations),
             *(p, g, e, slots, total, average),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+from linreg.data.prefetch import prefetched
 
 Array = Any
 
@@ -65,13 +69,26 @@ class ArrayRows:
         Target.
     names : tuple of str
         Names of the features.
-    numbers : array of shape (rows,)
-        The number of each row in the data as given.
+    numbers : array of shape (rows,), optional
+        The number of each row in the data as given; 0, 1, 2, ... if left out.
+    weight : array of shape (rows,), optional
+        Weight of each row in the loss.
+    size : int, optional
+        Rows in a block; as many as make a block of usual size if left out.
     """
 
-    def __init__(self, X: Array, y: Array, names: tuple[str, ...], numbers: Array) -> None:
-        self.X, self.y, self.names, self.numbers, self.count = X, y, names, numbers, len(y)
-        self._size = rows_in_a_block(X.shape[1] + 1)
+    def __init__(
+        self,
+        X: Array,
+        y: Array,
+        names: tuple[str, ...],
+        numbers: Array = None,
+        weight: Array | None = None,
+        size: int | None = None,
+    ) -> None:
+        self.X, self.y, self.names, self.weight, self.count = X, y, names, weight, len(y)
+        self.numbers = np.arange(len(y)) if numbers is None else numbers
+        self._size = rows_in_a_block(X.shape[1] + 1) if size is None else size
 
     def __len__(self) -> int:
         """Return how many blocks there are."""
@@ -80,7 +97,8 @@ class ArrayRows:
     def read(self, block: int) -> Block:
         """Return a block."""
         rows = slice(block * self._size, (block + 1) * self._size)
-        return Block(np.column_stack([self.X[rows], self.y[rows]]), self.numbers[rows])
+        values = np.column_stack([self.X[rows], self.y[rows]]).astype(np.float64, copy=False)
+        return Block(values, self.numbers[rows], None if self.weight is None else self.weight[rows])
 
 
 def complete(block: Block) -> Block:
@@ -92,10 +110,89 @@ def complete(block: Block) -> Block:
     return Block(block.rows[whole], block.numbers[whole], weight)
 
 
+class Pool:
+    """Rows that are shuffled together, with room in front of them for a few that are left of others.
+
+    Parameters
+    ----------
+    room : int
+        That room.
+    rows : int
+        How many rows are expected; it grows where there are more.
+    columns : int
+        Columns of a row.
+    dtype : type
+        What the rows are kept in.
+    """
+
+    def __init__(self, room: int, rows: int, columns: int, dtype: Any) -> None:
+        self._room = room
+        self._rows, self._numbers = np.empty((room + rows, columns), dtype), np.empty(room + rows, np.int64)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._start = self._end = self._room
+        self._weight: Array | None = None
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return self._end - self._start
+
+    def add(self, block: Block) -> None:
+        """Put rows behind the others."""
+        start, self._end = self._end, self._end + len(block.rows)
+        if self._end > len(self._rows):
+            more = self._end - len(self._rows)
+            self._rows = np.concatenate([self._rows, np.empty_like(self._rows, shape=(more, self._rows.shape[1]))])
+            self._numbers = np.concatenate([self._numbers, np.empty(more, np.int64)])
+        self._put(slice(start, self._end), block)
+
+    def begin_with(self, left: Block) -> None:
+        """Put a few rows in front of the others."""
+        end, self._start = self._start, self._start - len(left.rows)
+        self._put(slice(self._start, end), left)
+
+    def _put(self, places: slice, block: Block) -> None:
+        self._rows[places], self._numbers[places] = block.rows, block.numbers
+        if self._weight is None and block.weight is not None:
+            self._weight = np.ones(len(self._rows), self._rows.dtype)
+        if self._weight is not None:
+            self._weight.resize(len(self._rows), refcheck=False)
+            self._weight[places] = 1.0 if block.weight is None else block.weight
+
+    def take(self, chosen: Array) -> Block:
+        """Return a copy of some rows, counted from the first."""
+        chosen = chosen + self._start
+        weight = None if self._weight is None else self._weight.take(chosen)
+        return Block(self._rows.take(chosen, axis=0), self._numbers.take(chosen), weight)
+
+
+def _filled(
+    source: Source, groups: list[list[int]], pools: list[Pool], prepare: Callable[[Block], Block], stop: threading.Event
+) -> Generator[Pool, None, None]:
+    """Yield the blocks of each group in a pool; the pools are used in turn."""
+    for number, group in enumerate(groups):
+        pool = pools[number % len(pools)]
+        pool.clear()
+        for block in group:
+            if stop.is_set():
+                return
+            pool.add(prepare(source.read(block)))
+        yield pool
+
+
 def windows(
-    source: Source, size: int, generator: np.random.Generator | None, seen: Callable[[Block], None] | None = None
-) -> Iterator[Block]:
-    """Yield all complete rows in an order that is drawn as far as memory goes.
+    source: Source,
+    size: int,
+    generator: np.random.Generator | None,
+    prepare: Callable[[Block], Block] = complete,
+    *,
+    together: int | None = None,
+    dtype: Any = np.float64,
+    ahead: Callable[[], None] | None = None,
+) -> Generator[Block, None, None]:
+    """Yield all rows in an order that is drawn as far as memory goes.
 
     Parameters
     ----------
@@ -105,31 +202,37 @@ def windows(
         Rows in a window; the last one holds what is left.
     generator : numpy.random.Generator or None
         Draws the order: blocks are taken in random order, as many together as fit into memory, and their rows are
-        shuffled. None leaves the rows in their order.
-    seen : callable, optional
-        Is given every block as it is read, once.
+        shuffled; those that fill no window go on to the next blocks. None leaves the rows in their order.
+    prepare : callable, optional
+        Is given every block as it is read, once, and returns the rows of it that are wanted; by default those in which
+        every value is finite.
+    together : int, optional
+        Blocks that are shuffled together; as many as fit into 256 MiB if left out.
+    dtype : type, default=numpy.float64
+        What rows and weights are kept in.
+    ahead : callable, optional
+        If given, the next blocks are read in the background, into as much memory once more, and this is called while
+        they are waited for (see `linreg.data.prefetch`).
 
     Yields
     ------
     Block
-        So many rows.
+        So many rows, which nobody else holds.
     """
-    blocks = np.arange(len(source)) if generator is None else generator.permutation(len(source))
-    columns = len(source.names) + 1
-    each = min(rows_in_a_block(columns), source.count)
-    together = min(len(source), max(1, AT_ONCE // (8 * columns * each)))
-    rows, numbers, held = np.empty((together * each + size, columns)), np.empty(together * each + size, np.int64), 0
-    for first in range(0, len(blocks), together):
-        for number in blocks[first : first + together].tolist():
-            block = complete(source.read(number))
-            if seen is not None:
-                seen(block)
-            end = held + len(block.rows)
-            rows[held:end], numbers[held:end], held = block.rows, block.numbers, end
-        order = np.arange(held) if generator is None else generator.permutation(held)
-        last = held if first + together >= len(blocks) else held // size * size
-        for start in range(0, last, size):
-            chosen = order[start : min(start + size, last)]
-            yield Block(rows[chosen], numbers[chosen])
-        left, held = order[last:], held - last
-        rows[:held], numbers[:held] = rows[left], numbers[left]
+    count, columns = len(source), len(source.names) + 1
+    blocks = range(count) if generator is None else generator.permutation(count).tolist()
+    each = min(rows_in_a_block(columns), source.count) if together is None else -(-source.count // count)
+    together = min(count, max(1, AT_ONCE // (8 * columns * each) if together is None else together))
+    groups = [list(blocks[first : first + together]) for first in range(0, count, together)]
+    room = size if len(groups) > 1 else 0
+    pools = [Pool(room, together * each, columns, dtype) for _ in range(1 if ahead is None else 2)]
+    stop = threading.Event()
+    filled, left = _filled(source, groups, pools, prepare, stop), Block(np.empty((0, columns)), np.empty(0, np.int64))
+    with closing(filled if ahead is None else prefetched(filled, stop, ahead)) as ready:
+        for number, pool in enumerate(ready, start=1):
+            pool.begin_with(left)
+            order = np.arange(len(pool)) if generator is None else generator.permutation(len(pool))
+            last = len(pool) if number == len(groups) else len(pool) // size * size
+            for start in range(0, last, size):
+                yield pool.take(order[start : min(start + size, last)])
+            left = pool.take(order[last:])

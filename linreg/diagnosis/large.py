@@ -174,7 +174,7 @@ class Large:
         if run is not None and (not self.exact or run.size == self.tally.count):
             run = None  # too long, or one step an epoch, for which the moments are enough
         if run is not None:
-            for window in self._windows("Running on all rows", run.size, self.far.look):
+            for window in self._windows("Running on all rows", run.size, self._looked):
                 run.feed(window)
         else:
             for number in range(len(self.source)):
@@ -208,10 +208,16 @@ class Large:
             others = others + Moments.of(block.rows[~np.isin(block.numbers, kept.numbers)])
         return others
 
-    def _windows(self, text: str, size: int, seen: Callable[[Block], None] | None = None) -> Iterator[Block]:
+    def _looked(self, block: Block) -> Block:
+        """Look for far rows among the complete rows of a block, and return these."""
+        whole = complete(block)
+        self.far.look(whole)
+        return whole
+
+    def _windows(self, text: str, size: int, prepare: Callable[[Block], Block] = complete) -> Iterator[Block]:
         rows = min(LARGEST_WINDOW, max(self.tally.count // FEWEST_WINDOWS, 1))
         order = np.random.default_rng(0) if self.model.shuffle else None
-        for window in windows(self.source, max(rows // size, 1) * size, order, seen):
+        for window in windows(self.source, max(rows // size, 1) * size, order, prepare):
             yield window
             self._move(len(window.rows), text)
 
