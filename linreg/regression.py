@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -13,10 +14,12 @@ from linreg import sklearn_adapter
 from linreg.batches import Batches, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.compiled import numba_run
+from linreg.dask_runs import dask_run, problem_on_dask
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
 from linreg.data.conversion import numbers
 from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.exact import ExactRun
+from linreg.gram import Gram
 from linreg.hyperparameters import changed_params, short_repr, with_nested
 from linreg.initializers import initial_bias, initial_kernel
 from linreg.losses import Loss
@@ -61,12 +64,14 @@ class LinearRegression:
     dtype : {"float32", "float64", "keras_float64"}, default="float32"
         Arithmetic of the training, float32 like Keras; "keras_float64" is float64 with the float32 roundings of
         hyper-parameters that a float64 Keras model has (see `linreg.precision`).
-    engine : {"numpy", "numba", "exact"}, default="numpy"
+    engine : {"numpy", "numba", "exact", "dask"}, default="numpy"
         How the run is executed: "numpy" step by step; "numba" too, but compiled, with whole epochs in one call (the
         same run, in which sums may be added up in another order; the first run with a rule and a loss takes seconds
         more, and what was compiled is kept on disk); "exact" computes it by linear algebra, in a time that grows with
         the logarithm of the epochs (but for the history) and to the rounding of float64: for SGD with a squared error,
-        `dtype="float64"`, up to 500 features and the same batches in every epoch (see `linreg.dynamics.closed_form`).
+        `dtype="float64"`, up to 500 features and the same batches in every epoch (see `linreg.dynamics.closed_form`);
+        "dask" takes arrays and frames of Dask and Parquet files, and computes where their blocks lie, with
+        `dtype="float64"` and the rows in their order (see `linreg.dask_runs`).
     warm_start : bool, default=False
         Whether `fit` goes on where the last one ended (see Notes) instead of starting anew.
     callbacks : sequence of Callback, default=()
@@ -227,13 +232,15 @@ class LinearRegression:
 
     # Training.
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, validation_data: Any = None) -> Self:
         """Train the model.
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features)
-            Features: finite numbers. A CuPy array is trained on its GPU.
+        X : array or frame of shape (rows, features), or Gram
+            Features: finite numbers. A CuPy array is trained on its GPU. Moments (`linreg.gram.gather`) take the place
+            of X and y in full batches of a squared error. With `engine="dask"` an array or frame of Dask, or the path
+            of a Parquet file or of a folder of them; y and the weights may then be names of columns.
         y : array of shape (rows,) or (rows, 1)
             Target; brought to where X is trained, unless it is a CuPy array and X is not.
         sample_weight : array of shape (rows,), optional
@@ -260,8 +267,7 @@ class LinearRegression:
         """
         settings = self.settings()
         device = self._training_device(X)
-        problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
-        names = column_names(X)
+        problem, names = self._training_problem(X, y, sample_weight, settings, device)
         validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
         going_on = self.warm_start and hasattr(self, "state_")
         if going_on:
@@ -276,7 +282,7 @@ class LinearRegression:
                 settings.optimizer,
                 settings.loss,
                 settings.precision,
-                shuffle=bool(self.shuffle),
+                shuffle=self._shuffles(X),
                 regularizer=settings.regularizer,
                 validation=validation,
                 callbacks=CallbackList((*settings.callbacks, *bar)),
@@ -300,6 +306,22 @@ class LinearRegression:
             return device
         return cuda() if self.device == "cuda" else HOST
 
+    def _training_problem(
+        self, X: Any, y: Any, sample_weight: Any, settings: Settings, device: Host
+    ) -> tuple[Problem, list[str] | None]:
+        """Return what is trained on, and the names of its features."""
+        if self.engine == "dask" and not isinstance(X, Gram):
+            return problem_on_dask(
+                X, y, sample_weight, settings, batch_size=int(self.batch_size), shuffle=bool(self.shuffle),
+                intercept=self.fit_intercept,
+            )  # fmt: skip
+        problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
+        return problem, column_names(X)
+
+    def _shuffles(self, X: Any) -> bool:
+        """Whether the order of the rows is drawn; the few rows of moments have none."""
+        return bool(self.shuffle) and not isinstance(X, Gram)
+
     def _problem(
         self,
         X: Any,
@@ -311,6 +333,15 @@ class LinearRegression:
         intercept: bool,
         device: Host,
     ) -> Problem:
+        if isinstance(X, Gram):
+            if y is not None or sample_weight is not None:
+                raise ValueError("Moments (linreg.gram) hold their target and weights: leave y and sample_weight out.")
+            if self.engine == "numba":
+                raise ValueError(
+                    'engine="numba" reads rows with an intercept of 1, which moments have not: set "numpy".'
+                )
+            few = X.problem(settings, int(self.batch_size), intercept=intercept)
+            return dataclasses.replace(few, matrix=device.put(few.matrix), target=device.put(few.target))
         dtype = settings.precision.dtype
         matrix = device.put(feature_matrix(X, dtype, name=names[0]), names[0])
         target = device.put(row_vector(y, dtype, len(matrix), name=names[1], of=names[0]), names[1])
@@ -549,12 +580,13 @@ class LinearRegression:
         return short_repr(self, _parameters(type(self)))  # type: ignore[arg-type]
 
 
-def runs_of(engine: str) -> type[Run]:
+def runs_of(engine: str) -> Callable[..., Run]:
     """Return what executes a run in an engine; an ImportError where its extra is missing."""
     if engine == "numba":
         kind: type[Run] = numba_run()
         return kind
-    return ExactRun if engine == "exact" else Run
+    kinds: dict[str, Callable[..., Run]] = {"exact": ExactRun, "dask": dask_run}
+    return kinds.get(engine, Run)
 
 
 @functools.cache

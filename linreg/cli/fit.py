@@ -11,12 +11,14 @@ import typer
 
 from linreg import study
 from linreg.cli import FOUND, output
+from linreg.cli.dask import connected
 from linreg.cli.options import FILE, with_settings
 from linreg.data.arrays import feature_matrix, row_vector
+from linreg.data.dask_rows import DaskRows
 from linreg.data.tables import read_table, split_target
 from linreg.diagnosis.evidence import printable
 from linreg.regression import LinearRegression
-from linreg.report import FitReport, fit_and_report
+from linreg.report import FitReport, fit_and_report, fit_and_report_on_dask
 
 
 @with_settings
@@ -28,6 +30,12 @@ def fit(
     options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on Parquet files, in float64 and unshuffled, on a Dask scheduler: tcp://..., local, threads."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
     """Train on a numeric CSV file; print coefficients, loss curve, R^2 and the gap to the exact least-squares optimum.
@@ -37,14 +45,22 @@ def fit(
     model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
-    features, y = split_target(read_table(file), target)
-    X = feature_matrix(features, np.float64, name=file)
-    report = fit_and_report(
-        model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
-        None if scale == "none" else scale,
-    )  # fmt: skip
+    scaling = None if scale == "none" else scale
+    if dask is None:
+        features, y = split_target(read_table(file), target)
+        X = feature_matrix(features, np.float64, name=file)
+        y = row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}")
+        report = fit_and_report(model, X, y, list(features.columns), scaling)
+    else:
+        with connected(dask):
+            model.set_params(engine="dask", dtype="float64", shuffle=False)
+            report = fit_and_report_on_dask(model, DaskRows.of(file, target), scaling)
     scaled = [] if scale == "none" else ["--scale", scale]
-    why = shlex.join(["linreg", "why", file, "--target", target, *scaled, *options]) if report.doubtful else None
+    why = (
+        shlex.join(["linreg", "why", file, "--target", target, *scaled, *options])
+        if report.doubtful and dask is None
+        else None
+    )
     if as_json:
         output.print_json({**report.to_dict(), "why": why})
     else:
