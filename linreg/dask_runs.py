@@ -49,16 +49,14 @@ class BlockProblem(Problem):
 
     Parameters
     ----------
+    matrix, target, weight, batch_size, kernel_size : object
+        As of any `Problem`, but that there are no rows here.
     blocks : tuple of Delayed
         Each gives a `Problem` of its rows.
     lengths : tuple of int
         Rows of each.
     weighted : bool
         Whether rows have weights.
-
-    Notes
-    -----
-    `matrix` and `target` have no rows here.
     """
 
     blocks: tuple[Any, ...]

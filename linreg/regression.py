@@ -338,7 +338,7 @@ class LinearRegression:
                 raise ValueError("Moments (linreg.gram) hold their target and weights: leave y and sample_weight out.")
             if self.engine == "numba":
                 raise ValueError(
-                    'engine="numba" reads rows with an intercept of 1, which moments have not: set "numpy".'
+                    'engine="numba" reads rows whose intercept is 1, unlike those of moments: set "numpy".'
                 )
             few = X.problem(settings, int(self.batch_size), intercept=intercept)
             return dataclasses.replace(few, matrix=device.put(few.matrix), target=device.put(few.target))

@@ -232,7 +232,7 @@ def fit_and_report_on_dask(model: LinearRegression, data: DaskRows, scaling: str
     rows, fitted = gather(data), None
     if scaling is not None:
         fitted = standard_scaler(rows.moments.mean[:-1], rows.moments.spread[:-1])
-        data = dataclasses.replace(data, transformer=fitted)
+        data = dataclasses.replace(data, standard=(fitted.mean_, fitted.scale_))
     start, callbacks = _Start(), model.callbacks
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -92,8 +92,8 @@ class DaskRows:
         How many features there are.
     weighted : bool
         Whether rows have weights.
-    transformer : object, optional
-        What features go through: a fitted transformer of scikit-learn that keeps the columns.
+    standard : tuple of two arrays of shape (features,), optional
+        Mean and standard deviation that features are standardised with.
     """
 
     parts: tuple[tuple[Any, ...], ...]
@@ -101,7 +101,7 @@ class DaskRows:
     names: tuple[str, ...] | None
     features: int
     weighted: bool
-    transformer: Any = None
+    standard: tuple[Array, Array] | None = None
 
     @classmethod
     def of(cls, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -192,7 +192,7 @@ class DaskRows:
         """
         take = dask().delayed(of_block)
         return [
-            take(function, list(part), self.transformer, *more, dask_key_name=f"{function.__name__}-{uuid.uuid4()}")
+            take(function, list(part), self.standard, *more, dask_key_name=f"{function.__name__}-{uuid.uuid4()}")
             for part in self.parts
         ]
 
@@ -202,7 +202,9 @@ class DaskRows:
         return total
 
 
-def of_block(function: Callable[..., Any], part: Sequence[Any], transformer: Any, *more: Any) -> Any:
+def of_block(
+    function: Callable[..., Any], part: Sequence[Any], standard: tuple[Array, Array] | None, *more: Any
+) -> Any:
     """Return a function of a block; this runs where the block lies.
 
     Parameters
@@ -211,8 +213,8 @@ def of_block(function: Callable[..., Any], part: Sequence[Any], transformer: Any
         Takes a `Block`.
     part : sequence
         What `read_block` takes.
-    transformer : object or None
-        What features go through.
+    standard : tuple of two arrays or None
+        Mean and standard deviation that features are standardised with.
     *more : object
         What else the function takes.
 
@@ -222,9 +224,9 @@ def of_block(function: Callable[..., Any], part: Sequence[Any], transformer: Any
         What the function returns.
     """
     block = read_block(*part)
-    if transformer is not None:
-        rows = np.column_stack([transformer.transform(block.rows[:, :-1]), block.rows[:, -1]])
-        block = block._replace(rows=rows)
+    if standard is not None:
+        mean, spread = standard
+        block.rows[:, :-1] = (block.rows[:, :-1] - mean) / spread
     return function(block, *more)
 
 
