@@ -27,8 +27,8 @@ KIND = "linreg replay on moments"
 BEGIN, END = "<!-- from the JSON: begin -->", "<!-- from the JSON: end -->"
 GRID = {
     "learning_rate": np.geomspace(0.001, 0.3, 10).tolist(),
-    "beta_1": [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995],
-    "beta_2": [0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999],
+    "beta_1": [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98],
+    "beta_2": [0.98, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999, 0.9995, 0.9998, 0.9999],
 }
 
 
@@ -159,8 +159,8 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="where the document goes")
     parser.add_argument("--report", type=Path, help="measure nothing: put what the document says into this page")
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--features", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--features", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--checked", type=int, default=20, help="configurations that are run on all rows, too")
     arguments = parser.parse_args()
     if arguments.report is not None:

@@ -198,6 +198,8 @@ class Gram:
         How many rows there are.
     blocks : int
         In how many blocks they were added up.
+    longest : int
+        Rows of the longest block.
     weighted : bool
         Whether they have weights.
     columns : tuple of str or None
@@ -213,6 +215,7 @@ class Gram:
     moments: Moments
     rows: int
     blocks: int
+    longest: int
     weighted: bool
     columns: tuple[str, ...] | None = None
 
@@ -230,13 +233,13 @@ class Gram:
         Gram
             Of one block.
         """
-        return cls(Moments.of(block.rows, block.weight), len(block.rows), 1, block.weight is not None)
+        return cls(Moments.of(block.rows, block.weight), len(block.rows), 1, len(block.rows), block.weight is not None)
 
     def __add__(self, other: Gram) -> Gram:
         """Return both together."""
         return Gram(
             self.moments + other.moments, self.rows + other.rows, self.blocks + other.blocks,
-            self.weighted or other.weighted, self.columns,
+            max(self.longest, other.longest), self.weighted or other.weighted, self.columns,
         )  # fmt: skip
 
     @property

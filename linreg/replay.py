@@ -2,10 +2,10 @@
 
 Both runs take the same steps, each with gradients that are a little off:
 
-- the moments are sums over n rows, of which each product of two columns is off by up to n eps times the product of
-  their spreads (the columns are centred first, so an offset costs the digits of the mean and no others);
-- the run on all rows adds up n terms for every gradient, which is off by up to n eps times the root of the sum of the
-  squares of both factors (Cauchy and Schwarz), and its predictions are off by what a sum over the features loses;
+- the moments are sums over blocks of n rows, of which each product of two columns is off by up to n eps times the
+  product of their spreads (columns are centred first, so an offset costs the digits of the mean and no others);
+- the run on all rows adds up a term a row for every gradient, which is off by up to rows eps times the lengths of both
+  factors (Cauchy and Schwarz), and its predictions are off by what a sum over the features loses;
 - the rule rounds.
 
 The bound carries these errors through the steps that follow by their Jacobians, as `linreg.drift` does, from the last
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from linreg.batches import Problem
-from linreg.drift import FEW, SCALE, Batch, FlatStep, carry
+from linreg.drift import FEW, FIRST_ORDER, TWO_RUNS, Batch, FlatStep, carry
 from linreg.gram import Gram
 from linreg.regression import LinearRegression
 from linreg.steps import Rates
@@ -96,8 +96,8 @@ def _products_off(problem: Problem, rows: Gram, scale: float) -> Array:
     spread = np.insert(moments.spread, ones, 0.0) * scale
     wanted = np.insert(np.insert(moments.products / moments.count, ones, 0.0, axis=0), ones, 0.0, axis=1) * scale**2
     centred = np.column_stack([problem.matrix, problem.target])[:-1]
-    terms = EPS * (rows.rows + features + FEW * rows.blocks)
-    mean_off = EPS * (FEW * rows.blocks * mean + rows.rows * spread)
+    terms = EPS * (rows.longest + features + FEW * rows.blocks)
+    mean_off = EPS * (FEW * rows.blocks * mean + rows.longest * spread)
     factored = np.abs(wanted - centred.T @ centred)
     return terms * np.outer(spread, spread) + factored + np.outer(mean, mean_off) + np.outer(mean_off, mean)
 
@@ -145,7 +145,7 @@ def error_bound(model: LinearRegression, rows: Gram) -> Bound:
         doubts |= _doubts(flat, u, batch)
         kept.append(columns)
         off = columns.any(axis=1)
-    return _ended(flat, SCALE * _carried_to_the_end(kept), u, doubts)
+    return _ended(flat, FIRST_ORDER * _carried_to_the_end(kept, flat.size), u, doubts)
 
 
 def _refuse(model: LinearRegression, flat: FlatStep) -> None:
@@ -179,12 +179,13 @@ def _doubts(flat: FlatStep, after: Array, batch: AllRows) -> set[str]:
     )
 
 
-def _carried_to_the_end(kept: list[Array]) -> Array:
-    """Return the sum over all steps of what their errors make at the end."""
+def _carried_to_the_end(kept: list[Array], parameters: int) -> Array:
+    """Return the sum of what the errors of all steps make at the end: of gradients, and of the rule in both runs."""
     size = len(kept[0])
     back, total = np.eye(size), np.zeros(size)
     for columns in reversed(kept):
-        total += np.abs(back @ columns[:, size:]).sum(axis=1)
+        made = np.abs(back @ columns[:, size:])
+        total += made[:, :parameters].sum(axis=1) + TWO_RUNS * made[:, parameters:].sum(axis=1)
         back = back @ columns[:, :size]
     return total
 
