@@ -331,7 +331,7 @@ def gather(X: Any, y: Any = None, sample_weight: Any = None) -> Gram:
     """
     if on_dask(X):
         spread = DaskRows.of(X, y, sample_weight)
-        total: Gram = spread.summed(Gram.of)
+        total: Gram = spread.summed(block_moments)
         return _named(total, spread.names)
     if not (hasattr(X, "read") and hasattr(X, "names")):
         matrix = feature_matrix(on_host(X), np.float64)
@@ -341,6 +341,11 @@ def gather(X: Any, y: Any = None, sample_weight: Any = None) -> Gram:
     if y is not None or sample_weight is not None:
         raise ValueError("gather: a source holds its target and its weights: leave y and sample_weight out.")
     return _named(_total(_complete(X)), X.names)
+
+
+def block_moments(block: Block) -> Gram:
+    """Return the moments of a block; the name is what Dask shows of it."""
+    return Gram.of(block)
 
 
 def _named(total: Gram, names: Sequence[str] | None) -> Gram:

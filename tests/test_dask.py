@@ -284,6 +284,14 @@ def test_two_processes_find_what_one_finds_and_their_blocks_stay_where_they_are(
     assert_same_run(found, direct)
 
 
+def test_two_processes_sum_up_the_moments_of_all_rows(client):
+    spread, X, y = many_rows()
+    rows, alone = gather(spread, y), gather(X, y)
+    scale = np.sqrt(np.outer(*[np.diag(alone.moments.products)] * 2))
+    assert (np.abs(rows.moments.products - alone.moments.products) <= 1e-12 * scale).all()
+    np.testing.assert_allclose(rows.moments.mean, alone.moments.mean, rtol=1e-12)
+
+
 class Killer(Callback):
     """Kills one of the workers after an epoch."""
 
