@@ -100,6 +100,17 @@ def test_a_moment_that_is_off_in_the_ninth_digit_breaks_the_bound():
     assert (np.abs(replayed - direct) > bounds(model, rows)).any()
 
 
+def test_the_bound_knows_what_is_left_out_of_columns_that_hardly_differ():
+    X, y, _ = some_rows()
+    X[:, 2] = X[:, 0] + 1e-7 * X[:, 2]  # less than 1e-13 of its variance is its own
+    rows, model = gather(X, y), full_batch(Adam(0.05))
+    assert not rows.moments.factor()[2, 2]
+    direct = parameters(model.fit(X, y))
+    bound = bounds(model, rows)
+    assert (np.abs(parameters(model.fit(rows)) - direct) <= bound).all()
+    assert bound.max() > 1e-13
+
+
 def test_an_offset_of_a_hundred_million_does_no_harm():
     X, y, _ = some_rows(offset=1e8)
     model, rows = full_batch(Adam(1e-3), epochs=50, kernel_initializer="zeros"), gather(X, y)
