@@ -130,7 +130,7 @@ class Moments:
         return Moments(self.count, self.mean[columns], self.products[columns, columns])
 
     def whitener(self) -> Array:
-        """Return a matrix W for which W^T products W is 1: the leverage of a row x is 1 / count + |(x - mean) W|^2.
+        """Return a matrix W for which W^T products W is 1: the leverage of a row x is ``1 / count + |(x - mean) W|^2``.
 
         Returns
         -------

@@ -318,6 +318,7 @@ def test_a_run_survives_the_death_of_a_worker_with_the_same_result(client, optim
     assert found.history_ == undisturbed.history_
 
 
+@pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")  # the command has no client beside it
 def test_the_command_trains_on_a_scheduler_or_in_threads(client, tmp_path, capsys):
     X, y, _ = some_rows()
     polars.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "price": y}).write_parquet(tmp_path / "rows.parquet")
