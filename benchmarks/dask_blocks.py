@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -90,7 +89,7 @@ def epochs_of(data: tuple[Any, Any], rows: int, engine: str, what: str) -> list[
 
 
 def in_turns(connected: dict[str, Any], length: int, blocks: int, what: str) -> dict[str, Any]:
-    """Return median times of one worker, two, and this process: of a step, or of an epoch of minibatches."""
+    """Return the shortest times of one worker, two, and this process: of a step, or of an epoch of minibatches."""
     found: dict[str, list[float]] = {"this process": [], **{name: [] for name in connected}}
     own, rows = own_rows(length, blocks), length * blocks
     held = {}
@@ -102,11 +101,11 @@ def in_turns(connected: dict[str, Any], length: int, blocks: int, what: str) -> 
         for name, client in connected.items():
             with client.as_current():
                 found[name] += epochs_of(held[name], rows, "dask", what)[2 if what == "step" else 0 :]
-    return {"block rows": length, "blocks": blocks, **{name: median(times) for name, times in found.items()}}
+    return {"block rows": length, "blocks": blocks, **{name: min(times) for name, times in found.items()}}
 
 
 def moments_in_turns(connected: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Return median times of a pass over all rows for their moments."""
+    """Return the shortest times of a pass over all rows for their moments."""
     import polars
 
     length, blocks = PARQUET_ROWS // 4, 4
@@ -124,7 +123,7 @@ def moments_in_turns(connected: dict[str, Any], folder: Path) -> list[dict[str, 
                     begin = perf_counter()
                     gather(*held) if where == "memory" else gather_files(folder)
                     times[name].append(perf_counter() - begin)
-        told = {name: median(some[1:]) for name, some in times.items()}
+        told = {name: min(some[1:]) for name, some in times.items()}
         found.append({"from": where, "rows": len(y), **told})
     return found
 
@@ -212,7 +211,7 @@ def report(document: dict[str, Any]) -> str:
     machine = document["machine"]
     where = (
         f"Measured on {machine['processor']}, {machine['cores']} cores; {versions_told}; {document['features']} "
-        "features, float64, one thread a worker."
+        f"features, float64, one thread a worker; the shortest of {ROUNDS} rounds."
     )
     found = (
         f"A step on next to nothing takes {_seconds(cost['step'])} and {_seconds(cost['block'])} more for each block. "
