@@ -153,6 +153,8 @@ def dask_run(problem: Problem, *arguments: Any, **more: Any) -> Run:
 class _Cuts:
     """How the rows of an epoch are cut into batches, where no batch is ever here."""
 
+    many = False
+
     def __init__(self, problem: BlockProblem) -> None:
         self.starts = problem.starts
         self.ends = np.minimum(self.starts + problem.batch_size, problem.rows)
