@@ -137,7 +137,7 @@ def gather_files(folder: Path) -> Any:
 
 def measured(told: Callable[[str], None]) -> dict[str, Any]:
     """Return the document of one measurement."""
-    document = {name: value for name, value in empty("cpu").items() if name in ("machine", "threads")}
+    document = {name: value for name, value in empty("cpu").items() if name in ("machine", "threads", "load before")}
     document |= {"kind": KIND, "versions": versions(PACKAGES), "features": FEATURES}
     with clusters() as connected, tempfile.TemporaryDirectory() as folder:
         document["overheads"] = [in_turns(connected, 10, blocks, "step") for blocks in NUMBERS]
@@ -180,15 +180,15 @@ def beats_from(measurements: list[dict[str, Any]], other: str) -> str:
     """Return from which length of blocks on two workers are faster than something else, in words."""
     faster = [one["two workers"] < one[other] for one in measurements]
     if not faster[-1]:
-        return f"not up to {measurements[-1]['block rows']:,} rows"
+        return f"at no length up to {measurements[-1]['block rows']:,} rows in a block"
     first = len(faster) - next((i for i, fast in enumerate(reversed(faster)) if not fast), len(faster))
-    return f"from {measurements[first]['block rows']:,} rows on"
+    return f"from {measurements[first]['block rows']:,} rows in a block on"
 
 
 def _seconds(value: float) -> str:
     if value >= 120:
         return f"{value / 60:,.0f} min" if value < 7200 else f"{value / 3600:,.1f} h"
-    return f"{value:.2g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
@@ -211,11 +211,12 @@ def report(document: dict[str, Any]) -> str:
     machine = document["machine"]
     where = (
         f"Measured on {machine['processor']}, {machine['cores']} cores; {versions_told}; {document['features']} "
-        f"features, float64, one thread a worker; the shortest of {ROUNDS} rounds."
+        f"features, float64, one thread a worker; the shortest of {ROUNDS} rounds; load of the machine "
+        f"before: {document['load before']}."
     )
     found = (
         f"A step on next to nothing takes {_seconds(cost['step'])} and {_seconds(cost['block'])} more for each block. "
-        f"Two workers beat one {beats_from(document['steps'], 'one worker')} in a block, and this process without Dask "
+        f"Two workers beat one {beats_from(document['steps'], 'one worker')}, and this process without Dask "
         f"{beats_from(document['steps'], 'this process')}."
     )
     maps = (
@@ -224,7 +225,7 @@ def report(document: dict[str, Any]) -> str:
     )
     parts = [where, "A step of Huber's loss on all rows (one reduction):"]
     parts += [told([*document["overheads"], *document["steps"]]), found, maps, told(document["epochs"])]
-    parts += [f"Two workers beat one {beats_from(document['epochs'], 'one worker')} in a block."]
+    parts += [f"Two workers beat one {beats_from(document['epochs'], 'one worker')}."]
     parts += [f"Moments of {document['moments'][0]['rows']:,} rows:", _table(["from", *names[1:]], moments)]
     return "\n\n".join([*parts, _on_paper(cost, document["features"])])
 

@@ -95,6 +95,19 @@ def checked(
     return compared
 
 
+def largest_bound(
+    rows: Gram, models: list[LinearRegression], coef: np.ndarray, intercept: np.ndarray
+) -> dict[str, Any]:
+    """Return the largest bound of all, beside the length of the parameters, and how many have doubts."""
+    largest, doubted = 0.0, 0
+    for place, model in enumerate(models):
+        bound = error_bound(model, rows)
+        size = np.linalg.norm(np.append(coef[place], intercept[place]))
+        largest = max(largest, float(np.linalg.norm(np.append(bound.coef, bound.intercept)) / size))
+        doubted += bool(bound.doubts)
+    return {"largest": largest, "doubted": doubted}
+
+
 def measured(rows: int, features: int, epochs: int, checks: int, told: Callable[[str], None]) -> dict[str, Any]:
     """Return the document of one measurement."""
     X, y = rows_of(rows, features)
@@ -111,6 +124,8 @@ def measured(rows: int, features: int, epochs: int, checks: int, told: Callable[
     sweep_seconds = perf_counter() - begin
     after = two_epochs(X, y, **settings)
     told(f"sweep of {len(swept)}: {sweep_seconds:.2f} s; two epochs on all rows: {before:.2f} and {after:.2f} s")
+    bounds = largest_bound(moments, swept.models, swept.coef_, swept.intercept_)
+    told(f"bounds: {bounds}")
     chosen = np.linspace(0, len(swept) - 1, checks).round().astype(int).tolist()
     found = {place: (swept.coef_[place], float(swept.intercept_[place])) for place in chosen}
     return {
@@ -120,6 +135,7 @@ def measured(rows: int, features: int, epochs: int, checks: int, told: Callable[
         "seconds of the pass": pass_seconds,
         "seconds of the sweep": sweep_seconds,
         "seconds of two epochs on all rows": [before, after],
+        "bounds of all": bounds,
         "checked": checked(X, y, moments, swept.models, found, told),
     }  # fmt: skip
 
@@ -128,7 +144,7 @@ def report(document: dict[str, Any]) -> str:
     """Return the part of the page that is made from a document."""
     checked, seconds = document["checked"], document["seconds of two epochs on all rows"]
     apart = [one["relative"] for one in checked]
-    bounds = [one["bound"] for one in checked if not one["doubts"]]
+    bounds, of_all = [one["bound"] for one in checked], document["bounds of all"]
     within = sum(one["within the bound"] for one in checked)
     return (
         f"{document['rows']:,} rows of {document['features']} features, {document['machine']['processor']}, "
@@ -137,12 +153,9 @@ def report(document: dict[str, Any]) -> str:
         f"{document['seconds of the sweep']:.2g} s on the moments. Two epochs of one configuration on all rows took "
         f"{min(seconds):.2g} to {max(seconds):.2g} s.\n\n"
         f"{len(checked)} of them were run on all rows as well: the parameters differ by {min(apart):.1e} to "
-        f"{max(apart):.1e} of their length, and {within} of {len(checked)} lie within their bounds"
-        + (
-            f", which are {min(bounds):.1e} to {max(bounds):.1e} where nothing is doubted ({len(bounds)})."
-            if bounds
-            else "."
-        )
+        f"{max(apart):.1e} of their length, and {within} of {len(checked)} lie within their bounds, {min(bounds):.1e} "
+        f"to {max(bounds):.1e}. The largest bound of all {document['configurations']:,} is {of_all['largest']:.1e}; "
+        f"{of_all['doubted']} are doubted."
     )
 
 
