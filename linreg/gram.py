@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import math
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-__all__ = ["Moments", "calibrated"]
+from linreg.batches import Problem
+from linreg.data.arrays import column_names, feature_matrix, row_vector, weight_vector
+from linreg.data.blocks import Block, Source, rows_in_a_block
+from linreg.data.dask_rows import DaskRows, on_dask
+from linreg.devices import on_host
+from linreg.losses import Loss, MeanSquaredError, divisor
+from linreg.settings import Settings
+
+__all__ = ["Gram", "Moments", "calibrated", "gather"]
 
 Array = Any
 
+OWNER = "A run on moments (linreg.gram)"
 FLAT = 1e-13
 """Square of what is left of a column of length 1 beside others, up to which it counts as determined by them."""
 
@@ -201,3 +214,212 @@ def calibrated(rows: Array, moments: Moments) -> Array:
     Q = Q * np.where(np.diag(R) < 0, -1.0, 1.0)
     made: Array = Q @ (wanted[free] * np.sqrt(len(rows) / moments.count))
     return made - made.mean(axis=0) + moments.mean
+
+
+@dataclass(frozen=True, eq=False)
+class Gram:
+    """All rows as their moments: what full batches of a squared error need of them, whatever the optimizer.
+
+    `LinearRegression.fit` and `sweep` take it in the place of X, with `batch_size` of at least `rows`.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the features and the target.
+    rows : int
+        How many rows there are.
+    blocks : int
+        In how many blocks they were added up.
+    longest : int
+        Rows of the longest block.
+    weighted : bool
+        Whether they have weights.
+    columns : tuple of str or None
+        Names of the features, where they have any.
+
+    Notes
+    -----
+    A squared error sees the rows A = [X, 1] and y through the products A^T A, A^T y and y^T y alone. A few rows with
+    the same products (`Moments.few_rows`) therefore have the same loss and gradient everywhere, and go through the same
+    loop as all rows would. How far rounding may take the two apart: `linreg.replay.error_bound`.
+
+    Examples
+    --------
+    >>> from linreg import Adam, LinearRegression
+    >>> from linreg.gram import gather
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+    >>> gram = gather(X, y)
+    >>> gram.rows, gram.features
+    (4, 1)
+    >>> settings = dict(optimizer=Adam(0.1), epochs=200, batch_size=4, dtype="float64", kernel_initializer="zeros")
+    >>> model = LinearRegression(**settings).fit(gram)
+    >>> model.coef_.round(2), round(model.intercept_, 2)
+    (array([2.]), 1.0)
+    """
+
+    moments: Moments
+    rows: int
+    blocks: int
+    longest: int
+    weighted: bool
+    columns: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, block: Block) -> Self:
+        """Return what a block adds.
+
+        Parameters
+        ----------
+        block : Block
+            Complete rows.
+
+        Returns
+        -------
+        Gram
+            Of one block.
+        """
+        return cls(Moments.of(block.rows, block.weight), len(block.rows), 1, len(block.rows), block.weight is not None)
+
+    def __add__(self, other: Gram) -> Gram:
+        """Return both together."""
+        return Gram(
+            self.moments + other.moments, self.rows + other.rows, self.blocks + other.blocks,
+            max(self.longest, other.longest), self.weighted or other.weighted, self.columns,
+        )  # fmt: skip
+
+    @property
+    def features(self) -> int:
+        """Number of features."""
+        return len(self.moments.mean) - 1
+
+    def scale(self, loss: Loss) -> float:
+        """Return what the few rows are multiplied by, so that their loss is that of all rows."""
+        total, few = np.array([self.moments.count]) if self.weighted else None, len(self.moments.mean) + 1
+        return math.sqrt(
+            self.moments.count * divisor(loss.reduction, few) / divisor(loss.reduction, self.rows, total)
+        )  # fmt: skip
+
+    def problem(self, settings: Settings, batch_size: int, *, intercept: bool) -> Problem:
+        """Return the few rows whose full batches are those of all rows.
+
+        Parameters
+        ----------
+        settings : Settings
+            Loss and arithmetic of the run.
+        batch_size : int
+            Rows in a batch; all of them.
+        intercept : bool
+            Whether there is one.
+
+        Returns
+        -------
+        Problem
+            Rows that are scaled so that the loss, which divides by what its reduction says of *them*, comes out as that
+            of all rows.
+
+        Raises
+        ------
+        ValueError
+            If the run is none of full batches of a squared error in float64.
+        """
+        loss = settings.loss
+        if not isinstance(loss, MeanSquaredError):
+            raise ValueError(
+                f"{OWNER}: loss must be a squared error, got {loss!r}: it needs each row, so fit on X and y."
+            )
+        if batch_size < self.rows:
+            raise ValueError(
+                f"{OWNER}: moments know no minibatches, got batch_size={batch_size} of {self.rows} rows: set "
+                f"batch_size={self.rows}, or fit on X and y."
+            )
+        if settings.precision.dtype is not np.float64:
+            raise ValueError(f'{OWNER} computes in float64: set dtype="float64" too.')
+        few, features = self.moments.few_rows() * self.scale(loss), self.features
+        matrix = np.delete(few, features, axis=1) if intercept else few[:, :features].copy()
+        return Problem(matrix, few[:, features].copy(), None, len(few), features)
+
+
+def gather(X: Any, y: Any = None, sample_weight: Any = None) -> Gram:
+    """Read all rows once, and return what every full-batch optimizer needs of them for a squared error.
+
+    Parameters
+    ----------
+    X : array or frame of shape (rows, features), Source, or array or frame of Dask
+        Features: finite numbers. A `linreg.data.blocks.Source` holds the target, and weights, too.
+    y : array of shape (rows,) or (rows, 1), optional
+        Target; not with a source.
+    sample_weight : array of shape (rows,), optional
+        Weight of each row in the loss; not with a source.
+
+    Returns
+    -------
+    Gram
+        Moments in float64, from (features + 2)^2 numbers a block; what Dask holds is summed where it lies.
+
+    Raises
+    ------
+    TypeError
+        If the data hold something that is no number.
+    ValueError
+        If shapes do not fit, values are missing or infinite, or a source is given with a y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import Adam, LinearRegression
+    >>> from linreg.gram import gather
+    >>> X = np.random.default_rng(0).normal(size=(10_000, 2))
+    >>> rows = gather(X, X @ [1.0, -2.0] + 3.0)
+    >>> model = LinearRegression(Adam(0.1), epochs=500, batch_size=rows.rows, dtype="float64").fit(rows)
+    >>> model.coef_.round(3), round(model.intercept_, 3)
+    (array([ 1., -2.]), 3.0)
+    """
+    if on_dask(X):
+        spread = DaskRows.of(X, y, sample_weight)
+        total: Gram = spread.summed(block_moments)
+        return _named(total, spread.names)
+    if not (hasattr(X, "read") and hasattr(X, "names")):
+        matrix = feature_matrix(on_host(X), np.float64)
+        target = row_vector(on_host(y), np.float64, len(matrix), name="y")
+        weight = weight_vector(on_host(sample_weight), np.float64, len(matrix))
+        return _named(_total(_cut(matrix, target, weight)), column_names(X))
+    if y is not None or sample_weight is not None:
+        raise ValueError("gather: a source holds its target and its weights: leave y and sample_weight out.")
+    return _named(_total(_complete(X)), X.names)
+
+
+def block_moments(block: Block) -> Gram:
+    """Return the moments of a block; the name is what Dask shows of it."""
+    return Gram.of(block)
+
+
+def _named(total: Gram, names: Sequence[str] | None) -> Gram:
+    if not total.moments.count:
+        raise ValueError("gather: there are no rows that have a weight: give at least one.")
+    return replace(total, columns=None if names is None else tuple(names))
+
+
+def _total(blocks: Iterable[Block]) -> Gram:
+    return functools.reduce(operator.add, map(Gram.of, blocks))
+
+
+def _cut(matrix: Array, target: Array, weight: Array | None) -> Iterator[Block]:
+    size = rows_in_a_block(matrix.shape[1] + 1)
+    for start in range(0, len(matrix), size):
+        rows = slice(start, start + size)
+        own = None if weight is None else weight[rows]
+        yield Block(np.column_stack([matrix[rows], target[rows]]), np.empty(0, np.int64), own)
+
+
+def _complete(source: Source) -> Iterator[Block]:
+    """Yield the blocks of a source; a value that is missing or infinite is refused."""
+    for number in range(len(source)):
+        block = source.read(number)
+        if not np.isfinite(block.rows.sum()):
+            for row, column in np.argwhere(~np.isfinite(block.rows))[:1]:
+                name = (*source.names, "the target")[column]
+                raise ValueError(
+                    f"gather: row {block.numbers[row]} (counted from 0) holds {block.rows[row, column]} in column "
+                    f"{name!r}: every moment would be nan. Drop such rows or fill them in first."
+                )
+        yield block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -14,11 +15,13 @@ from linreg import sklearn_adapter
 from linreg.batches import Batches, Evaluated, Problem
 from linreg.callbacks import Callback, CallbackList
 from linreg.compiled import numba_run
+from linreg.dask_runs import dask_run, problem_on_dask
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
 from linreg.data.conversion import numbers
 from linreg.data.given import opened_source, yields_batches
 from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.exact import ExactRun
+from linreg.gram import Gram
 from linreg.hyperparameters import changed_params, short_repr, with_nested
 from linreg.initializers import initial_bias, initial_kernel
 from linreg.losses import Loss
@@ -67,12 +70,14 @@ class LinearRegression:
     dtype : {"float32", "float64", "keras_float64"}, default="float32"
         Arithmetic of the training, float32 like Keras; "keras_float64" is float64 with the float32 roundings of
         hyper-parameters that a float64 Keras model has (see `linreg.precision`).
-    engine : {"numpy", "numba", "exact"}, default="numpy"
+    engine : {"numpy", "numba", "exact", "dask"}, default="numpy"
         How the run is executed: "numpy" step by step; "numba" too, but compiled, with whole epochs in one call (the
         same run, in which sums may be added up in another order; the first run with a rule and a loss takes seconds
         more, and what was compiled is kept on disk); "exact" computes it by linear algebra, in a time that grows with
         the logarithm of the epochs (but for the history) and to the rounding of float64: for SGD with a squared error,
-        `dtype="float64"`, up to 500 features and the same batches in every epoch (see `linreg.dynamics.closed_form`).
+        `dtype="float64"`, up to 500 features and the same batches in every epoch (see `linreg.dynamics.closed_form`);
+        "dask" takes arrays and frames of Dask and Parquet files, and computes where their blocks lie, with
+        `dtype="float64"` and the rows in their order (see `linreg.dask_runs`).
     warm_start : bool, default=False
         Whether `fit` goes on where the last one ended (see Notes) instead of starting anew.
     callbacks : sequence of Callback, default=()
@@ -251,14 +256,16 @@ class LinearRegression:
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features), path, Source, or iterable of tuple
+        X : array or frame of shape (rows, features), path, Source, iterable of tuple, or Gram
             Features: finite numbers. A CuPy array is trained on its GPU. The path of a Parquet, Arrow or CSV file, or
             a `linreg.data.blocks.Source`, is read block by block where it is larger than `memory`. An iterable of
             batches (X, y) or (X, y, sample_weight) makes one step of each, in its order; `batch_size` and `shuffle`
-            then do nothing.
+            then do nothing. Moments (`linreg.gram.gather`) take the place of X and y in full batches of a squared
+            error. With `engine="dask"` an array or frame of Dask, or the path of a Parquet file or of a folder of
+            them; y and the weights may then be names of columns.
         y : array of shape (rows,) or (rows, 1), str or None
             Target; brought to where X is trained, unless it is a CuPy array and X is not. The name of its column where
-            X is a path, None where X is a source or yields batches.
+            X is a path, None where X is a source, yields batches or is a Gram.
         sample_weight : array of shape (rows,), optional
             Weight of each row in the loss. With the default reduction the sum is divided by the number of rows, as in
             Keras, so doubling all weights doubles the step. Sources and batches bring their own.
@@ -285,17 +292,18 @@ class LinearRegression:
         settings, memory = self.settings(), in_bytes(OWNER, self.memory)
         with ExitStack() as stack:
             others = opened_validation(validation_data, stack)
-            rows = stack.enter_context(opened_source(X, y, sample_weight))
+            as_given = self.engine == "dask" or isinstance(X, Gram)  # a path may be a folder there
+            rows = None if as_given else stack.enter_context(opened_source(X, y, sample_weight))
             feed: RowFeed | BatchFeed | None = None
             if rows is not None:
                 names: list[str] | None = list(rows.names)
                 problem, feed = from_source(self, rows, settings, memory - (0 if others is None else memory // 4))
-            elif yields_batches(X, y):
+            elif not as_given and yields_batches(X, y):
                 feed = from_batches(self, X, sample_weight, settings)
                 problem, names = feed.first, column_names(feed.first_X)
             else:
-                device, names = self._training_device(X), column_names(X)
-                problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
+                device = self._training_device(X)
+                problem, names = self._training_problem(X, y, sample_weight, settings, device)
             validation: Problem | Evaluated | None
             if others is None:
                 device = device_of(problem.matrix)
@@ -303,7 +311,7 @@ class LinearRegression:
             else:
                 validation = held_out(self, others, problem, names, settings, memory // 4)
             self._train(
-                problem, names, settings, bool(self.warm_start), self.epochs, bool(self.shuffle), validation, feed
+                problem, names, settings, bool(self.warm_start), self.epochs, self._shuffles(X), validation, feed
             )
         return self
 
@@ -363,7 +371,8 @@ class LinearRegression:
             state.learning_rate = settings.optimizer.learning_rate
         kind, counted = self._kind_of_run(), None
         if feed is not None:
-            kind, shuffle = functools.partial(streamed(runs_of(self.engine)), feed=feed), False
+            streaming: Any = runs_of(self.engine)
+            kind, shuffle = functools.partial(streamed(streaming), feed=feed), False
             counted = feed.rows if isinstance(feed, RowFeed) else None
         with progress_bar(epochs, counted, enabled=bool(self.verbose)) as bar:
             if feed is not None and counted is not None and bar:
@@ -397,6 +406,22 @@ class LinearRegression:
             return device
         return cuda() if self.device == "cuda" else HOST
 
+    def _training_problem(
+        self, X: Any, y: Any, sample_weight: Any, settings: Settings, device: Host
+    ) -> tuple[Problem, list[str] | None]:
+        """Return what is trained on, and the names of its features."""
+        if self.engine == "dask" and not isinstance(X, Gram):
+            return problem_on_dask(
+                X, y, sample_weight, settings, batch_size=int(self.batch_size), shuffle=bool(self.shuffle),
+                intercept=self.fit_intercept,
+            )  # fmt: skip
+        problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
+        return problem, column_names(X)
+
+    def _shuffles(self, X: Any) -> bool:
+        """Whether the order of the rows is drawn; the few rows of moments have none."""
+        return bool(self.shuffle) and not isinstance(X, Gram)
+
     def _problem(
         self,
         X: Any,
@@ -408,6 +433,15 @@ class LinearRegression:
         intercept: bool,
         device: Host,
     ) -> Problem:
+        if isinstance(X, Gram):
+            if y is not None or sample_weight is not None:
+                raise ValueError("Moments (linreg.gram) hold their target and weights: leave y and sample_weight out.")
+            if self.engine == "numba":
+                raise ValueError(
+                    'engine="numba" reads rows whose intercept is 1, unlike those of moments: set "numpy".'
+                )
+            few = X.problem(settings, int(self.batch_size), intercept=intercept)
+            return dataclasses.replace(few, matrix=device.put(few.matrix), target=device.put(few.target))
         dtype = settings.precision.dtype
         matrix = device.put(feature_matrix(X, dtype, name=names[0]), names[0])
         target = device.put(row_vector(y, dtype, len(matrix), name=names[1], of=names[0]), names[1])
@@ -648,12 +682,13 @@ class LinearRegression:
         return short_repr(self, _parameters(type(self)))  # type: ignore[arg-type]
 
 
-def runs_of(engine: str) -> type[Run]:
+def runs_of(engine: str) -> Callable[..., Run]:
     """Return what executes a run in an engine; an ImportError where its extra is missing."""
     if engine == "numba":
         kind: type[Run] = numba_run()
         return kind
-    return ExactRun if engine == "exact" else Run
+    kinds: dict[str, Callable[..., Run]] = {"exact": ExactRun, "dask": dask_run}
+    return kinds.get(engine, Run)
 
 
 @functools.cache

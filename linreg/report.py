@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable
@@ -12,13 +13,15 @@ import numpy as np
 
 from linreg.callbacks import Callback
 from linreg.data.blocks import Source
+from linreg.data.dask_rows import DaskRows
 from linreg.data.row_files import ScaledRows
-from linreg.data.scaling import in_original_units, scaler
+from linreg.data.scaling import in_original_units, scaler, standard_scaler
 from linreg.diagnosis.cases import Case, variance
 from linreg.diagnosis.verdicts import verdict
 from linreg.dynamics import least_squares
-from linreg.dynamics.quadratic import LARGEST_HESSIAN
-from linreg.gram import Moments
+from linreg.dynamics.optima import exact_optimum
+from linreg.dynamics.quadratic import LARGEST_HESSIAN, Quadratic
+from linreg.gram import Gram, Moments, gather
 from linreg.losses import MeanSquaredError
 from linreg.regression import LinearRegression
 from linreg.streaming.rows import checked
@@ -237,20 +240,15 @@ def report_on_source(model: LinearRegression, source: Source, fitted: Any, momen
         The report. Mean squared errors and R^2 come from the moments, in which weights count.
     """
     weights = _trained(model, lambda: model.fit(source if fitted is None else ScaledRows(source, fitted)))
-    features, few = len(source.names), moments.few_rows()  # [x, y, 1]
-    rows = moments.factor() if model.fit_intercept else few
-    best, _ = least_squares(rows[:, :features], rows[:, features], fit_intercept=False)
-    level = float(moments.mean[features] - moments.mean[:features] @ best) if model.fit_intercept else 0.0
-
-    def mse(coef: Array, intercept: float) -> float:
-        return float(np.sum((few @ [*coef, -1.0, intercept]) ** 2))
-
-    began = in_original_units(fitted, weights[:features], float(weights[features]) if model.fit_intercept else 0.0)
+    features, intercepts = len(source.names), bool(model.fit_intercept)
+    best, level = _least_squares_of(moments, intercepts)
+    began = in_original_units(fitted, weights[:features], float(weights[features]) if intercepts else 0.0)
     coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
-    end, least, variance = mse(coef, intercept), mse(best, level), float(moments.spread[-1] ** 2)
+    start, end, least = (_mean_squared_error(moments, *one) for one in (began, (coef, intercept), (best, level)))
+    variance = float(moments.spread[-1] ** 2)
     settings, arrived = model.settings(), None
     if isinstance(settings.loss, MeanSquaredError) and settings.regularizer is None:
-        arrived = verdict(np.array([mse(*began), end]), least, variance) == "converges"
+        arrived = verdict(np.array([start, end]), least, variance) == "converges"
     return FitReport(
         rows=source.count,
         coefficients=dict(zip(source.names, coef.tolist(), strict=True)),
@@ -314,3 +312,82 @@ def _report(
         optimum_mse=float(np.average((X @ best + best_intercept - y) ** 2, weights=weight)),
         arrived=bool(np.isfinite(model.coef_).all()) and _arrived(model, trained_on, y, weight, start),
     )
+
+
+def fit_and_report_on_dask(model: LinearRegression, data: DaskRows, scaling: str | None) -> FitReport:
+    """Train a model on rows that Dask holds, and compare it with the optimum, which their moments tell.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The unfitted model, with `engine="dask"`.
+    data : DaskRows
+        The rows.
+    scaling : {"standard"} or None
+        How to scale the features for training; coefficients are reported in the units of the features as given.
+
+    Returns
+    -------
+    FitReport
+        The report; whether the run has arrived is not computed for Huber's loss, of which moments tell no optimum.
+
+    Raises
+    ------
+    ValueError
+        If another scaling is asked for.
+    """
+    if scaling not in (None, "standard"):
+        raise ValueError(f"--scale {scaling} needs every row in one place: with --dask give standard, or none.")
+    rows, fitted = gather(data), None
+    if scaling is not None:
+        fitted = standard_scaler(rows.moments.mean[:-1], rows.moments.spread[:-1])
+        data = dataclasses.replace(data, standard=(fitted.mean_, fitted.scale_))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        start = _trained(model, lambda: model.fit(data))
+        arrived = _arrived_on_moments(model, rows if fitted is None else gather(data), start)
+        coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
+        best, best_intercept = _least_squares_of(rows.moments, bool(model.fit_intercept))
+        found = ((coef, intercept), (best, best_intercept))
+        mse, optimum_mse = (_mean_squared_error(rows.moments, *one) for one in found)
+        variance = float(rows.moments.spread[-1]) ** 2
+    names = rows.columns or [f"x{j}" for j in range(rows.features)]
+    return FitReport(
+        rows=rows.rows,
+        coefficients=dict(zip(names, coef.tolist(), strict=True)),
+        intercept=intercept,
+        optimum=dict(zip(names, best.tolist(), strict=True)),
+        optimum_intercept=best_intercept,
+        history=model.history_,
+        r2=1 - mse / variance if variance else float(mse == 0),
+        mse=mse,
+        optimum_mse=optimum_mse,
+        arrived=arrived,
+    )
+
+
+def _mean_squared_error(moments: Moments, coef: Array, intercept: float) -> float:
+    """Return the mean squared error of a model on all rows."""
+    return float(np.square(moments.few_rows() @ [*coef, -1.0, intercept]).sum())
+
+
+def _least_squares_of(moments: Moments, intercept: bool) -> tuple[Array, float]:
+    """Return the exact optimum of the mean squared error on all rows."""
+    few, features = moments.few_rows(), len(moments.mean) - 1
+    used = few[:-1] if intercept else few  # without the last row, the mean, they are centred
+    coef, _ = least_squares(used[:, :features], used[:, features], fit_intercept=False)
+    return coef, float(few[-1, features] - few[-1, :features] @ coef) if intercept else 0.0
+
+
+def _arrived_on_moments(model: LinearRegression, rows: Gram, start: Array) -> bool | None:
+    """Return whether a run has come down from its start to the optimum of its objective; None where none is known."""
+    settings = model.settings()
+    known = isinstance(settings.loss, MeanSquaredError) and rows.features <= LARGEST_HESSIAN
+    if not (known and np.isfinite(model.coef_).all()):
+        return None if not known else False
+    few = rows.problem(settings, rows.rows, intercept=bool(model.fit_intercept))
+    names = tuple(f"x{j}" for j in range(few.matrix.shape[1]))
+    objective = Quadratic(few.matrix, few.target, None, settings.loss, settings.regularizer, few.kernel_size, names)
+    curve = [float(objective.objective(p)) for p in (start, objective.packed((model.coef_, model.intercept_)))]
+    least = float(objective.objective(exact_optimum(objective)))
+    return verdict(np.array(curve), least, float(rows.moments.spread[-1]) ** 2) == "converges"

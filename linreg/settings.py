@@ -15,7 +15,7 @@ from linreg.optimizers import OPTIMIZERS, Optimizer
 from linreg.precision import PRECISIONS, Precision
 from linreg.regularizers import REGULARIZERS, Regularizer
 
-ENGINES = ("numpy", "numba", "exact")
+ENGINES = ("numpy", "numba", "exact", "dask")
 OWNER = "LinearRegression"
 _GROUPS: dict[str, tuple[dict[str, Any], type]] = {
     "optimizer": (OPTIMIZERS, Optimizer),

@@ -773,7 +773,7 @@ def test_the_command_refuses_what_it_cannot_stream(written, capsys, tmp_path):
 
     polars.DataFrame({"a": [1.0, None, 2.0], "y": [1.0, 2.0, 3.0]}).write_parquet(tmp_path / "gap.parquet")
     assert run(["fit", str(tmp_path / "gap.parquet"), "--target", "y", "--stream"]) == 2
-    assert "column 'a' in row 1 " in capsys.readouterr().err
+    assert "1, counted from 0. Leave such rows out (--missing drop)" in capsys.readouterr().err
     assert run(["fit", file, "--target", "z", "--stream"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -11,11 +11,20 @@ import typer
 
 from linreg import study
 from linreg.cli import FOUND, output
+from linreg.cli.dask import connected
 from linreg.cli.options import FILES, with_settings
-from linreg.data.sources import Table, names_in, open_table
+from linreg.data.dask_rows import DaskRows
+from linreg.data.sources import names_in, open_table
 from linreg.diagnosis.evidence import printable
 from linreg.regression import LinearRegression
-from linreg.report import FitReport, finite_or_none, fit_and_report, report_on_source, summed_up
+from linreg.report import (
+    FitReport,
+    finite_or_none,
+    fit_and_report,
+    fit_and_report_on_dask,
+    report_on_source,
+    summed_up,
+)
 
 
 @with_settings
@@ -43,6 +52,12 @@ def fit(
         ),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on Parquet files, in float64 and unshuffled, on a Dask scheduler: tcp://..., local, threads."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
     """Train on tables; print coefficients, loss curve, R^2 and the gap to the exact least-squares optimum.
@@ -52,43 +67,63 @@ def fit(
     model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
     if plot is not None:
         study.picture_path(plot)
-    if stream is False and memory is not None:
-        raise ValueError("--memory is for rows that are read block by block: leave --no-stream or --memory out.")
     scaling = None if scale == "none" else scale
-    with ExitStack() as stack:
-        with output.without_native_chatter():
-            table = stack.enter_context(open_table(
-                files, target, columns=names_in(columns), weights=weights, missing=missing,
-                categories=names_in(categories) or (),
-            ))  # fmt: skip
-            streamed = stream or (stream is None and (memory is not None or not table.fits))
-            rows = None if streamed else table.arrays()
-        if rows is not None:
-            X, y, weight = rows
-            report = fit_and_report(model, X, y, list(table.names), scaling, weight)
-        else:
-            model.set_params(memory=memory).settings()
-            with output.passing("Summing up all rows", show=not as_json) as moved:
-                seen = summed_up(table, scaling, moved)
-            report = report_on_source(model, table, *seen)
+    chosen = {"columns": columns, "weights": weights, "categories": categories, "memory": memory}
+    data: dict[str, Any] = {"notes": []}
+    if dask is not None:
+        _only_with_dask(files, {**chosen, "stream": stream, "missing": None if missing == "error" else missing})
+        with connected(dask):
+            model.set_params(engine="dask", dtype="float64", shuffle=False)
+            report = fit_and_report_on_dask(model, DaskRows.of(files[0], target), scaling)
+        parts, as_it_is = 1, False
+    else:
+        if stream is False and memory is not None:
+            raise ValueError("--memory is for rows that are read block by block: leave --no-stream or --memory out.")
+        with ExitStack() as stack:
+            with output.without_native_chatter():
+                table = stack.enter_context(open_table(
+                    files, target, columns=names_in(columns), weights=weights, missing=missing,
+                    categories=names_in(categories) or (),
+                ))  # fmt: skip
+                streamed = stream or (stream is None and (memory is not None or not table.fits))
+                rows = None if streamed else table.arrays()
+            if rows is not None:
+                X, y, weight = rows
+                report = fit_and_report(model, X, y, list(table.names), scaling, weight)
+            else:
+                model.set_params(memory=memory).settings()
+                with output.passing("Summing up all rows", show=not as_json) as moved:
+                    seen = summed_up(table, scaling, moved)
+                report = report_on_source(model, table, *seen)
+            data, parts = finite_or_none(table.to_dict()), len(table.parts)
+            as_it_is = parts == 1 and not any(chosen.values()) and not table.gaps
     scaled = [] if scale == "none" else ["--scale", scale]
-    as_it_is = len(table.parts) == 1 and (columns, weights, categories, table.gaps) == (None, None, None, {})
     why = None
     if report.doubtful and as_it_is:  # `why` reads one whole file
         why = shlex.join(["linreg", "why", *files, "--target", target, *scaled, *options])
-    file = files[0] if len(table.parts) == 1 else f"{len(table.parts)} files"
+    file = files[0] if parts == 1 else f"{parts} files"
     if as_json:
-        output.print_json({**report.to_dict(), "data": finite_or_none(table.to_dict()), "why": why})
+        output.print_json({**report.to_dict(), "data": data, "why": why})
     else:
-        chosen = [part for name, value in (("columns", columns), ("weights", weights), ("categories", categories))
-                  if value is not None for part in (f"--{name}", value)]  # fmt: skip
-        again = [*files, "--target", target, *chosen, *([] if missing == "error" else ["--missing", missing])]
-        _show(report, model, file, table, scale, again)
+        extra = {**chosen, "missing": None if missing == "error" else missing, "dask": dask}
+        again = [*files, "--target", target, *(p for k, v in extra.items() if v is not None for p in (f"--{k}", v))]
+        _show(report, model, f"{file}: {report.rows} rows", target, data["notes"], scale, again)
         if why is not None:
             output.console().print(f"To see why: {printable(why)}", markup=False, soft_wrap=True)
     if plot is not None:
         _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     return FOUND if report.rose else 0
+
+
+def _only_with_dask(files: list[str], others: dict[str, Any]) -> None:
+    """Refuse what --dask does not do."""
+    if len(files) > 1:
+        raise ValueError("--dask trains on one Parquet file or one folder of them: give its path alone.")
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"--{given[0]} does not go with --dask, which trains on Parquet files as they are: leave it out."
+        )
 
 
 def _draw(report: FitReport, title: str, path: Path) -> None:
@@ -97,7 +132,9 @@ def _draw(report: FitReport, title: str, path: Path) -> None:
     study.save(figure, path)
 
 
-def _show(report: FitReport, model: LinearRegression, file: str, table: Table, scale: str, again: list[str]) -> None:
+def _show(
+    report: FitReport, model: LinearRegression, rows: str, target: str, notes: list[str], scale: str, again: list[str]
+) -> None:
     settings = model.settings()
     console = output.console()
     trained: list[Any] = [
@@ -109,18 +146,18 @@ def _show(report: FitReport, model: LinearRegression, file: str, table: Table, s
     if scale != "none":
         trained.append(f"{scale} scaling")
     console.print(
-        printable(f"{file}: {report.rows} rows, features {', '.join(report.coefficients)}, target {table.target}"),
+        printable(f"{rows}, features {', '.join(report.coefficients)}, target {target}"),
         markup=False,
     )
-    for note in table.notes():
+    for note in notes:
         console.print(printable(note), markup=False)
     console.print("Trained with " + ", ".join(map(str, trained)), markup=False)
-    rows = [
+    lines = [
         (name, output.number(value), output.number(report.optimum[name])) for name, value in report.coefficients.items()
     ]
-    rows.append(("(intercept)", output.number(report.intercept), output.number(report.optimum_intercept)))
+    lines.append(("(intercept)", output.number(report.intercept), output.number(report.optimum_intercept)))
     console.print()
-    console.print(output.table("Coefficients", ("feature", "trained", "exact optimum"), rows, numbers=(1, 2)))
+    console.print(output.table("Coefficients", ("feature", "trained", "exact optimum"), lines, numbers=(1, 2)))
     console.print(f"\nLoss  {output.curve(report.history['loss'])}")
     console.print(f"R^2   {output.number(report.r2)}\n")
     for sentence in report.story():

@@ -43,6 +43,32 @@ def scaler(name: str) -> Any:
     return getattr(preprocessing, SCALERS[name])()
 
 
+def standard_scaler(mean: Array, spread: Array) -> Any:
+    """Return a fitted StandardScaler of scikit-learn, given what it would find in the rows.
+
+    Parameters
+    ----------
+    mean : array of shape (features,)
+        Mean of each feature.
+    spread : array of shape (features,)
+        Standard deviation of each; a constant feature is not divided.
+
+    Returns
+    -------
+    transformer
+        The scaler.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is missing.
+    """
+    fitted = scaler("standard")
+    fitted.mean_, fitted.var_, fitted.n_features_in_ = mean.copy(), spread**2, len(mean)
+    fitted.scale_ = np.where(spread == 0, 1.0, spread)
+    return fitted
+
+
 def in_original_units(fitted: Any, coef: Array, intercept: float) -> tuple[Array, float]:
     """Translate a model of transformed features into one of the features as they were given.
 

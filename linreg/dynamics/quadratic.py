@@ -221,8 +221,8 @@ class Quadratic:
 
 
 def as_few_rows(rows: Array) -> Array:
-    """Return as few rows as have the same products of columns: the triangular factor of the QR decomposition."""
-    return np.linalg.qr(rows, mode="r") if len(rows) > rows.shape[1] else rows
+    """Return as few rows as have the same products of columns: the triangular factor of QR, of each of a stack."""
+    return np.linalg.qr(rows, mode="r") if rows.shape[-2] > rows.shape[-1] else rows
 
 
 def column_lengths(matrix: Array) -> Array:

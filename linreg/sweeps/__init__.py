@@ -23,7 +23,7 @@ __all__ = ["Sweep", "sweep"]
 
 def sweep(
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     sample_weight: Any = None,
     validation_data: Any = None,
@@ -35,8 +35,8 @@ def sweep(
 
     Parameters
     ----------
-    X : array or frame of shape (rows, features)
-        Features: finite numbers.
+    X : array or frame of shape (rows, features), or Gram
+        Features: finite numbers; moments of all rows (`linreg.gram.gather`) take the place of X and y.
     y : array of shape (rows,) or (rows, 1)
         Target.
     sample_weight : array of shape (rows,), optional

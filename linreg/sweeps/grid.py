@@ -120,6 +120,11 @@ def _refuse(lists: Mapping[str, list[Any]], fixed: Mapping[str, Any]) -> None:
         raise ValueError(
             f'{OWNER}: engine="exact" is not possible: it computes one run at a time; set engine="numpy" or "numba".'
         )
+    if fixed.get("engine") == "dask":
+        raise ValueError(
+            f'{OWNER}: engine="dask" is not possible: sum up the rows once, rows = linreg.gram.gather(X, y), '
+            "and give the sweep these."
+        )
 
 
 def _grids(lists: dict[str, list[Any]], paired: bool) -> list[dict[str, list[Any]]]:

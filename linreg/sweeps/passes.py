@@ -137,7 +137,7 @@ def together(
             starts[begins] = _start(model, problem, settings)
         start, order = starts[begins]
         parts = settings.optimizer, settings.loss, settings.regularizer, settings.precision
-        shuffle = bool(model.shuffle)
+        shuffle = model._shuffles(X)
         key = layout, shuffle, structure(*parts), order if shuffle else None
         member = Member(index, settings, start)
         groups.setdefault(key, Group(problem, validation, shuffle)).members.append(member)

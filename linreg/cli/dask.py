@@ -1,0 +1,49 @@
+"""The Dask scheduler that a command is told to work on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from linreg.data import dask_rows
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Run the block on a scheduler of Dask.
+
+    Parameters
+    ----------
+    address : str
+        Where it listens, for example tcp://10.0.0.1:8786; "local" starts workers on this machine, "threads" uses this
+        process alone.
+
+    Raises
+    ------
+    ImportError
+        If Dask or its distributed scheduler is missing.
+    ValueError
+        If nothing answers there.
+    """
+    dask = dask_rows.dask()
+    if address == "threads":
+        with dask.config.set(scheduler="threads"):
+            yield
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise ImportError(
+            "A scheduler needs dask.distributed: pip install 'linreg[dask]', or --dask threads."
+        ) from None
+    try:
+        client = Client() if address == "local" else Client(address)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ValueError(
+            f"No Dask scheduler answers at {address!r} ({str(error).splitlines()[0]}): give the address that `dask "
+            "scheduler` prints, local or threads."
+        ) from None
+    with client:
+        sys.stderr.write(f"Dask's dashboard: {client.dashboard_link}\n")
+        yield
