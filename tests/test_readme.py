@@ -98,7 +98,7 @@ def test_every_command_and_option_exists():
     told = set(re.findall(r"\blinreg ([a-z]+) [^`\n]*`", README)) | set(re.findall(r"bin/linreg ([a-z]+)", README))
     assert {*told} <= commands.keys()
     options = {option for command in commands.values() for parameter in command.params for option in parameter.opts}
-    assert set(re.findall(r"(?<=[ `])--[a-z-]+", README)) - options == {"--quiet"}  # that one is pip's
+    assert set(re.findall(r"(?<=[ `])--[a-z-]+", README)) - options == {"--help", "--quiet"}  # Typer's and pip's
 
 
 def anchor(heading):

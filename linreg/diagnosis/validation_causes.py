@@ -101,8 +101,8 @@ def validation_causes(case: Case, symptoms: Symptoms) -> Finding | None:
         advice = "Shuffle all rows before you split; fit scalers on the training rows alone."
         if (outside := _outside(case.y, y)) > MOST_OUTSIDE:
             where = (
-                f"{100 * outside:.0f} % of their targets lie outside those of nine training rows in ten: were the rows "
-                "sorted before they were split"
+                f"{100 * outside:.0f} % of their targets lie outside those of nine training rows in ten (were the rows "
+                "sorted before they were split?)"
             )
         elif moved[j] > 1.0 or (moved[j] > 0.1 and sure[j] > STANDARD_ERRORS):
             name, there, here = case.names[j], float(X[:, j].mean()), float(symptoms.mean[j])

@@ -89,8 +89,8 @@ class Compared:
     arrived : int or None
         The first epoch from which on the loss has only 1 % of the initial excess left; None if there is none.
     rises_from : float or None
-        The smallest of the learning rates tried at which the loss ends above its start, or not finite; None if there is
-        none.
+        The smallest of the learning rates tried at which the loss ends above its start, or not finite, in the unit of
+        the optimizer's learning rate; None if there is none.
 
     Examples
     --------

@@ -206,7 +206,7 @@ class WatchedRun(Run):
         batches: Any = self._batches
         rows = batches.order[batches.starts[first] : batches.ends[first]]
         watch.now = Seen(step, self.state.epoch + 1, first + 1, rows, before=self.state.parameters.copy())
-        self.state.parameters = named("p[t-1]", self.state.parameters)
+        self.state.parameters, self._g = named("p[t-1]", self.state.parameters), live("g", self._g)
         # Rates are computed many steps ahead; anew, they are those of this step.
         self._rates = Rates(self._watched, self.precision, self._device)
         try:
@@ -215,7 +215,7 @@ class WatchedRun(Run):
             watch.seen.append(watch.now)
         finally:
             watch.now = None
-            self.state.parameters = plain(self.state.parameters)
+            self.state.parameters, self._g = plain(self.state.parameters), plain(self._g)
             self._rates = Rates(self._watched, self.precision, self._device)
         return plain(losses)
 
