@@ -27,6 +27,8 @@ from linreg.gram import Gram
 from linreg.regression import LinearRegression
 from linreg.steps import Rates
 
+__all__ = ["Bound", "error_bound"]
+
 Array = Any
 
 OWNER = "error_bound"
@@ -44,11 +46,21 @@ class Bound:
     Parameters
     ----------
     coef : array of shape (features,)
-        For each coefficient.
+        For each coefficient, in units of y per unit of its feature.
     intercept : float
-        For the intercept; 0.0 without one.
+        For the intercept, in units of y; 0.0 without one.
     doubts : tuple of str
         Why the bound may not hold; empty if nothing is in its way.
+
+    Examples
+    --------
+    >>> from linreg import LinearRegression
+    >>> from linreg.gram import gather
+    >>> from linreg.replay import error_bound
+    >>> gram = gather([[-1.0], [0.0], [1.0]], [1.0, 3.0, 5.0])
+    >>> bound = error_bound(LinearRegression(batch_size=3, dtype="float64", random_state=0), gram)
+    >>> bound.doubts, bool(bound.coef[0] < 1e-12), bool(bound.intercept < 1e-12)
+    ((), True, True)
     """
 
     coef: Array
@@ -122,6 +134,16 @@ def error_bound(model: LinearRegression, rows: Gram) -> Bound:
     ValueError
         If the run is not possible on moments, depends on luck or callbacks, is not smooth (an L1 penalty), or is too
         long.
+
+    Examples
+    --------
+    >>> from linreg import Adam, LinearRegression
+    >>> from linreg.gram import gather
+    >>> from linreg.replay import error_bound
+    >>> gram = gather([[-1.0], [0.0], [1.0]], [1.0, 3.0, 5.0])
+    >>> model = LinearRegression(Adam(0.1), batch_size=3, dtype="float64", random_state=0)
+    >>> bool(error_bound(model, gram).coef[0] < 1e-9)
+    True
     """
     settings = model.settings()
     problem = rows.problem(settings, int(model.batch_size), intercept=bool(model.fit_intercept))

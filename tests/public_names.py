@@ -12,6 +12,9 @@ MODULES = (
     "linreg.sweeps",
     "linreg.study",
     "linreg.gram",
+    "linreg.replay",
+    "linreg.data",
+    "linreg.streaming",
     "linreg.own_rules",
     "linreg.keras",
 )

@@ -117,6 +117,8 @@ WITHOUT = {
     "linreg.study.draw_lines": {"Raises": "draws whatever matplotlib draws"},
     "linreg.study.draw_losses": {"Raises": "draws whatever matplotlib draws"},
     "linreg.gram.Moments": {"Raises": "finite float64 arrays, checked where data are read"},
+    "linreg.gram.Gram": {"Raises": MADE},
+    "linreg.replay.Bound": {"Raises": MADE},
     "linreg.keras.weights": {"Raises": "every built model has weights"},
 }
 
@@ -222,6 +224,7 @@ UNITLESS = {
     "linreg.diagnosis.Finding: Parameters harm": "a factor",
     "linreg.diagnosis.Remedy.rows: Returns": "true or false",
     "linreg.gram.Moments: Parameters count": "a count",
+    "linreg.streaming.order: Returns": "numbers of rows",
 }
 
 

@@ -40,7 +40,7 @@ def open_table(
 
     Parameters
     ----------
-    files : str, path, sequence of them, or frame
+    files : str, path, sequence of them, or frame of shape (rows, columns)
         CSV files (separated by commas, semicolons, tabs or bars), Parquet, Arrow (Feather), .npy and .npz files, by
         name or by pattern (`2024-*.csv`), told by their endings. Several are one table, in that order, and need the
         same columns. Or a frame of pandas or polars.
@@ -82,6 +82,20 @@ def open_table(
     Rows are counted from 0 in each file, below its header. A file is read once to see what its text columns hold, once
     to count what is missing, and again in training. An .npz file, a frame, and CSV files up to 256 MiB are held in
     memory. The mean is that of all rows, unweighted; a median holds one column in memory.
+
+    Examples
+    --------
+    >>> import polars
+    >>> from linreg.data import open_table
+    >>> frame = polars.DataFrame({"rooms": [1, 2, 4], "town": ["Ulm", "Ulm", "Bonn"], "rent": [500, 700, 1200]})
+    >>> with open_table(frame, "rent") as table:
+    ...     X, y, weight = table.arrays()
+    >>> table.names
+    ('rooms', 'town=Ulm')
+    >>> X
+    array([[1., 1.],
+           [2., 1.],
+           [4., 0.]])
     """
     if missing not in MISSING:
         raise ValueError(f"Unknown way with missing values {missing!r}{nearest(missing, MISSING)}.")

@@ -197,7 +197,21 @@ def order(
     Returns
     -------
     array of shape (rows,)
-        Numbers of the rows.
+        Numbers of the rows, counted from 0.
+
+    Raises
+    ------
+    ValueError
+        If the budget is too small for two blocks, or a value is missing or infinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linreg import streaming
+    >>> from linreg.data.blocks import ArrayRows
+    >>> rows = ArrayRows(np.zeros((5, 1)), np.zeros(5), ("x",), np.arange(5))
+    >>> sorted(streaming.order(rows, np.random.default_rng(0)).tolist())
+    [0, 1, 2, 3, 4]
     """
     kind = PRECISIONS[dtype].dtype
     made = plan(source, batch_size, in_bytes(OWNER, memory), kind)
