@@ -161,6 +161,8 @@ def fit_and_report(model: LinearRegression, X: Array, y: Array, names: list[str]
 class _Start(Callback):
     """Keeps the parameters that a run starts from."""
 
+    remembers = ("weights",)
+
     def on_train_begin(self, logs: dict[str, float]) -> None:
         self.weights = self.run.get_weights()
 

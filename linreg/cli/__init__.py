@@ -1,20 +1,30 @@
 """The command line: one thin command a job.
 
-Exit code 0: all is well; 1: something was found; 2: it could not be done.
+Exit code 0: all is well; 1: something was found; 2: it could not be done; 130 or 143: it was stopped, by Ctrl-C or by
+SIGTERM.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-FOUND, FAILED, STOPPED, PIPE_CLOSED = 1, 2, 130, 141
+from linreg.stopping import INTERRUPTED, TERMINATED, Terminated, terminate
+
+FOUND, FAILED, STOPPED, PIPE_CLOSED = 1, 2, INTERRUPTED, 141
+
+
+class StoppedError(Exception):
+    """Ctrl-C, with words on where it stopped; Typer would lose those of a KeyboardInterrupt."""
 
 
 def main() -> None:
     """Run the command line of `linreg` and exit with its code."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)  # so that files and threads are cleared up
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
@@ -36,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns
     -------
     int
-        0, 1 (something was found), 2 (it could not be done) or 130 (stopped by Ctrl-C).
+        0, 1 (something was found), 2 (it could not be done), 130 (stopped by Ctrl-C) or 143 (by SIGTERM).
     """
     try:
         import rich  # noqa: F401 (only asks whether it is there)
@@ -53,6 +63,12 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(f"{error.format_message()} See: linreg --help")
     except (typer.Abort, KeyboardInterrupt):
         code = STOPPED
+    except StoppedError as stopped:
+        _fail(str(stopped) or "stopped.")
+        return STOPPED
+    except Terminated as stopped:
+        _fail(stopped.words)
+        return TERMINATED
     except BrokenPipeError:
         raise
     except (ImportError, OSError, TypeError, ValueError) as error:

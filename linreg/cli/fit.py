@@ -10,13 +10,16 @@ import numpy as np
 import typer
 
 from linreg import study
-from linreg.cli import FOUND, output
+from linreg.cli import FOUND, StoppedError, output
 from linreg.cli.options import FILE, with_settings
 from linreg.data.arrays import feature_matrix, row_vector
+from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
 from linreg.diagnosis.evidence import printable
+from linreg.pipelines import PreparedModel, plain_step
 from linreg.regression import LinearRegression
 from linreg.report import FitReport, fit_and_report
+from linreg.saving.models import archive_path
 
 
 @with_settings
@@ -27,6 +30,12 @@ def fit(
     settings: dict[str, Any],
     options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Keep the run in this file (.npz) while it lasts; go on from it where it is there already."),
+    ] = None,
+    every: Annotated[str, typer.Option(help="How often it is kept: after so many epochs, or 30s, 5min, 1h.")] = "60s",
+    save: Annotated[Path | None, typer.Option(help="Save the model in this file (.npz), for linreg predict.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> int:
@@ -34,23 +43,35 @@ def fit(
 
     Exits with 1 if the loss rose.
     """
-    model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
+    kept = {"checkpoint": checkpoint, "checkpoint_every": int(every) if every.isdecimal() else every}
+    model = LinearRegression(**{**settings, **kept, "verbose": 0 if as_json else 1})
+    model.settings()
     if plot is not None:
         study.picture_path(plot)
+    if save is not None:
+        archive_path(save)
     features, y = split_target(read_table(file), target)
     X = feature_matrix(features, np.float64, name=file)
-    report = fit_and_report(
-        model, X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns),
-        None if scale == "none" else scale,
-    )  # fmt: skip
+    target_values = row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}")
+    try:
+        report = fit_and_report(model, X, target_values, list(features.columns), None if scale == "none" else scale)
+    except KeyboardInterrupt as stopped:
+        raise StoppedError(str(stopped)) from None
+    if save is not None:
+        steps = [] if scale == "none" else [plain_step(scaler(scale).fit(X))]
+        PreparedModel(model, steps, names=list(features.columns)).save(save)
     scaled = [] if scale == "none" else ["--scale", scale]
     why = shlex.join(["linreg", "why", file, "--target", target, *scaled, *options]) if report.doubtful else None
     if as_json:
-        output.print_json({**report.to_dict(), "why": why})
+        resumed = {} if checkpoint is None else {"resumed": model.resumed_}
+        output.print_json({**report.to_dict(), **resumed, "why": why})
     else:
         _show(report, model, file, target, scale)
         if why is not None:
             output.console().print(f"To see why: {printable(why)}", markup=False, soft_wrap=True)
+        if save is not None:
+            again = shlex.join(["linreg", "predict", str(save), file])
+            output.console().print(f"To predict: {printable(again)}", markup=False, soft_wrap=True)
     if plot is not None:
         _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     return FOUND if report.rose else 0

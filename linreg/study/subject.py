@@ -27,7 +27,7 @@ MOST_STEPS = 120
 RATES = 9
 """Learning rates that are tried for each optimizer."""
 LARGEST_STUDY = 500
-NOT_SWEPT = ("callbacks", "warm_start", "verbose", "device", "engine")
+NOT_SWEPT = ("callbacks", "warm_start", "verbose", "device", "engine", "checkpoint", "checkpoint_every")
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +227,7 @@ class Subject:
         """
         recorder = _Path(most)
         own = self.model.get_params(deep=False)
-        changed = {"optimizer": optimizer or self.optimizer, "callbacks": (recorder,), "verbose": 0}
+        changed = {"optimizer": optimizer or self.optimizer, "callbacks": (recorder,), "verbose": 0, "checkpoint": None}
         LinearRegression(**{**own, **changed}).fit(self.X, self.y)
         path = np.array(recorder.path, np.float64)
         return path[np.isfinite(path).all(axis=1)]

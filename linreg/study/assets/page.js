@@ -7,12 +7,14 @@ const config = { displayModeBar: false, responsive: true };
 const font = { family: "system-ui, sans-serif", size: 13, color: INK };
 const shown = (value) => value === null ? "not finite" : String(value);
 const words = (name) => name.replaceAll("_", " ");
+// Plotly reads tags in its texts: what a column is called is none.
+const plain = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 function layout(x, y, more) {
   const axis = { gridcolor: "#e3e7ea", zeroline: false, linecolor: INK, exponentformat: "power" };
   // Margins are fixed: to find them out again for every picture takes longer than all the rest.
   return { margin: { l: 72, r: 12, t: 8, b: 48 }, font, hovermode: "closest", showlegend: false,
-    xaxis: { ...axis, title: { text: x }, ...more.xaxis }, yaxis: { ...axis, title: { text: y }, ...more.yaxis } };
+    xaxis: { ...axis, title: { text: plain(x) }, ...more.xaxis }, yaxis: { ...axis, title: { text: plain(y) }, ...more.yaxis } };
 }
 
 let axis, run, point;
@@ -154,9 +156,10 @@ function drawOnce() {
       { x: [], y: [], mode: "lines", line: { color: RED, width: 3 } }],
     layout(data.line.name, data.target, {}), config);
   } else {
+    const names = data.parameters.map(plain);
     at("fit-title").textContent = "Parameters at the end of the run, beside the optimum";
-    Plotly.newPlot("fit", [{ x: data.parameters, y: data.optimum, type: "bar", name: "optimum", marker: { color: GREY } },
-      { x: data.parameters, y: [], type: "bar", name: "this run", marker: { color: BLUE } }],
+    Plotly.newPlot("fit", [{ x: names, y: data.optimum, type: "bar", name: "optimum", marker: { color: GREY } },
+      { x: names, y: [], type: "bar", name: "this run", marker: { color: BLUE } }],
     { ...layout("", "parameter", {}), margin: { l: 72, r: 12, t: 8, b: 90 }, showlegend: true, legend: { orientation: "h", y: 1.12 } }, config);
   }
 }
