@@ -21,6 +21,11 @@ def locked(target: Path, what: str) -> Iterator[None]:
     what : str
         What the file is, for the error.
 
+    Yields
+    ------
+    None
+        Nothing.
+
     Raises
     ------
     OSError

@@ -107,6 +107,8 @@ def forked(kind, checkpoint, every, result):
 def undisturbed(kind, folder):
     """Return the bits and the seconds of the run without a checkpoint, and those of one with it."""
     result, seconds = Path(folder) / "bits", []
+    for leftover in Path(folder).iterdir():
+        leftover.unlink()
     for checkpoint in (None, str(Path(folder) / "whole.npz")):
         begun = time.monotonic()
         _, status = os.waitpid(forked(kind, checkpoint, "1h", result), 0)
