@@ -161,7 +161,7 @@ def main(times=200, seed=0, kinds=tuple(KINDS), show=print):
         known = {kind: undisturbed(kind, folder) for kind in kinds}
         while sum(kills.values()) < times:
             kind = min(kinds, key=lambda one: kills[one])
-            most = int(min(rng.integers(1, 9), times - sum(kills.values())))
+            most = int(min(rng.integers(1, 9), 1 + times // (2 * len(kinds)), times - sum(kills.values())))
             kills[kind] += killed_run(kind, *known[kind], rng, folder, most)
             show(f"{sum(kills.values()):4} kills, the last of {kind}", flush=True)
     return kills
@@ -171,7 +171,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS), metavar="KIND")
     asked = parser.parse_args()
-    found = main(asked.times, asked.seed)
+    found = main(asked.times, asked.seed, asked.kinds)
     print("killed:", ", ".join(f"{kind} {count}" for kind, count in found.items()))  # noqa: T201
     print("every run ended with the bits of the undisturbed one, every checkpoint was readable")  # noqa: T201

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import importlib.util
 import json
 import os
 import signal
@@ -254,6 +255,23 @@ def test_a_checkpoint_of_other_settings_is_refused_by_their_names(tmp_path, word
     with pytest.raises(ValueError, match=f"is the checkpoint of another run: .*{words}"):
         LinearRegression(**{**BASE, **OTHERS[words]}, checkpoint=path).fit(X, y)
     assert path.read_bytes() == before
+
+
+def test_of_callbacks_of_ones_own_the_name_is_compared(tmp_path):
+    class Counts(Callback):
+        remembers = ("start",)
+
+        def __init__(self, start=0):
+            self.start = start
+
+        def on_epoch_end(self, epoch, logs):
+            self.start += 1
+
+    X, y = data()
+    first, second = Counts(), Counts()
+    LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", callbacks=[first]).fit(X, y)
+    LinearRegression(**{**BASE, "epochs": 8}, checkpoint=tmp_path / "run.npz", callbacks=[second]).fit(X, y)
+    assert (first.start, second.start) == (5, 8)
 
 
 def test_a_checkpoint_of_other_data_is_refused_by_their_names(tmp_path):
@@ -513,14 +531,14 @@ def test_a_limit_on_the_size_of_files_is_one_line_and_the_last_checkpoint_is_int
 # kill -9
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "fork"), reason="without fork, python -m tests.kill_and_resume cannot start its runs"
-)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork, no run of tests.kill_and_resume starts")
 def test_runs_that_are_killed_go_on_and_end_with_the_same_bits(tmp_path):
-    times = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 6
+    thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+    few = ["--times", "6", "--kinds", "numpy", "exact", *(["numba"] if importlib.util.find_spec("numba") else [])]
     script = Path(__file__).parent / "kill_and_resume.py"
     found = subprocess.run(  # noqa: S603
-        [sys.executable, str(script), "--times", str(times)], capture_output=True, text=True, check=False,
+        [sys.executable, str(script), *(["--times", "200"] if thorough else few)],
+        capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=3600,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr

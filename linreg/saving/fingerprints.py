@@ -99,7 +99,7 @@ def described(value: Any) -> str:
         return type(value).__name__
     if isinstance(value, np.random.Generator):
         return f"Generator({type(value.bit_generator).__name__})"
-    if isinstance(value, Callback):
+    if isinstance(value, Callback) and type(value).__module__.startswith("linreg."):
         own = [name for name in inspect.signature(type(value)).parameters if hasattr(value, name)]
         return f"{type(value).__name__}({', '.join(f'{name}={described(getattr(value, name))}' for name in own)})"
     if isinstance(value, list | tuple):
