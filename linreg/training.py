@@ -251,8 +251,8 @@ class Run:
         at_once = 1 if watched else min(self._steps_at_once, batches.at_once)
         if not place.batch:
             self.callbacks.call("on_epoch_begin", epoch, {})
-            generator = None if self.keeper is None else copy.deepcopy(self.state.generator)
-            self.place = place = Place(generator=generator)
+            if self.keeper is not None:
+                place.generator = copy.deepcopy(self.state.generator)
         batches.reorder(self.state.generator)
         weighted_sum, rows = place.loss, place.rows
         for first in range(place.batch, len(batches), at_once):
@@ -270,7 +270,8 @@ class Run:
             if last < len(batches):
                 place.batch, place.loss, place.rows = last, weighted_sum, rows
                 self._pause()
-        self.place = Place()
+        if place.batch or self.keeper is not None:
+            self.place = Place()
         return self._end_epoch(epoch, weighted_sum / rows, self._last_learning_rate)
 
     def _logged(self, *losses: Any) -> list[Any]:

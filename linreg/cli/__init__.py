@@ -18,7 +18,11 @@ FOUND, FAILED, STOPPED, PIPE_CLOSED = 1, 2, INTERRUPTED, 141
 
 
 class StoppedError(Exception):
-    """Ctrl-C, with words on where it stopped; Typer would lose those of a KeyboardInterrupt."""
+    """Ctrl-C or SIGTERM in a run, with words on where it stopped; Typer would lose those of a KeyboardInterrupt."""
+
+    def __init__(self, words: str, code: int) -> None:
+        super().__init__(words or "stopped.")
+        self.code = code
 
 
 def main() -> None:
@@ -64,10 +68,10 @@ def run(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         code = STOPPED
     except StoppedError as stopped:
-        _fail(str(stopped) or "stopped.")
-        return STOPPED
-    except Terminated as stopped:
-        _fail(stopped.words)
+        _fail(str(stopped))
+        return stopped.code
+    except Terminated:
+        _fail("stopped.")
         return TERMINATED
     except BrokenPipeError:
         raise

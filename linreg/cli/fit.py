@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from linreg import study
-from linreg.cli import FOUND, StoppedError, output
+from linreg.cli import FOUND, STOPPED, StoppedError, output
 from linreg.cli.options import FILE, with_settings
 from linreg.data.arrays import feature_matrix, row_vector
 from linreg.data.scaling import scaler
@@ -20,6 +20,7 @@ from linreg.pipelines import PreparedModel, plain_step
 from linreg.regression import LinearRegression
 from linreg.report import FitReport, fit_and_report
 from linreg.saving.models import archive_path
+from linreg.stopping import TERMINATED, Terminated
 
 
 @with_settings
@@ -56,7 +57,9 @@ def fit(
     try:
         report = fit_and_report(model, X, target_values, list(features.columns), None if scale == "none" else scale)
     except KeyboardInterrupt as stopped:
-        raise StoppedError(str(stopped)) from None
+        raise StoppedError(str(stopped), STOPPED) from None
+    except Terminated as stopped:
+        raise StoppedError(stopped.words, TERMINATED) from None
     if save is not None:
         steps = [] if scale == "none" else [plain_step(scaler(scale).fit(X))]
         PreparedModel(model, steps, names=list(features.columns)).save(save)
