@@ -199,6 +199,22 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
     TypeError
         If the pipeline holds a transformer that is not known: known are StandardScaler, MinMaxScaler, RobustScaler,
         SimpleImputer, PCA, and a ColumnTransformer that selects columns.
+    ValueError
+        If the name of the file does not end in .npz.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from linreg import LinearRegression, load, save
+    >>> X, y = [[1000.0], [2000.0], [3000.0]], [1.0, 2.0, 3.0]
+    >>> pipeline = make_pipeline(StandardScaler(), LinearRegression(epochs=400)).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cured = load(save(pipeline, Path(folder) / "model.npz"))
+    >>> cured.predict([[4000.0]]).round(2), pipeline.predict([[4000.0]]).round(2)
+    (array([4.], dtype=float32), array([4.], dtype=float32))
     """
     if isinstance(estimator, LinearRegression | PreparedModel):
         return estimator.save(path)
@@ -224,6 +240,17 @@ def load(path: str | os.PathLike[str]) -> LinearRegression | PreparedModel:
         If the file cannot be read.
     ValueError
         If a byte of it has changed, or it is no model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from linreg import LinearRegression, load
+    >>> model = LinearRegression(epochs=10, random_state=0).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = load(model.save(Path(folder) / "model.npz"))
+    >>> again.predict([[3.0]]) == model.predict([[3.0]])
+    array([ True])
     """
     saved = SavedModel(path)
     model = LinearRegression.restored(saved)

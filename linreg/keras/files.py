@@ -89,6 +89,20 @@ def from_file(path: str | os.PathLike[str], **settings: Any) -> LinearRegression
     -----
     Keras leaves `delta` out of the file of a model with `Huber` (docs/dialects.md): such a model comes back with 1, in
     Keras and here. Set `loss__delta` where it was another one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from linreg import Adam, LinearRegression
+    >>> from linreg.keras import from_file, twin
+    >>> model = LinearRegression(Adam(0.1), epochs=3, random_state=0).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+    >>> theirs = twin(model)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     theirs.save(Path(folder) / "model.keras")
+    ...     ours = from_file(Path(folder) / "model.keras", epochs=5)
+    >>> ours.coef_ == model.coef_, ours.optimizer, ours.state_.iterations
+    (array([ True]), Adam(learning_rate=0.1), 3)
     """
     return from_keras(read_model(path), **settings)
 
@@ -116,6 +130,18 @@ def to_file(model: LinearRegression, path: str | os.PathLike[str]) -> Path:
         If the file cannot be written.
     ValueError
         If the name has another ending, or Keras cannot represent the model, in memory or in a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from linreg import LinearRegression
+    >>> from linreg.keras import from_file, to_file
+    >>> model = LinearRegression(epochs=3, random_state=0).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = from_file(to_file(model, Path(folder) / "model.keras"))
+    >>> again.coef_ == model.coef_, again.state_.iterations
+    (array([ True]), 3)
     """
     target = file_path(path, "model.keras")
     if target.suffix != ".keras":
