@@ -53,7 +53,7 @@ KINDS = {
         SGD(0.0001, momentum=0.9), epochs=600, random_state=5, engine="numba", callbacks=callbacks()
     ),
     "exact": lambda: LinearRegression(
-        SGD(0.001, momentum=0.5), epochs=2_000_000, shuffle=False, engine="exact", dtype="float64", random_state=6
+        SGD(0.001, momentum=0.5), epochs=600_000, shuffle=False, engine="exact", dtype="float64", random_state=6
     ),
 }
 
