@@ -8,6 +8,7 @@ from linreg import callbacks, dynamics, schedules
 from linreg.diagnosis import diagnose
 from linreg.losses import Huber, MeanSquaredError
 from linreg.optimizers import SGD, Adam, RMSprop
+from linreg.pipelines import load, save
 from linreg.regression import LinearRegression
 from linreg.regularizers import L1, L1L2, L2
 from linreg.seeds import KerasSeed
@@ -30,6 +31,8 @@ __all__ = [
     "callbacks",
     "diagnose",
     "dynamics",
+    "load",
+    "save",
     "schedules",
     "sweep",
 ]

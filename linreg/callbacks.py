@@ -83,6 +83,9 @@ class Callback:
     run: Run
     may_come_late = False
     """Whether it only reads the logs at the end of epochs, so that it may be called for several epochs afterwards."""
+    remembers: tuple[str, ...] = ()
+    """Names of the attributes in which it notes what it has seen of the run: numbers, text, arrays. A run that goes on
+    from a checkpoint finds them as they were; whatever is not named begins anew."""
 
     def set_run(self, run: Run) -> None:
         """Receive the run, before it starts."""
@@ -91,6 +94,16 @@ class Callback:
     def release_run(self) -> None:
         """Let go of the run, after it has ended: a callback outlives it and must not hold its data."""
         self.__dict__.pop("run", None)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what it has noted since the run began; a checkpoint keeps that."""
+        return {name: getattr(self, name, None) for name in self.remembers}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Note again what `get_state` has returned, after `on_train_begin`."""
+        for name in self.remembers:
+            if name in state:
+                setattr(self, name, state[name])
 
     def on_train_begin(self, logs: Logs) -> None:
         """Act once before the first epoch."""
@@ -243,6 +256,8 @@ class EarlyStopping(Monitor):
     True
     """
 
+    remembers = ("best", "wait", "stopped_epoch", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -338,6 +353,8 @@ class ReduceLROnPlateau(Monitor):
     [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]
     """
 
+    remembers = ("best", "cooldown_counter", "wait")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -405,6 +422,8 @@ class TerminateOnNaN(Callback):
     >>> epochs < 10, str(said[0].message).startswith("The loss became inf in epoch")
     (True, True)
     """
+
+    remembers = ("epoch",)
 
     def __init__(self) -> None:
         self.epoch = 0

@@ -224,10 +224,7 @@ class BlockRun(Run):
         parts = np.split((mapped.matrix @ before)[:-1], 1 + len(state.slots))
         state.parameters, state.slots = parts[0], parts[1:]
         state.iterations += len(self._batches)
-        logs = self._end_epoch(epoch, loss, self.learning_rate)
-        if self._interrupted:
-            raise KeyboardInterrupt
-        return logs
+        return self._end_epoch(epoch, loss, self.learning_rate)
 
     def _epoch_map(self) -> Stretch:
         """Return the map of an epoch at the learning rate of now; a callback may have changed it."""
@@ -251,8 +248,6 @@ class BlockRun(Run):
             self._step(state, g, rate, lr)
             state.iterations += 1
         self._last_learning_rate = as_logged(self._rates.last)
-        if self._interrupted:
-            raise KeyboardInterrupt
         return losses
 
     def _gradient(self, batch: int) -> tuple[float, Array]:

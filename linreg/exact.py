@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -23,7 +24,7 @@ from linreg.precision import FLOAT64
 from linreg.progress import ProgressBar
 from linreg.regularizers import Regularizer
 from linreg.seeds import KerasGenerator
-from linreg.training import Run
+from linreg.training import Place, Run
 
 Array = Any
 
@@ -77,20 +78,52 @@ class ExactRun(Run):
         ----------
         epochs : int
             Epochs.
+
+        Raises
+        ------
+        KeyboardInterrupt or linreg.stopping.Terminated
+            After Ctrl-C or SIGTERM; the state then is that before the first epoch.
         """
+        with self._watch():
+            try:
+                self._compute(self.place.ahead, self.place.ahead + epochs)
+            except BaseException:
+                self._unbook(self.place.ahead)
+                raise
+        if self._signal:
+            self._stop()
+
+    def _compute(self, done: int, epochs: int) -> None:
+        """Compute the state after so many epochs, of which some are in the history."""
         state, rows = self.state, len(self.problem.target)
+        self.place.generator = copy.deepcopy(state.generator)
         optimizer = dataclasses.replace(self.optimizer, learning_rate=state.learning_rate)
         epoch = Epoch(self._quadratic(self.problem), optimizer, self.problem.batch_size, OWNER)
         order = state.generator.permutation(rows) if self.shuffle else None
         velocity = state.slots[0] if state.slots else None
         form = ClosedForm(epoch, state.parameters, order, velocity, state.iterations)
-        for first in range(0, epochs, AT_ONCE):
-            self._book(form, first, min(first + AT_ONCE, epochs))
+        if epochs > done:  # what is booked together decides the last bit
+            self._unbook(done % AT_ONCE)
+        for first in range(self.place.ahead, epochs, AT_ONCE):
+            last = min(first + AT_ONCE, epochs)
+            self._book(form, first, last)
+            self.place.ahead = last
+            if last < epochs:
+                self._pause()
+        if self.keeper is not None:
+            self.keeper.keep(self)
         end = form.states([epochs])
         state.parameters = state.fitted = form.parameters(end)[:, 0]
         state.slots = [epoch.basis @ end[epoch.rank : -1, 0] for _ in state.slots]
         state.iterations += epochs * epoch.steps
         state.epoch += epochs
+        self.place = Place()
+
+    def _unbook(self, epochs: int) -> None:
+        """Take the last epochs out of the history."""
+        self.place.ahead -= epochs
+        for values in self.history.values():
+            del values[len(values) - epochs :]
 
     def _book(self, form: ClosedForm, first: int, last: int) -> None:
         """Append what the epochs from `first` up to `last` have in the history."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -30,12 +33,12 @@ from linreg.optimizers import Optimizer
 from linreg.progress import progress_bar
 from linreg.regularizers import Regularizer
 from linreg.seeds import generator_from
-from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, with_groups
+from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, interval, with_groups
 from linreg.steps import State
 from linreg.streaming.feeds import BatchFeed, RowFeed
 from linreg.streaming.fitting import from_batches, from_source, held_out, opened_validation
 from linreg.streaming.runs import streamed
-from linreg.training import Run
+from linreg.training import Place, Run
 
 Array = Any
 
@@ -92,6 +95,12 @@ class LinearRegression:
         machine's memory. Python and its libraries (some 200 MB) come on top. Rows that fit in twice are read once;
         others block by block in every epoch, and shuffled as far as that goes: the order depends on it, so give it
         where a run is to be repeated on another machine.
+    checkpoint : str or path, optional
+        A file, .npz, that keeps the run while it lasts. Where it is there already, `fit` goes on from it, to the bits
+        of the run that was not stopped, and refuses it if it is of other data or settings. See docs/saving.md.
+    checkpoint_every : int or str, default="60s"
+        How often it is written: every so many epochs, or after a time, "30s", "5min" or "1h". At the end of a run, and
+        when it is stopped by Ctrl-C or SIGTERM, it always is.
 
     Attributes
     ----------
@@ -113,6 +122,8 @@ class LinearRegression:
     state_ : State
         Where the run stands: parameters, optimizer state, learning rate, order of the rows, counters. After a run on a
         GPU its arrays are CuPy's.
+    resumed_ : int
+        Epochs that came out of the checkpoint; only where there is one.
 
     Notes
     -----
@@ -126,7 +137,7 @@ class LinearRegression:
 
     Ctrl-C during `fit` ends the run between two steps: the model keeps what it had, then KeyboardInterrupt is raised.
     An epoch that was not finished is in the parameters, but not in `history_` and `n_iter_`; a warm start begins it
-    anew.
+    anew, and a checkpoint goes on in the middle of it. With a checkpoint, SIGTERM ends a run in the same way.
     Parameters are checked by `fit`, and by `settings`, not here, as scikit-learn asks for. A loss that diverges is no
     error: the model then holds nan, and `history_` shows how it got there.
 
@@ -166,6 +177,8 @@ class LinearRegression:
         *,
         device: str = "cpu",
         memory: int | str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | str = "60s",
     ) -> None:
         self.optimizer = optimizer
         self.loss = loss
@@ -184,6 +197,8 @@ class LinearRegression:
         self.verbose = verbose
         self.device = device
         self.memory = memory
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     # Parameters.
 
@@ -285,7 +300,10 @@ class LinearRegression:
         ImportError or RuntimeError
             If a GPU is asked for, and CuPy or the GPU is missing.
         ValueError
-            If a parameter is refused, shapes do not fit, or values are missing or infinite.
+            If a parameter is refused, shapes do not fit, or values are missing or infinite; or if the checkpoint is
+            damaged, or of other data or settings.
+        OSError
+            If the checkpoint cannot be read or written, or is that of a run that is going on (BlockingIOError).
         KeyboardInterrupt
             After Ctrl-C, with the model fitted as far as it was.
         """
@@ -311,8 +329,9 @@ class LinearRegression:
             else:
                 validation = held_out(self, others, problem, names, settings, memory // 4)
             self._train(
-                problem, names, settings, bool(self.warm_start), self.epochs, self._shuffles(X), validation, feed
-            )
+                problem, names, settings, bool(self.warm_start), self.epochs, self._shuffles(X), validation, feed,
+                keep=True,
+            )  # fmt: skip
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -361,6 +380,8 @@ class LinearRegression:
         shuffle: bool,
         validation: Problem | Evaluated | None = None,
         feed: RowFeed | BatchFeed | None = None,
+        *,
+        keep: bool = False,
     ) -> None:
         """Train on rows in memory, or on those that a feed brings."""
         going_on, device = go_on and hasattr(self, "state_"), device_of(problem.matrix)
@@ -369,12 +390,22 @@ class LinearRegression:
         state = self.state_.moved(device) if going_on else self._start(problem, settings)
         if going_on and settings.optimizer.learning_rate != self._learning_rate:
             state.learning_rate = settings.optimizer.learning_rate
+        history = {name: [*values] for name, values in self.history_.items()} if going_on else {}
         kind, counted = self._kind_of_run(), None
         if feed is not None:
             streaming: Any = runs_of(self.engine)
             kind, shuffle = functools.partial(streamed(streaming), feed=feed), False
             counted = feed.rows if isinstance(feed, RowFeed) else None
-        with progress_bar(epochs, counted, enabled=bool(self.verbose)) as bar:
+        with ExitStack() as stack:
+            keeper, done, place = None, 0, Place()
+            if keep:
+                in_memory = feed is None and self.engine != "dask" and isinstance(validation, Problem | None)
+                keeper = stack.enter_context(self._kept(problem, validation, names, state, going_on, in_memory))
+            if keeper is not None:
+                if keeper.found is not None:
+                    done, place, history = keeper.bring_back(keeper.found, state)
+                self._tell_resumed(done)
+            bar = stack.enter_context(progress_bar(epochs - done, counted, enabled=bool(self.verbose)))
             if feed is not None and counted is not None and bar:
                 feed.moved = bar[0].moved
             run = kind(
@@ -387,12 +418,44 @@ class LinearRegression:
                 regularizer=settings.regularizer,
                 validation=validation,
                 callbacks=CallbackList((*settings.callbacks, *bar)),
-                history={name: [*values] for name, values in self.history_.items()} if going_on else {},
+                history=history,
+                place=place,
+                keeper=keeper,
             )
             try:
-                run.train(epochs)
+                run.train(epochs - done)
             finally:
                 self._keep(run, names)
+
+    def _kept(
+        self, problem: Problem, validation: Any, names: list[str] | None, state: State, going_on: bool, in_memory: bool
+    ) -> AbstractContextManager[Any]:
+        """Return what keeps the run in its checkpoint, or nothing where there is none."""
+        if self.checkpoint is None:
+            return nullcontext()
+        if not in_memory:
+            raise ValueError(
+                f"{OWNER}: checkpoint={os.fspath(self.checkpoint)!r} keeps runs on rows in memory, but these come "
+                "block by block: leave it out, or give more memory."
+            )
+        from linreg.saving.checkpoints import kept
+        from linreg.saving.fingerprints import fingerprint
+
+        parameters = with_nested(with_groups(self.get_params(deep=False)))
+        of = fingerprint(problem, validation, names, parameters, state if going_on else None)
+        every, unit = interval(self.checkpoint_every)
+        return kept(self.checkpoint, every, unit, of, tuple(self.callbacks), state.epoch)
+
+    def _tell_resumed(self, done: int) -> None:
+        """Say how much of the run came out of its checkpoint."""
+        if done > self.epochs:
+            raise ValueError(
+                f"{os.fspath(self.checkpoint or '')!r} holds a run of {done} epochs, but epochs={self.epochs}: give at "
+                "least as many, or another file."
+            )
+        self.resumed_ = done
+        if done and self.verbose:
+            sys.stderr.write(f"{os.fspath(self.checkpoint or '')!r}: goes on after {done} of {self.epochs} epochs.\n")
 
     def _kind_of_run(self) -> Callable[..., Run]:
         """Return what executes a run."""
@@ -536,6 +599,84 @@ class LinearRegression:
         self.n_features_in_ = features
         self.state_ = state
         self._learning_rate: Any = self.settings().optimizer.learning_rate
+
+    # Files.
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted model to a file: settings, parameters, history and where the run stands.
+
+        Parameters
+        ----------
+        path : path
+            The file, whose name ends in .npz. One that is there already is left as it is until the new one is complete.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError or ValueError
+            If the model is not fitted, or the name has another ending.
+        TypeError
+            If the model holds something that no file can hold: a function as its learning rate, an optimizer of one's
+            own that is not registered.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        Callbacks, `verbose` and `checkpoint` belong to a call of `fit`, not to the model, and are left out. A pipeline
+        of scikit-learn around the model is saved by `linreg.save`. See docs/saving.md for what the format promises.
+        """
+        from linreg.saving.models import write_model
+
+        if not hasattr(self, "coef_"):
+            raise sklearn_adapter.not_fitted(OWNER)
+        return write_model(path, self)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the model in a file that `save` has written; nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+
+        Returns
+        -------
+        LinearRegression
+            The fitted model: it predicts the same bits, and a warm start goes on as that of the saved one would.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If a byte of it has changed, or it is no model, or one with preparation (`linreg.load` reads that).
+        """
+        from linreg.saving.models import SavedModel
+
+        saved = SavedModel(path)
+        if saved.preparation is not None:
+            saved.archive.refuse("the model in it comes with the preparation of its features: read it by linreg.load")
+        return cls.restored(saved)
+
+    @classmethod
+    def restored(cls, saved: Any) -> Self:
+        """Return the model that a `linreg.saving.models.SavedModel` holds, without what was around it."""
+        try:
+            model = cls(**saved.parameters)
+            model.settings()
+            model.adopt(saved.state, len(saved.coef), saved.history)
+        except (TypeError, ValueError) as error:
+            saved.archive.refuse(str(error))
+        model.coef_, model.intercept_, model._learning_rate = saved.coef, saved.intercept, saved.learning_rate_at_fit
+        if saved.names is not None:
+            model.feature_names_in_ = np.array(saved.names, dtype=object)
+        return model
 
     # Use.
 

@@ -277,6 +277,8 @@ def _trained(model: LinearRegression, fit: Callable[[], object]) -> Array:
 class _Start(Callback):
     """Keeps the parameters that a run starts from."""
 
+    remembers = ("weights",)
+
     def on_train_begin(self, logs: dict[str, float]) -> None:
         self.weights = self.run.get_weights()
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from linreg.callbacks import Callback
@@ -17,6 +20,7 @@ from linreg.regularizers import REGULARIZERS, Regularizer
 
 ENGINES = ("numpy", "numba", "exact", "dask")
 OWNER = "LinearRegression"
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _GROUPS: dict[str, tuple[dict[str, Any], type]] = {
     "optimizer": (OPTIMIZERS, Optimizer),
     "loss": (LOSSES, Loss),
@@ -75,6 +79,9 @@ def check(parameters: Mapping[str, Any]) -> Settings:
         raise ValueError(f"{OWNER}: unknown device {device!r}{nearest(device, DEVICES)}.")
     if device != "cpu":
         check_engine_of_gpu(engine, f"device={device!r} was given", 'device="cpu"')
+    if parameters["checkpoint"] is not None:
+        _check_checkpoint(parameters["checkpoint"])
+    interval(parameters["checkpoint_every"])
     dtype_name = getattr(dtype, "__name__", str(dtype))  # numpy.float64 is as good as "float64"
     if dtype_name not in PRECISIONS:
         raise ValueError(f"{OWNER}: unknown dtype {dtype!r}{nearest(dtype_name, PRECISIONS)}.")
@@ -85,6 +92,49 @@ def check(parameters: Mapping[str, Any]) -> Settings:
         PRECISIONS[dtype_name],
         tuple(parameters["callbacks"]),
     )
+
+
+def _check_checkpoint(path: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{OWNER}: checkpoint must be the path of a file, got {path!r} of type {type(path).__name__}.")
+    if Path(path).suffix != ".npz":
+        raise ValueError(
+            f"{OWNER}: checkpoint={os.fspath(path)!r}: linreg writes NumPy's .npz, so give a name that ends in .npz."
+        )
+
+
+def interval(every: Any) -> tuple[float, str]:
+    """Return how often a checkpoint is written.
+
+    Parameters
+    ----------
+    every : int or str
+        A number of epochs, or a time: "30s", "5min", "1h".
+
+    Returns
+    -------
+    number : float
+        How many.
+    unit : {"epochs", "seconds"}
+        Of what.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        If it is no number of epochs of at least 1, or no time.
+    """
+    if not isinstance(every, str):
+        check_count(OWNER, "checkpoint_every", every)
+        return float(every), "epochs"
+    time = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(s|min|h)", every.strip())
+    if time is None:
+        raise ValueError(
+            f"{OWNER}: checkpoint_every must be a number of epochs, as 10, or a time, as '30s', '5min' or '1h', got "
+            f"{every!r}."
+        )
+    return float(time[1]) * SECONDS[time[2]], "seconds"
 
 
 def check_engine_of_gpu(engine: str, given: str, instead: str) -> None:

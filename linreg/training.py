@@ -2,19 +2,20 @@
 
 Everything that a step needs (rounded constants, views of batches, buffers) is bound before the loop starts, so that a
 step is two matrix products, the slope and the rule. The loop runs over *chunks* of batches; between chunks it looks
-for Ctrl-C, and between epochs it books the loss and calls the callbacks. Arrays may lie on a GPU: no step looks at a
-value there, and the losses of an epoch are fetched in one transfer when they are booked.
+for Ctrl-C and keeps a checkpoint where one is due, and between epochs it books the loss and calls the callbacks. Arrays
+may lie on a GPU: no step looks at a value there, and the losses of an epoch are fetched in one transfer when they are
+booked.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import signal
-import threading
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from linreg.regularizers import Regularizer
 from linreg.schedules import rates_of
 from linreg.stacks import Several, constants_of, members, penalty_of
 from linreg.steps import Rates, State, bind_step
+from linreg.stopping import Watch, stop
 
 Array = Any
 
@@ -68,6 +70,50 @@ class Position:
 
 
 @dataclass
+class Place:
+    """Where in an epoch a run stands between two chunks: what it takes, beside the state, to go on from there.
+
+    Parameters
+    ----------
+    batch : int, default=0
+        Batches of this epoch that are done; 0 between two epochs.
+    loss : float or array of shape (K,), default=0
+        Sum of their losses, each times its rows.
+    rows : int, default=0
+        Rows in them.
+    generator : numpy.random.Generator or other, optional
+        A copy of the generator from before the order of this epoch was drawn; None between two epochs.
+    ahead : int, default=0
+        Epochs that are in the history although the state is that before them: of a run that is computed.
+    """
+
+    batch: int = 0
+    loss: Any = 0.0
+    rows: int = 0
+    generator: Any = None
+    ahead: int = 0
+
+
+class Keeper(Protocol):
+    """What keeps a run, so that another process can go on with it."""
+
+    def restore(self, run: Run) -> bool:
+        """Bring callbacks to where they stood, after they were told that the run begins; return whether it is over."""
+
+    def due_epoch(self, epoch: int) -> float:
+        """Return before or after which epoch the run is to be kept next; inf if the clock decides."""
+
+    def due(self, run: Run) -> bool:
+        """Return whether it is to be kept now."""
+
+    def keep(self, run: Run) -> None:
+        """Keep it as it is."""
+
+    def words(self, run: Run) -> str:
+        """Say how to go on with it."""
+
+
+@dataclass
 class Run:
     """One call of fit: it drives the loop, keeps the history, and is what callbacks see.
 
@@ -95,6 +141,10 @@ class Run:
         One entry an epoch; a run that goes on appends.
     stop_training : bool, default=False
         Set by callbacks to end the run after this batch or epoch.
+    place : Place
+        Where in its epoch the run stands.
+    keeper : Keeper, optional
+        Keeps the run where it asks to be kept, at its end, and when it is stopped.
     """
 
     problem: Problem
@@ -108,6 +158,8 @@ class Run:
     callbacks: CallbackList = field(default_factory=lambda: CallbackList(()))
     history: dict[str, list[float]] = field(default_factory=dict)
     stop_training: bool = False
+    place: Place = field(default_factory=Place)
+    keeper: Keeper | None = None
 
     def __post_init__(self) -> None:
         """Bind everything that a step needs."""
@@ -124,7 +176,7 @@ class Run:
         else:
             self._validation = Batches(self.validation, False, loss, self.precision, parameters)
         self._steps_at_once = CHUNK
-        self._interrupted = False
+        self._signal = 0
         self._last_learning_rate: Any = math.nan
         self.position = Position(self.state.epoch)
         self._bind_loop()
@@ -177,24 +229,30 @@ class Run:
         Parameters
         ----------
         epochs : int
-            Epochs to run.
+            Epochs to run; 0 where all of them were kept.
 
         Raises
         ------
         KeyboardInterrupt
             After Ctrl-C; the state then holds all steps that were finished, the history all epochs.
+        linreg.stopping.Terminated
+            The same after SIGTERM, where that is heard: with a keeper, and on the command line.
         """
         self.callbacks.call("set_run", self)
-        logs: Logs = {}
         # A diverging run overflows; that is its result, not a reason to warn.
-        with _KeyboardWatch(self), np.errstate(all="ignore"):
+        with self._watch(), np.errstate(all="ignore"):
             try:
-                self.callbacks.call("on_train_begin", logs)
+                self.callbacks.call("on_train_begin", {})
+                ended = self.keeper is not None and self.keeper.restore(self)
+                logs: Logs = {name: values[-1] for name, values in self.history.items()}
                 end = self.state.epoch + epochs
-                while True:
-                    logs = self._advance(end)
-                    if self.stop_training or self.state.epoch == end:
-                        break
+                while not ended and self.state.epoch < end:
+                    logs = self._advance(self._next_stop(end))
+                    ended = self.stop_training
+                    if not ended and self.state.epoch < end:
+                        self._pause()
+                if self.keeper is not None:
+                    self.keeper.keep(self)
                 self._finish()
                 self.callbacks.call("on_train_end", logs)
             except BaseException:
@@ -202,8 +260,28 @@ class Run:
                 raise
             finally:
                 self.callbacks.call("release_run")
-        if self._interrupted:
-            raise KeyboardInterrupt
+        if self._signal:
+            self._stop()
+
+    def _watch(self) -> Watch:
+        return Watch(self.interrupt, terminates=self.keeper is not None)
+
+    def _next_stop(self, end: int) -> int:
+        """Return up to which epoch the run may go before it is looked at."""
+        return end if self.keeper is None else int(min(end, self.keeper.due_epoch(self.state.epoch)))
+
+    def _pause(self) -> None:
+        """Keep the run if that is due, and end it if somebody has asked for that."""
+        if self.keeper is not None and (self._signal or self.keeper.due(self)):
+            self.keeper.keep(self)
+        if self._signal:
+            self._stop()
+
+    def _stop(self) -> None:
+        epoch, batch = self.state.epoch + self.place.ahead, self.place.batch
+        within = f", batch {batch} of epoch {epoch + 1}" if batch else ""
+        kept = "" if self.keeper is None else f" {self.keeper.words(self)}"
+        stop(self._signal, f"stopped after {epoch} epoch{'s'[: epoch != 1]}{within}.{kept}")
 
     def _validation_loss(self, validation: Evaluated) -> Any:
         """Return the loss of the validation data at the parameters as they are, with the penalty."""
@@ -220,18 +298,24 @@ class Run:
         yield self._batches
 
     def _epoch(self, epoch: int) -> Logs:
-        self.callbacks.call("on_epoch_begin", epoch, {})
         at, watched = self._begin(epoch), self.callbacks.watches_batches
         with contextlib.closing(self._parts(at)) as parts:
             for batches in parts:
                 self._part(batches, at, 1 if watched else min(self._steps_at_once, batches.at_once), watched)
                 if watched and self.stop_training:
                     break
+        if self.place.batch or self.keeper is not None:
+            self.place = Place()
         return self._end_epoch(epoch, at.loss_sum / at.rows, self._last_learning_rate)
 
     def _begin(self, epoch: int) -> Position:
-        """Return where an epoch begins."""
-        self.position = Position(epoch)
+        """Return where an epoch begins or goes on."""
+        place = self.place
+        if not place.batch:
+            self.callbacks.call("on_epoch_begin", epoch, {})
+            if self.keeper is not None:
+                place.generator = copy.deepcopy(self.state.generator)
+        self.position = Position(epoch, batch=place.batch, batches=place.batch, rows=place.rows, loss_sum=place.loss)
         return self.position
 
     def _part(self, batches: Batches, at: Position, at_once: int, watched: bool) -> None:
@@ -250,6 +334,10 @@ class Run:
                 self.callbacks.call("on_train_batch_end", number, {"loss": so_far})
                 if self.stop_training:
                     break
+            if at.batch < len(batches):
+                place = self.place
+                place.batch, place.loss, place.rows = at.batches, at.loss_sum, at.rows
+                self._pause()
 
     def _logged(self, *losses: Any) -> list[Any]:
         """Return losses as the logs hold them, in the host's memory: floats, or arrays where there are K models."""
@@ -299,39 +387,14 @@ class Run:
             state.iterations += 1
         state.settle()
         self._last_learning_rate = as_logged(self._rates.last)
-        if self._interrupted:
-            raise KeyboardInterrupt
         losses = self._batches.losses(first, last, constants).astype(np.float64)
         return losses if penalty is None else losses + penalties
 
-    def interrupt(self) -> None:
-        """End the run with a KeyboardInterrupt as soon as the chunk that is running is finished."""
-        self._interrupted = True
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """End the run, as a signal asks, as soon as the chunk that is running is finished: with a KeyboardInterrupt."""
+        self._signal = number
 
 
 def as_logged(loss: Any) -> Any:
     """Return a number of the logs: a float, or an array of shape (K,) of K models."""
     return loss if getattr(loss, "shape", ()) else float(loss)
-
-
-class _KeyboardWatch:
-    """While a run lasts, Ctrl-C ends it between two steps; a second Ctrl-C ends it at once."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._previous: Any = None
-
-    def __enter__(self) -> None:
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):
-            self._previous = signal.signal(signal.SIGINT, self._handle)
-
-    def _handle(self, *_: object) -> None:
-        self._run.interrupt()
-        signal.signal(signal.SIGINT, self._previous)
-
-    def __exit__(self, *exception: object) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)

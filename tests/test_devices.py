@@ -344,6 +344,28 @@ def test_a_warm_start_goes_on_bit_for_bit_on_either_side():
     assert copied.n_iter_ == 12
 
 
+def test_a_run_on_a_gpu_goes_on_there_from_its_checkpoint_and_its_model_is_saved(tmp_path):
+    with in_place_of_cupy():
+
+        def fitted(epochs, **settings):
+            callback = EarlyStopping("loss", patience=9, restore_best_weights=True)
+            settings = {"device": "cuda", "random_state": 0, "batch_size": 8, "callbacks": [callback], **settings}
+            return LinearRegression(Adam(0.1, use_ema=True), epochs=epochs, **settings).fit(X, Y)
+
+        known, kept = fitted(6), {"checkpoint": tmp_path / "run.npz"}
+        assert [fitted(epochs, **kept).resumed_ for epochs in (3, 6)] == [0, 3]
+        model = fitted(6, **kept)
+        assert bits(model.coef_) == bits(known.coef_)
+        assert model.history_ == known.history_
+        assert device_of(model.state_.parameters).name == "cuda"
+        with pytest.raises(ValueError, match="device was cuda and is cpu now"):
+            fitted(6, **kept, device="cpu")
+        model.save(tmp_path / "model.npz")
+    loaded = LinearRegression.load(tmp_path / "model.npz")
+    assert bits(loaded.coef_) == bits(known.coef_)
+    assert device_of(loaded.state_.parameters) is HOST
+
+
 class Logged(Callback):
     """Keeps what it is told, and how many fetches there had been."""
 

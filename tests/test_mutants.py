@@ -429,7 +429,9 @@ MUTANTS = {
         "continued nesterov"),
     "a warm start goes on from the average": (
         loop.Run._finish, "self.state.fitted =", "self.state.parameters = self.state.fitted =", "continued ema"),
-    "a stop loses the end of training": (loop.Run.train, "break", "return", "best weights"),
+    "a stop loses the end of training": (
+        loop.Run.train, "ended = self.stop_training", "ended = self.stop_training and self.callbacks.callbacks.clear()",
+        "best weights"),
     "restored weights are not the model": (loop.Run.set_weights, "self.state.parameters = self.state.fitted =",
                                            "self.state.parameters =", "best weights"),
     # Rows that come window by window.

@@ -445,20 +445,20 @@ def test_ctrl_c_keeps_what_there_was(ctrl_c_interrupts):
     X, y = data()
 
     def interrupting(step):
-        if step == 3 * 3 + 1:  # in the fourth epoch of three batches
+        if step == 3 * 3 + 1:  # in the fourth epoch of three batches, which are one chunk and are finished
             os.kill(os.getpid(), signal.SIGINT)
         return 0.01
 
     settings = {"epochs": 10, "batch_size": 16, "random_state": 0}
-    with pytest.warns(RuntimeWarning, match=r"ended by Ctrl-C after 15 % of its epochs"):
+    with pytest.warns(RuntimeWarning, match=r"ended by Ctrl-C after 20 % of its epochs"):
         found = sweep(X, y, optimizer=["sgd", "adam"], learning_rate=[interrupting, 0.05, 0.1], **settings)
     assert found.interrupted
-    assert found.n_iter_.tolist() == [3, 3, 3, 0, 0, 0]
-    straight = sweep(X, y, learning_rate=[0.01, 0.05, 0.1], **{**settings, "epochs": 3})
-    np.testing.assert_array_equal(found.history["loss"][:3, :3], straight.history["loss"])
-    assert np.isnan(found.history["loss"][3:]).all()
+    assert found.n_iter_.tolist() == [4, 4, 4, 0, 0, 0]
+    straight = sweep(X, y, learning_rate=[0.01, 0.05, 0.1], **{**settings, "epochs": 4})
+    np.testing.assert_array_equal(found.history["loss"][:4, :3], straight.history["loss"])
+    assert np.isnan(found.history["loss"][4:]).all()
     assert found.best == straight.best
-    assert found.model(1).n_iter_ == 3
+    assert found.model(1).n_iter_ == 4
     assert "ended by Ctrl-C" in str(found)
     with pytest.raises(ValueError, match=r"was not trained for a single epoch before Ctrl-C"):
         found.model(4)

@@ -1,20 +1,34 @@
 """The command line: one thin command a job.
 
-Exit code 0: all is well; 1: something was found; 2: it could not be done.
+Exit code 0: all is well; 1: something was found; 2: it could not be done; 130 or 143: it was stopped, by Ctrl-C or by
+SIGTERM.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-FOUND, FAILED, STOPPED, PIPE_CLOSED = 1, 2, 130, 141
+from linreg.stopping import INTERRUPTED, TERMINATED, Terminated, terminate
+
+FOUND, FAILED, STOPPED, PIPE_CLOSED = 1, 2, INTERRUPTED, 141
+
+
+class StoppedError(Exception):
+    """Ctrl-C or SIGTERM in a run, with words on where it stopped; Typer would lose those of a KeyboardInterrupt."""
+
+    def __init__(self, words: str, code: int) -> None:
+        super().__init__(words or "stopped.")
+        self.code = code
 
 
 def main() -> None:
     """Run the command line of `linreg` and exit with its code."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)  # so that files and threads are cleared up
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
@@ -36,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns
     -------
     int
-        0, 1 (something was found), 2 (it could not be done) or 130 (stopped by Ctrl-C).
+        0, 1 (something was found), 2 (it could not be done), 130 (stopped by Ctrl-C) or 143 (by SIGTERM).
     """
     try:
         import rich  # noqa: F401 (only asks whether it is there)
@@ -53,6 +67,12 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(f"{error.format_message()} See: linreg --help")
     except (typer.Abort, KeyboardInterrupt):
         code = STOPPED
+    except StoppedError as stopped:
+        _fail(str(stopped))
+        return stopped.code
+    except Terminated:
+        _fail("stopped.")
+        return TERMINATED
     except BrokenPipeError:
         raise
     except (ImportError, OSError, TypeError, ValueError) as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import linreg
-from linreg.cli import bench, demo, fit, parity, study, why
+from linreg.cli import bench, demo, fit, parity, predict, study, why
 
 app = typer.Typer(
     name="linreg",
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
 app.command("why")(why.why)
 app.command("study")(study.study)
 app.command("parity")(parity.parity)

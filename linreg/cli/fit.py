@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from linreg import study
-from linreg.cli import FOUND, output
+from linreg.cli import FOUND, STOPPED, StoppedError, output
 from linreg.cli.dask import connected
 from linreg.cli.options import FILES, with_settings
 from linreg.data.dask_rows import DaskRows
-from linreg.data.sources import names_in, open_table
+from linreg.data.scaling import scaler
+from linreg.data.sources import Table, names_in, open_table
 from linreg.diagnosis.evidence import printable
+from linreg.pipelines import PreparedModel, plain_step
 from linreg.regression import LinearRegression
 from linreg.report import (
     FitReport,
@@ -25,6 +28,8 @@ from linreg.report import (
     report_on_source,
     summed_up,
 )
+from linreg.saving.models import archive_path
+from linreg.stopping import TERMINATED, Terminated
 
 
 @with_settings
@@ -51,6 +56,12 @@ def fit(
             help="What rows may take where they are streamed, as 512MB; a quarter of the machine's if not given."
         ),
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Keep the run in this file (.npz) while it lasts; go on from it where it is there already."),
+    ] = None,
+    every: Annotated[str, typer.Option(help="How often it is kept: after so many epochs, or 30s, 5min, 1h.")] = "60s",
+    save: Annotated[Path | None, typer.Option(help="Save the model in this file (.npz), for linreg predict.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     dask: Annotated[
         str | None,
@@ -64,15 +75,20 @@ def fit(
 
     Exits with 1 if the loss rose.
     """
-    model = LinearRegression(**{**settings, "verbose": 0 if as_json else 1})
+    kept = {"checkpoint": checkpoint, "checkpoint_every": int(every) if every.isdecimal() else every}
+    model = LinearRegression(**{**settings, **kept, "verbose": 0 if as_json else 1})
+    model.settings()
     if plot is not None:
         study.picture_path(plot)
+    if save is not None:
+        archive_path(save)
     scaling = None if scale == "none" else scale
     chosen = {"columns": columns, "weights": weights, "categories": categories, "memory": memory}
     data: dict[str, Any] = {"notes": []}
     if dask is not None:
-        _only_with_dask(files, {**chosen, "stream": stream, "missing": None if missing == "error" else missing})
-        with connected(dask):
+        others = {"stream": stream, "missing": None if missing == "error" else missing, "save": save}
+        _only_with_dask(files, {**chosen, **others})
+        with connected(dask), _told_where_it_stopped():
             model.set_params(engine="dask", dtype="float64", shuffle=False)
             report = fit_and_report_on_dask(model, DaskRows.of(files[0], target), scaling)
         parts, as_it_is = 1, False
@@ -85,31 +101,42 @@ def fit(
                     files, target, columns=names_in(columns), weights=weights, missing=missing,
                     categories=names_in(categories) or (),
                 ))  # fmt: skip
+                if save is not None:
+                    _refuse_to_save(table)
                 streamed = stream or (stream is None and (memory is not None or not table.fits))
                 rows = None if streamed else table.arrays()
+            stack.enter_context(_told_where_it_stopped())
             if rows is not None:
                 X, y, weight = rows
                 report = fit_and_report(model, X, y, list(table.names), scaling, weight)
+                fitted = None if scaling is None or save is None else scaler(scaling).fit(X)
             else:
                 model.set_params(memory=memory).settings()
                 with output.passing("Summing up all rows", show=not as_json) as moved:
-                    seen = summed_up(table, scaling, moved)
-                report = report_on_source(model, table, *seen)
+                    fitted, moments = summed_up(table, scaling, moved)
+                report = report_on_source(model, table, fitted, moments)
             data, parts = finite_or_none(table.to_dict()), len(table.parts)
             as_it_is = parts == 1 and not any(chosen.values()) and not table.gaps
+            if save is not None:
+                steps = [] if fitted is None else [plain_step(fitted)]
+                PreparedModel(model, steps, names=list(table.names)).save(save)
     scaled = [] if scale == "none" else ["--scale", scale]
     why = None
     if report.doubtful and as_it_is:  # `why` reads one whole file
         why = shlex.join(["linreg", "why", *files, "--target", target, *scaled, *options])
     file = files[0] if parts == 1 else f"{parts} files"
     if as_json:
-        output.print_json({**report.to_dict(), "data": data, "why": why})
+        resumed = {} if checkpoint is None else {"resumed": model.resumed_}
+        output.print_json({**report.to_dict(), **resumed, "data": data, "why": why})
     else:
         extra = {**chosen, "missing": None if missing == "error" else missing, "dask": dask}
         again = [*files, "--target", target, *(p for k, v in extra.items() if v is not None for p in (f"--{k}", v))]
         _show(report, model, f"{file}: {report.rows} rows", target, data["notes"], scale, again)
         if why is not None:
             output.console().print(f"To see why: {printable(why)}", markup=False, soft_wrap=True)
+        if save is not None:
+            predict = shlex.join(["linreg", "predict", str(save), files[0]])
+            output.console().print(f"To predict: {printable(predict)}", markup=False, soft_wrap=True)
     if plot is not None:
         _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     return FOUND if report.rose else 0
@@ -123,6 +150,27 @@ def _only_with_dask(files: list[str], others: dict[str, Any]) -> None:
     if given:
         raise ValueError(
             f"--{given[0]} does not go with --dask, which trains on Parquet files as they are: leave it out."
+        )
+
+
+@contextmanager
+def _told_where_it_stopped() -> Iterator[None]:
+    """Say in one line where a run was stopped, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        raise StoppedError(str(stopped), STOPPED) from None
+    except Terminated as stopped:
+        raise StoppedError(stopped.words, TERMINATED) from None
+
+
+def _refuse_to_save(table: Table) -> None:
+    """Refuse to save a model whose features were made of other columns, which `linreg predict` could not make again."""
+    made = [column for column in table.encoding.columns if column.kind.name != "number"]
+    if made:
+        raise ValueError(
+            f"--save keeps models of columns of numbers, but {made[0].name!r} holds {made[0].kind.name} values: "
+            "turn it into numbers first, leave it out (--columns), or leave --save out."
         )
 
 

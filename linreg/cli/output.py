@@ -59,9 +59,9 @@ def table(
     rich.table.Table
         The table.
     """
-    made = Table(title=Text(title), title_justify="left", title_style="bold")
+    made = Table(title=Text(printable(title)), title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        made.add_column(Text(column), justify="right" if i in numbers else "left", no_wrap=i in numbers)
+        made.add_column(Text(printable(column)), justify="right" if i in numbers else "left", no_wrap=i in numbers)
     for row in rows:
         made.add_row(*(Text(printable(str(cell))) for cell in row))
     return made

@@ -100,7 +100,7 @@ class NumbaRun(Run):
         """Run as many epochs as fit into one call, if nobody looks on between them."""
         batches, alone = self._batches, all(it.may_come_late for it in self.callbacks.callbacks)
         epochs = min(end - self.state.epoch, self._steps_at_once // len(batches))
-        if epochs <= 1 or not alone or self.validation is not None or batches.factors_change:
+        if epochs <= 1 or self.place.batch or not alone or self.validation is not None or batches.factors_change:
             return super()._advance(end)
         batches.reorder(self.state.generator, epochs)
         steps = self._steps(0, len(batches), epochs)
@@ -111,16 +111,12 @@ class NumbaRun(Run):
         for k in range(epochs if self.callbacks.callbacks else 0):
             logs = {"loss": losses[k], "learning_rate": learning_rates[k]}
             self.callbacks.call("on_epoch_end", first + k, logs)
-        if self._interrupted:
-            raise KeyboardInterrupt
         return {"loss": losses[-1], "learning_rate": learning_rates[-1]}
 
     def _chunk(self, first: int, last: int) -> Array:
         """Run the batches from `first` up to `last` of the epoch, and return their losses."""
         (losses,) = self._steps(first, last, 1)
         self._last_learning_rate = as_logged(self._lr[-1].copy())
-        if self._interrupted:
-            raise KeyboardInterrupt
         return losses
 
     def _steps(self, first: int, last: int, epochs: int) -> Array:

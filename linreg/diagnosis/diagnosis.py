@@ -235,7 +235,7 @@ def diagnose(X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any 
     if model.random_state is None:
         model.set_params(random_state=0)
     model.settings()
-    model.set_params(device="cpu")
+    model.set_params(device="cpu", checkpoint=None)
     try:
         reading = read(X, y)
     except ComplexDataError as error:

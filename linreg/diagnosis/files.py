@@ -76,7 +76,7 @@ def diagnose_file(
     See `linreg.diagnosis.large`. Columns that hold no numbers are told by rows from twenty places of the file, and the
     run is then that on these rows.
     """
-    model = LinearRegression(**settings)
+    model = LinearRegression(**settings).set_params(checkpoint=None)
     if model.random_state is None:
         model.set_params(random_state=0)
     model.settings()

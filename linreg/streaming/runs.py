@@ -58,6 +58,7 @@ class Streamed(Run):
 
     def _begin(self, epoch: int) -> Position:
         """Return where an epoch begins or goes on, with the generator as it was before."""
+        self.callbacks.call("on_epoch_begin", epoch, {})
         bits = getattr(self.state.generator, "bit_generator", None)
         if self._resumed is None:
             self.position = Position(epoch, generator=None if bits is None else bits.state)
@@ -73,6 +74,8 @@ class Streamed(Run):
         """Bind window after window."""
         with closing(self.feed.problems(self.state.generator, self._look)) as problems:
             for number, problem in enumerate(problems):
+                if number:
+                    self._look()
                 if number >= at.window:
                     if number > at.window:
                         at.window, at.batch = number, 0
@@ -81,9 +84,9 @@ class Streamed(Run):
                 self.feed.moved(len(problem.target))
 
     def _look(self) -> None:
-        """End the run after Ctrl-C, while rows are waited for."""
-        if self._interrupted:
-            raise KeyboardInterrupt
+        """End the run after Ctrl-C, while rows are waited for and between two windows."""
+        if self._signal:
+            self._stop()
 
 
 def streamed(kind: type[Run]) -> Callable[..., Run]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable
 from html import escape
 from importlib.resources import files
@@ -92,11 +93,9 @@ def page(data: dict[str, Any]) -> str:
     html, css, plotly, script = ((assets / name).read_text(encoding="utf-8") for name in names)
     # Nothing in a script element can end it, or keep it open, that has no "<".
     embedded = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    html = html.replace("{{title}}", escape(data["title"]))
-    parts = {"{{css}}": css, "{{plotly}}": plotly, "{{data}}": embedded, "{{script}}": script}
-    for mark, text in parts.items():
-        html = html.replace(mark, text, 1)
-    return html
+    parts = {"title": escape(data["title"]), "css": css, "plotly": plotly, "data": embedded, "script": script}
+    # All at once: a file may be called {{script}}, and a column {{data}}.
+    return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], html)
 
 
 def parts(subject: Subject) -> int:

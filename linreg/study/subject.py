@@ -33,7 +33,7 @@ UNITS = {"none": ("", "unit"), "standard": (" (standardised)", "standard deviati
          "robust": (" (in interquartile ranges from its median)", "interquartile range")}  # fmt: skip
 """What the values of a feature are called by how it was scaled, and their unit."""
 LARGEST_STUDY = 500
-NOT_SWEPT = ("callbacks", "warm_start", "verbose", "device", "engine")
+NOT_SWEPT = ("callbacks", "warm_start", "verbose", "device", "engine", "checkpoint", "checkpoint_every")
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +284,7 @@ class Subject:
         """
         recorder = _Path(most)
         own = self.model.get_params(deep=False)
-        changed = {"optimizer": optimizer or self.optimizer, "callbacks": (recorder,), "verbose": 0}
+        changed = {"optimizer": optimizer or self.optimizer, "callbacks": (recorder,), "verbose": 0, "checkpoint": None}
         LinearRegression(**{**own, **changed}).fit(self.X, self.y)
         path = np.array(recorder.path, np.float64)
         return path[np.isfinite(path).all(axis=1)]

@@ -292,7 +292,7 @@ def trace(
     model.watch = watch
     batches = max(1, math.ceil(len(X) / model.batch_size))
     asked = model.epochs
-    model.set_params(epochs=min(asked, math.ceil(max(wanted) / batches)))
+    model.set_params(epochs=min(asked, math.ceil(max(wanted) / batches)), checkpoint=None)
     model.fit(X, y, sample_weight=sample_weight)
     fitted = LinearRegression(**model.get_params(deep=False))
     fitted.adopt(model.state_, model.n_features_in_, model.history_)

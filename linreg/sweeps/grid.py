@@ -16,10 +16,12 @@ from linreg.settings import with_groups
 
 OWNER = "sweep"
 GROUPS = ("optimizer", "loss", "kernel_regularizer")
-SAME_FOR_ALL = ("epochs", "dtype", "engine", "warm_start", "callbacks", "verbose", "device")
+SAME_FOR_ALL = ("epochs", "dtype", "engine", "warm_start", "callbacks", "verbose", "device",
+                "checkpoint", "checkpoint_every")  # fmt: skip
 REFUSED = {
     "warm_start": (False, "a sweep starts anew: leave it out, and set it on one of its models"),
     "callbacks": ((), "a sweep has no callbacks: fit one of its models with them"),
+    "checkpoint": (None, "a sweep keeps no checkpoint: fit one of its models with it"),
 }
 
 

@@ -9,12 +9,14 @@ const font = { family: "system-ui, sans-serif", size: 13, color: INK };
 const shown = (value) => value === null ? "not finite" : String(value);
 const words = (name) => name.replaceAll("_", " ");
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
+// Plotly reads tags in its texts: what a column is called is none.
+const plain = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 function layout(x, y, more) {
   const axis = { gridcolor: "#e3e7ea", zeroline: false, linecolor: INK, exponentformat: "power" };
   // Margins are fixed: to find them out again for every picture takes longer than all the rest.
   return { margin: { l: 84, r: 12, t: 8, b: 60 }, font, hovermode: "closest", showlegend: false,
-    xaxis: { ...axis, title: { text: x }, ...more.xaxis }, yaxis: { ...axis, title: { text: y }, ...more.yaxis } };
+    xaxis: { ...axis, title: { text: plain(x) }, ...more.xaxis }, yaxis: { ...axis, title: { text: plain(y) }, ...more.yaxis } };
 }
 
 let axis, run, point;

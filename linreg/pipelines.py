@@ -1,0 +1,399 @@
+"""Pipelines in files: a model with what is done to its features and its target, as plain arrays.
+
+What a remedy puts in front of a model are transformers of scikit-learn. A file holds their numbers, not them: what is
+read from it needs no scikit-learn, whatever version has fitted the pipeline.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linreg.data.arrays import column_names, column_of, feature_matrix, rows_and_features
+from linreg.data.conversion import numbers
+from linreg.regression import LinearRegression
+from linreg.saving.models import SavedModel, write_model
+
+Array = Any
+Step = dict[str, Any]
+
+MOST_FEATURES = 2**24
+"""Features of which a file may say that some are selected."""
+
+
+def _fill(X: Array, step: Step) -> Array:
+    there = np.isfinite(step["values"])  # a column without a single value is left out, as scikit-learn does
+    filled: Array = np.where(np.isnan(X), step["values"], X)
+    return filled[:, there]
+
+
+def _select(X: Array, step: Step) -> Array:
+    return X[:, step["columns"]]
+
+
+def _standardise(X: Array, step: Step) -> Array:
+    return (X - step["centre"]) / step["spread"]
+
+
+def _stretch(X: Array, step: Step) -> Array:
+    return X * step["factor"] + step["offset"]
+
+
+def _project(X: Array, step: Step) -> Array:
+    return (X @ step["matrix"] - step["centre"]) / step["spread"]
+
+
+STEPS: dict[str, tuple[Callable[[Array, Step], Array], tuple[str, ...]]] = {
+    "fill": (_fill, ("values",)),
+    "select": (_select, ("columns",)),
+    "standardise": (_standardise, ("centre", "spread")),
+    "stretch": (_stretch, ("factor", "offset")),
+    "project": (_project, ("matrix", "centre", "spread")),
+}
+"""Every step of preparation: what it does to a matrix of float64, and the arrays that it takes."""
+
+
+class PreparedModel:
+    """A fitted model and what is done to its features before, and to its predictions after: a pipeline out of a file.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The fitted model.
+    steps : sequence of dict
+        What is done to the features, in order: `kind`, one of `STEPS`, and its arrays.
+    target : tuple of float, optional
+        Centre and spread by which the target was standardised.
+    names : sequence of str, optional
+        Names of the features, as they come.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Features, as they come.
+    feature_names_in_ : array of str
+        Their names, where they have any.
+    """
+
+    def __init__(
+        self,
+        model: LinearRegression,
+        steps: Sequence[Step] = (),
+        target: tuple[float, float] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.model, self.steps, self.target = model, tuple(steps), target
+        self.n_features_in_ = _features(self.steps, model.n_features_in_)
+        if names is not None:
+            self.feature_names_in_ = np.array(list(names), dtype=object)
+
+    def predict(self, X: Any) -> Array:
+        """Return the predictions of the model.
+
+        Parameters
+        ----------
+        X : array or frame of shape (rows, features)
+            Features as they come; of a frame, the columns with the names of the features are taken.
+
+        Returns
+        -------
+        array of shape (rows,)
+            Predictions in the arithmetic of the model, in units of y.
+
+        Raises
+        ------
+        TypeError
+            If a column holds no numbers.
+        ValueError
+            If a column is missing, or values are, and nothing fills them in.
+        """
+        with np.errstate(all="ignore"):
+            matrix = self._matrix(X)
+            for step in self.steps:
+                matrix = STEPS[step["kind"]][0](matrix, step)
+            predicted = self.model._predict(feature_matrix(matrix, self.model.coef_.dtype.type))
+            if self.target is not None:
+                centre, spread = self.target
+                predicted *= np.float64(spread)
+                predicted += np.float64(centre)
+            return predicted
+
+    def _matrix(self, X: Any) -> Array:
+        """Return the features as they come, in float64; nan where they are missing and something fills them in."""
+        names, own = column_names(X), getattr(self, "feature_names_in_", None)
+        if names is not None and own is not None:
+            absent = [name for name in own if name not in names]
+            if absent:
+                raise ValueError(f"X has no column {absent[0]!r}: the model was trained on {', '.join(own)}.")
+            columns = [numbers(column_of(X, name, "X"), f"column {name!r} of X") for name in own]
+            X = np.column_stack(columns)
+        matrix = rows_and_features(numbers(X, "X"), "X").astype(np.float64)
+        if matrix.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {matrix.shape[1]} features, but the model was trained on {self.n_features_in_}: give those."
+            )
+        filled = any(step["kind"] == "fill" for step in self.steps)
+        return matrix if filled else feature_matrix(matrix, np.float64)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model to a file.
+
+        Parameters
+        ----------
+        path : path
+            The file, whose name ends in .npz.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        TypeError
+            If the model holds something that no file can hold.
+        """
+        names = getattr(self, "feature_names_in_", None)
+        preparation = {
+            "steps": [dict(step) for step in self.steps],
+            "target": self.target,
+            "names": None if names is None else [str(name) for name in names],
+        }
+        return write_model(path, self.model, preparation)
+
+
+def _features(steps: Sequence[Step], left: int) -> int:
+    """Return how many features come in, of which so many are left."""
+    for step in steps:
+        if step["kind"] == "select":
+            return int(step["features"])
+        return int(np.shape(step[STEPS[step["kind"]][1][0]])[0])
+    return left
+
+
+def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
+    """Write a fitted model to a file, with the preparation that a pipeline of scikit-learn holds around it.
+
+    Parameters
+    ----------
+    estimator : LinearRegression, PreparedModel, Pipeline or TransformedTargetRegressor
+        The fitted model; what `linreg.diagnosis.estimators.apply` returns, or a pipeline like it.
+    path : path
+        The file, whose name ends in .npz.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    TypeError
+        If the pipeline holds a transformer that is not known: known are StandardScaler, MinMaxScaler, RobustScaler,
+        SimpleImputer, PCA, and a ColumnTransformer that selects columns.
+    ValueError
+        If the name of the file does not end in .npz.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from linreg import LinearRegression, load, save
+    >>> X, y = [[1000.0], [2000.0], [3000.0]], [1.0, 2.0, 3.0]
+    >>> pipeline = make_pipeline(StandardScaler(), LinearRegression(epochs=400)).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cured = load(save(pipeline, Path(folder) / "model.npz"))
+    >>> cured.predict([[4000.0]]).round(2), pipeline.predict([[4000.0]]).round(2)
+    (array([4.], dtype=float32), array([4.], dtype=float32))
+    """
+    if isinstance(estimator, LinearRegression | PreparedModel):
+        return estimator.save(path)
+    return prepared(estimator).save(path)
+
+
+def load(path: str | os.PathLike[str]) -> LinearRegression | PreparedModel:
+    """Return the fitted model in a file that `save` has written; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    LinearRegression or PreparedModel
+        The model; with what is around it, if there is something.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If a byte of it has changed, or it is no model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from linreg import LinearRegression, load
+    >>> model = LinearRegression(epochs=10, random_state=0).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = load(model.save(Path(folder) / "model.npz"))
+    >>> again.predict([[3.0]]) == model.predict([[3.0]])
+    array([ True])
+    """
+    saved = SavedModel(path)
+    model = LinearRegression.restored(saved)
+    if saved.preparation is None:
+        return model
+    steps, target, names = (saved.preparation.get(name) for name in ("steps", "target", "names"))
+    if not isinstance(steps, list) or not all(map(_is_step, steps)):
+        saved.archive.refuse("its preparation has steps that this linreg does not know")
+    if target is not None and not (isinstance(target, list) and [type(one) for one in target] == [float, float]):
+        saved.archive.refuse("its target has no centre and spread")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        saved.archive.refuse("its features have no names")
+    try:
+        found = PreparedModel(model, steps, None if target is None else (target[0], target[1]), names)
+        if names is not None and len(names) != found.n_features_in_:
+            raise ValueError("there are more or fewer names than features")
+        found.predict(np.zeros((1, found.n_features_in_)))
+    except (ValueError, TypeError, IndexError, KeyError) as error:
+        saved.archive.refuse(f"its preparation does not fit together ({error})")
+    return found
+
+
+def _is_step(step: Any) -> bool:
+    known = STEPS.get(step.get("kind", "")) if isinstance(step, dict) and isinstance(step.get("kind"), str) else None
+    if known is None:
+        return False
+    if step["kind"] == "select" and not (type(step.get("features")) is int and 0 < step["features"] <= MOST_FEATURES):
+        return False
+    return all(
+        isinstance(step.get(name), np.ndarray) and step[name].ndim == 1 + (name == "matrix") for name in known[1]
+    )
+
+
+def prepared(estimator: Any) -> PreparedModel:
+    """Return a fitted pipeline of scikit-learn as plain arrays around its model.
+
+    Parameters
+    ----------
+    estimator : Pipeline, TransformedTargetRegressor or LinearRegression
+        A `LinearRegression`, alone, at the end of a pipeline, or with a standardised target.
+
+    Returns
+    -------
+    PreparedModel
+        What predicts the same, to the rounding of float64.
+
+    Raises
+    ------
+    TypeError
+        If it holds something that is not known.
+    """
+    target, inner = getattr(estimator, "transformer_", None), getattr(estimator, "regressor_", estimator)
+    steps = [one for _, one in inner.steps[:-1]] if hasattr(inner, "steps") else []
+    model = inner.steps[-1][1] if hasattr(inner, "steps") else inner
+    if not isinstance(model, LinearRegression):
+        raise TypeError(f"save: the last step must be a LinearRegression, got a {type(model).__name__}.")
+    names = getattr(inner, "feature_names_in_", None)
+    scaled = None
+    if target is not None:
+        if type(target).__name__ != "StandardScaler":
+            raise _unknown(target)
+        standard = plain_step(target)
+        scaled = float(standard["centre"][0]), float(standard["spread"][0])
+    return PreparedModel(model, list(map(plain_step, steps)), scaled, names)
+
+
+def plain_step(transformer: Any) -> Step:
+    """Return a fitted transformer of scikit-learn as a step of preparation.
+
+    Parameters
+    ----------
+    transformer : transformer
+        A scaler, an imputer of numbers, PCA, or a selection of columns.
+
+    Returns
+    -------
+    dict
+        Its kind and its arrays.
+
+    Raises
+    ------
+    TypeError
+        If it is another one, or does something that the steps do not.
+    """
+    read = _TRANSFORMERS.get(type(transformer).__name__)
+    if read is None or not type(transformer).__module__.startswith("sklearn."):
+        raise _unknown(transformer)
+    return read(transformer)
+
+
+def _unknown(transformer: Any) -> TypeError:
+    known = ", ".join(_TRANSFORMERS)
+    return TypeError(f"save: {transformer!r:.80} cannot be saved: known are {known}, as remedies use them.")
+
+
+def _standard(scaler: Any) -> Step:
+    features = scaler.n_features_in_
+    centre = scaler.mean_ if scaler.with_mean else np.zeros(features)
+    return {"kind": "standardise", "centre": centre, "spread": scaler.scale_ if scaler.with_std else np.ones(features)}
+
+
+def _robust(scaler: Any) -> Step:
+    features = scaler.n_features_in_
+    centre = scaler.center_ if scaler.with_centering else np.zeros(features)
+    spread = scaler.scale_ if scaler.with_scaling else np.ones(features)
+    return {"kind": "standardise", "centre": centre, "spread": spread}
+
+
+def _minmax(scaler: Any) -> Step:
+    if scaler.clip:
+        raise _unknown(scaler)
+    return {"kind": "stretch", "factor": scaler.scale_, "offset": scaler.min_}
+
+
+def _imputer(imputer: Any) -> Step:
+    values = np.asarray(imputer.statistics_)
+    if imputer.add_indicator or imputer.keep_empty_features or values.dtype.kind != "f":
+        raise _unknown(imputer)
+    return {"kind": "fill", "values": values}
+
+
+def _pca(pca: Any) -> Step:
+    matrix = pca.components_.T
+    spread = np.sqrt(pca.explained_variance_) if pca.whiten else np.ones(matrix.shape[1])
+    smallest = np.finfo(spread.dtype).eps
+    centre = np.zeros(len(matrix)) if pca.mean_ is None else pca.mean_
+    return {"kind": "project", "matrix": matrix, "centre": centre @ matrix, "spread": np.maximum(spread, smallest)}
+
+
+def _columns(transformer: Any) -> Step:
+    parts = transformer.transformers
+    selects = len(parts) == 1 and parts[0][1] == "passthrough" and transformer.remainder == "drop"
+    columns = parts[0][2] if selects else None
+    if not isinstance(columns, list) or not all(type(column) is int for column in columns):
+        raise _unknown(transformer)
+    return {"kind": "select", "columns": np.array(columns, np.int64), "features": int(transformer.n_features_in_)}
+
+
+_TRANSFORMERS: dict[str, Callable[[Any], Step]] = {
+    "StandardScaler": _standard,
+    "MinMaxScaler": _minmax,
+    "RobustScaler": _robust,
+    "SimpleImputer": _imputer,
+    "PCA": _pca,
+    "ColumnTransformer": _columns,
+}

@@ -1,0 +1,279 @@
+"""Checkpoints: a run in a file while it lasts, from which another process goes on as if nothing had happened.
+
+A checkpoint says where in an epoch it stands: the epoch, the batches of it that are done, what they add up to, and the
+generator as it was before the order of this epoch was drawn. So a run goes on in the middle of an epoch, also one whose
+batches are windows of rows that are read from elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linreg.archives import Archive, ArchiveError, read_archive, write_archive
+from linreg.callbacks import Callback
+from linreg.devices import on_host
+from linreg.locks import locked
+from linreg.saving.fingerprints import differences
+from linreg.saving.plain import Packer, Unpacker
+from linreg.saving.states import part, plain_history, plain_state, read_history, read_state, take_over
+from linreg.steps import State
+from linreg.training import Place, Run
+from linreg.whole_files import NotWrittenError, previous, remove_leftovers
+
+KIND, FORMAT = "linreg checkpoint", 1
+
+
+class Checkpoint:
+    """The file that keeps a run; a `linreg.training.Keeper`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    every : float
+        How often it is written.
+    unit : {"epochs", "seconds"}
+        What `every` counts.
+    fingerprint : mapping
+        Whose it is, see `linreg.saving.fingerprints`.
+    callbacks : sequence of Callback
+        Callbacks whose notes are kept.
+    begin : int
+        The epoch in which the run has begun.
+
+    Attributes
+    ----------
+    found : Archive or None
+        What lay there before.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        every: float,
+        unit: str,
+        fingerprint: Mapping[str, Any],
+        callbacks: Sequence[Callback],
+        begin: int,
+    ) -> None:
+        self.path, self.found = path, _found(path)
+        self._epochs, self._seconds = (every, math.inf) if unit == "epochs" else (math.inf, every)
+        self._fingerprint, self._callbacks, self._begin = fingerprint, callbacks, begin
+        self._written, self._epoch = time.monotonic(), begin
+        self._kept: tuple[int, int, int, bool] | None = None
+        if self.found is not None:
+            self._check(self.found)
+
+    def _check(self, found: Archive) -> None:
+        changed = differences(found.document.get("of"), self._fingerprint)
+        if changed:
+            raise ValueError(
+                f"{str(self.path)!r} is the checkpoint of another run: {'; '.join(changed)}. Give what that run was "
+                "given, another file, or remove this one."
+            )
+
+    # Going on.
+
+    def bring_back(self, found: Archive, state: State) -> tuple[int, Place, dict[str, list[float]]]:
+        """Bring a run to where the file has it.
+
+        Parameters
+        ----------
+        found : Archive
+            What was found.
+        state : State
+            The state of the run before its first step, which is changed.
+
+        Returns
+        -------
+        done : int
+            Epochs that are done.
+        place : Place
+            Where in the next one it stands.
+        history : dict of str to list of float
+            The history.
+
+        Raises
+        ------
+        ArchiveError
+            If the file does not hold the run that it says.
+        """
+        document = found.document
+        saved = read_state(found, part(found, document, "state"), state.learning_rate)
+        place = _read_place(found, part(found, document, "place"))
+        history = read_history(found, part(found, document, "history"))
+        if saved.epoch < self._begin or not take_over(state, saved):
+            found.refuse("its state is that of another run")
+        done = state.epoch - self._begin + place.ahead
+        if any(len(values) < done for values in history.values()):
+            found.refuse("its history is shorter than its run")
+        if place.batch or place.ahead:
+            place.generator = copy.deepcopy(state.generator)
+        self._epoch = state.epoch + place.ahead
+        self._kept = state.iterations, self._epoch, place.batch, document.get("ended") is True
+        return done, place, history
+
+    def restore(self, run: Run) -> bool:
+        """Bring callbacks to where they stood; return whether they had ended the run."""
+        if self.found is None:
+            return False
+        document, read = self.found.document, Unpacker(self.found)
+        notes = part(self.found, document, "callbacks")
+        if not isinstance(notes, list) or len(notes) != len(self._callbacks):
+            self.found.refuse("its callbacks are not those of this run")
+        for callback, plain in zip(self._callbacks, notes, strict=True):
+            state = read.value(plain)
+            if not isinstance(state, dict):
+                self.found.refuse("a callback has noted nothing")
+            callback.set_state(state)
+        run.stop_training = part(self.found, document, "ended") is True
+        self.found = None
+        return run.stop_training
+
+    # Keeping.
+
+    def due_epoch(self, epoch: int) -> float:
+        """Return after which epoch the run is to be kept next."""
+        return max(self._epoch + self._epochs, epoch + 1)
+
+    def due(self, run: Run) -> bool:
+        """Return whether it is to be kept now."""
+        if time.monotonic() - self._written >= self._seconds:
+            return True
+        return not run.place.batch and run.state.epoch + run.place.ahead >= self._epoch + self._epochs
+
+    def keep(self, run: Run) -> None:
+        """Write the file, unless it holds the run as it is.
+
+        Parameters
+        ----------
+        run : Run
+            The run, between two chunks.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; the one before it stays as it was.
+        """
+        state, place = run.state, run.place
+        epoch = state.epoch + place.ahead
+        now = (state.iterations, epoch, place.batch, run.stop_training)
+        if now == self._kept:
+            return
+        packer = Packer()
+        if place.generator is not None:
+            state = copy.copy(state)
+            state.generator = place.generator
+        document = {
+            "kind": KIND,
+            "format": FORMAT,
+            "of": self._fingerprint,
+            "state": plain_state(packer, state),
+            "place": {
+                "batch": place.batch,
+                "rows": place.rows,
+                "loss": packer.array(np.float64(on_host(place.loss)), "loss"),
+                "ahead": place.ahead,
+            },
+            "history": plain_history(packer, run.history),
+            "callbacks": [packer.plain(callback.get_state(), "noted") for callback in self._callbacks],
+            "ended": run.stop_training,
+        }
+        try:
+            write_archive(self.path, document, packer.arrays, keep_previous=True)
+        except NotWrittenError as error:
+            kept = f"it holds the run after epoch {self._epoch}" if self.path.is_file() else "there is none yet"
+            raise OSError(
+                f"The checkpoint {str(self.path)!r} cannot be written ({error.reason}), so the run was stopped after "
+                f"epoch {epoch}; {kept}. Make it writable, then give the same again to go on from there."
+            ) from None
+        self._written, self._epoch, self._kept = time.monotonic(), epoch, now
+
+    def words(self, run: Run) -> str:  # noqa: ARG002 (others may tell more)
+        """Say how to go on with the run."""
+        return f"{str(self.path)!r} holds the run: give the same again to go on from there."
+
+
+@contextmanager
+def kept(path: str | os.PathLike[str], *what: Any) -> Iterator[Checkpoint]:
+    """Hold the file of a checkpoint while a run lasts.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    *what : object
+        The other arguments of `Checkpoint`.
+
+    Yields
+    ------
+    Checkpoint
+        The checkpoint.
+
+    Raises
+    ------
+    OSError
+        If the file or its folder cannot be read or written.
+    BlockingIOError
+        If another run holds it.
+    ValueError
+        If it is damaged, or is the checkpoint of another run.
+    """
+    file = Path(path)
+    with locked(file, "the checkpoint of a run"):
+        remove_leftovers(file)
+        yield Checkpoint(file, *what)
+
+
+def _found(path: Path) -> Archive | None:
+    """Return what lies at a path, None if there is nothing."""
+    if not path.exists():
+        return None
+    try:
+        found = read_archive(path, KIND)
+        check_format(found, FORMAT)
+    except ArchiveError as error:
+        other = previous(path)
+        way = f" The one before it is {str(other)!r}: rename it to go on from there." if other.is_file() else ""
+        raise ArchiveError(f"{error}{way}") from None
+    return found
+
+
+def check_format(found: Archive, known: int) -> None:
+    """Refuse an archive of a later format.
+
+    Parameters
+    ----------
+    found : Archive
+        The archive.
+    known : int
+        The latest format that is known.
+
+    Raises
+    ------
+    ArchiveError
+        If its format is a later one.
+    """
+    given = found.document.get("format")
+    if type(given) is not int or given < 1:
+        found.refuse("it does not say in which format it is")
+    if given > known:
+        found.refuse(f"it is in format {given} of a later linreg, and this one reads up to {known}: upgrade linreg")
+
+
+def _read_place(found: Archive, plain: Any) -> Place:
+    batch, rows, ahead = (part(found, plain, name) for name in ("batch", "rows", "ahead"))
+    loss = Unpacker(found).array(part(found, plain, "loss"))
+    counts = all(type(count) is int and 0 <= count < 2**62 for count in (batch, rows, ahead))
+    if not counts or loss.shape != () or loss.dtype != np.float64 or (batch > 0) is not (rows > 0):
+        found.refuse("it does not say where it stands")
+    return Place(batch, float(loss), rows, ahead=ahead)

@@ -1,0 +1,552 @@
+"""Checkpoints: a run that is stopped and goes on ends with the bits of the run that was not, or is refused by name."""
+
+import copy
+import errno
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from linreg import L2, SGD, Adam, Huber, KerasSeed, LinearRegression, RMSprop, diagnose, schedules, sweep, training
+from linreg.archives import read_archive
+from linreg.callbacks import Callback, EarlyStopping, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN
+from linreg.saving.checkpoints import KIND
+from linreg.seeds import KerasGenerator
+from linreg.stopping import Terminated
+
+
+def data(rows=150, features=3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(rows, features))
+    return X, X @ np.arange(1, features + 1) + 1 + 0.1 * rng.normal(size=rows)
+
+
+def bits(model):
+    """Everything that a run leaves behind, as bytes."""
+    state = model.state_
+    parts = [
+        model.coef_,
+        model.intercept_,
+        state.parameters,
+        *state.slots,
+        state.iterations,
+        state.epoch,
+        model.n_iter_,
+    ]
+    parts += [part for part in (state.total, state.average, state.fitted) if part is not None]
+    parts += [np.array(model.history_[name], float) for name in sorted(model.history_)]
+    parts.append(copy.deepcopy(state.generator).permutation(7))  # the generator stands where it stood
+    return [np.asarray(part).tobytes() for part in parts]
+
+
+class Stop(Callback):
+    """Ctrl-C, or another signal, at one batch of one epoch, or after an epoch; once."""
+
+    def __init__(self, epoch, batch=None, number=signal.SIGINT):
+        self.at, self.number, self.now = (epoch, batch), number, 0
+        self.batched = batch is not None
+
+    @property
+    def watches_batches(self):
+        return self.batched
+
+    def on_epoch_begin(self, epoch, logs):
+        self.now = epoch
+
+    def on_epoch_end(self, epoch, logs):
+        self.strike(epoch, None)
+
+    def on_train_batch_end(self, batch, logs):
+        self.strike(self.now, batch)
+
+    def strike(self, *at):
+        if at == self.at:
+            self.at = None
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """A shell that starts pytest in the background has it ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def noted():
+    return [
+        EarlyStopping("loss", patience=4, restore_best_weights=True, min_delta=0.01),
+        ReduceLROnPlateau("loss", patience=2, min_delta=0.05, cooldown=1),
+    ]
+
+
+RUNS = {
+    "adam": lambda: LinearRegression(Adam(0.05, amsgrad=True), random_state=1),
+    "accumulated and averaged": lambda: LinearRegression(
+        SGD(0.05, momentum=0.9, use_ema=True, ema_overwrite_frequency=7, gradient_accumulation_steps=4), random_state=2
+    ),
+    "a schedule, clipped": lambda: LinearRegression(
+        RMSprop(schedules.CosineDecay(0.05, 40), centered=True, momentum=0.5, clipnorm=0.5),
+        Huber(0.5),
+        random_state=np.random.Generator(np.random.MT19937(3)),
+        kernel_regularizer=L2(0.01),
+    ),
+    "keras' order": lambda: LinearRegression(SGD(0.01), random_state=KerasSeed(4), dtype="float64"),
+    "callbacks": lambda: LinearRegression(SGD(0.3), random_state=5, callbacks=noted()),
+    "a rate of its own": lambda: LinearRegression(
+        SGD(0.01), random_state=6, callbacks=[LearningRateScheduler(lambda epoch, rate: rate * 0.9), TerminateOnNaN()]
+    ),
+    "Philox": lambda: LinearRegression(
+        "sgd", random_state=np.random.Generator(np.random.Philox(7)), fit_intercept=False
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("batch", [None, 3], ids=["between epochs", "within an epoch"])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_that_is_stopped_and_goes_on_ends_with_the_bits_of_one_that_is_not(tmp_path, engine, batch, name):
+    if engine == "numba":
+        pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
+    X, y = data()
+    weight = np.linspace(0.5, 2, len(y))
+    fit = {"sample_weight": weight, "validation_data": data(30, seed=1)}
+    straight, stopped, again = (RUNS[name]().set_params(engine=engine, epochs=12, batch_size=16) for _ in range(3))
+    # All three look at every batch, so that all add up in the same order.
+    straight.set_params(callbacks=[*straight.callbacks, Stop(99, batch)]).fit(X, y, **fit)
+    path = tmp_path / "run.npz"
+    stopped.set_params(callbacks=[*stopped.callbacks, Stop(4, batch)], checkpoint=path)
+    with pytest.raises(KeyboardInterrupt, match=r"run\.npz' holds the run: give the same again to go on from there"):
+        stopped.fit(X, y, **fit)
+    again.set_params(callbacks=[*again.callbacks, Stop(99, batch)], checkpoint=path).fit(X, y, **fit)
+    assert again.resumed_ == (5 if batch is None else 4)
+    assert bits(again) == bits(straight)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.npz", "run.npz.previous"]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba", "exact"])
+def test_a_checkpoint_changes_no_bit_and_more_epochs_are_those_of_a_longer_run(tmp_path, engine):
+    if engine == "numba":
+        pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
+    X, y = data()
+    settings = {"engine": engine, "dtype": "float64", "shuffle": engine != "exact", "random_state": 0}
+    known = LinearRegression(SGD(0.01, momentum=0.5), epochs=30, **settings).fit(X, y)
+    kept = {"checkpoint": tmp_path / "run.npz", "checkpoint_every": 4}
+    for epochs, resumed in ((10, 0), (10, 10), (11, 10), (30, 11)):
+        model = LinearRegression(SGD(0.01, momentum=0.5), epochs=epochs, **settings, **kept).fit(X, y)
+        assert model.resumed_ == resumed
+        assert model.n_iter_ == len(model.history_["loss"]) == epochs
+    assert bits(model) == bits(known)
+
+
+def test_a_run_that_is_computed_goes_on_from_whole_pieces_of_its_history(tmp_path, monkeypatch):
+    from linreg import exact
+
+    monkeypatch.setattr(exact, "AT_ONCE", 50)
+    X, y = data()
+    settings = {"engine": "exact", "dtype": "float64", "shuffle": False, "random_state": 0, "batch_size": 16}
+    known = LinearRegression(SGD(0.001), epochs=330, **settings).fit(X, y)
+    model, kept, book = LinearRegression(SGD(0.001), epochs=330, **settings), [], exact.ExactRun._book
+
+    def booked(run, form, first, last):
+        kept.append(first)
+        if len(kept) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        book(run, form, first, last)
+
+    monkeypatch.setattr(exact.ExactRun, "_book", booked)
+    model.set_params(checkpoint=tmp_path / "run.npz")
+    with pytest.raises(Terminated) as stopped:
+        model.fit(X, y)
+    assert stopped.value.code == 143
+    assert (model.n_iter_, model.history_["loss"]) == (0, [])
+    assert bits(model.set_params(epochs=230).fit(X, y)) != bits(known)
+    assert model.resumed_ == 200
+    assert bits(model.set_params(epochs=330).fit(X, y)) == bits(known)
+    assert kept == [0, 50, 100, 150, 200, 200, 250, 300]
+
+
+def test_a_long_epoch_is_kept_by_the_clock_and_goes_on_in_its_middle(tmp_path):
+    X, y = data(rows=training.CHUNK * 3 + 100)
+    settings = {"epochs": 2, "batch_size": 1, "random_state": 0}
+    known = LinearRegression(SGD(0.001), **settings).fit(X, y)
+    path, model = tmp_path / "run.npz", LinearRegression(SGD(0.001), **settings)
+    model.set_params(checkpoint=path, checkpoint_every="0s")
+    seen, keep = [], __import__("linreg.saving.checkpoints", fromlist=["Checkpoint"]).Checkpoint.keep
+
+    def keeping(self, run):
+        keep(self, run)
+        seen.append((run.state.epoch, run.place.batch))
+        if len(seen) == 6:
+            raise MemoryError  # the process is lost here
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("linreg.saving.checkpoints.Checkpoint.keep", keeping)
+        with pytest.raises(MemoryError):
+            model.fit(X, y)
+    assert seen == [(0, 1024), (0, 2048), (0, 3072), (1, 0), (1, 1024), (1, 2048)]
+    document = read_archive(path, KIND).document
+    assert (document["state"]["epoch"], document["place"]["batch"], document["place"]["rows"]) == (1, 2048, 2048)
+    assert bits(LinearRegression(SGD(0.001), **settings, checkpoint=path).fit(X, y)) == bits(known)
+
+
+def test_a_run_that_callbacks_have_ended_stays_ended(tmp_path):
+    X, y = data()
+    settings = {"random_state": 0, "checkpoint": tmp_path / "run.npz", "checkpoint_every": 3}
+
+    def fitted(epochs, **kept):
+        callback = EarlyStopping("loss", patience=3, restore_best_weights=True)
+        return LinearRegression(SGD(0.4), epochs=epochs, callbacks=[callback], **{**settings, **kept}).fit(X, y)
+
+    known = fitted(50, checkpoint=None)
+    assert known.n_iter_ < 50
+    assert bits(fitted(50)) == bits(fitted(50)) == bits(fitted(70)) == bits(known)
+    assert fitted(70).resumed_ == known.n_iter_
+
+
+def test_a_warm_start_is_kept_as_the_run_that_it_is(tmp_path):
+    X, y = data()
+    first = LinearRegression(Adam(0.01), epochs=5, random_state=0, warm_start=True).fit(X, y)
+    first.save(tmp_path / "model.npz")
+    known = LinearRegression.load(tmp_path / "model.npz").set_params(epochs=9).fit(X, y)
+    kept = {"checkpoint": tmp_path / "run.npz", "epochs": 9}
+    stopped = LinearRegression.load(tmp_path / "model.npz").set_params(**kept, callbacks=[Stop(8)])
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(X, y)
+    again = LinearRegression.load(tmp_path / "model.npz").set_params(**kept, callbacks=[Stop(99)]).fit(X, y)
+    assert again.resumed_ == 4
+    assert bits(again) == bits(known)
+    with pytest.raises(ValueError, match="the model that it started from was another one"):
+        again.fit(X, y)
+
+
+# Refused.
+
+
+BASE = {"optimizer": SGD(0.01), "epochs": 5, "random_state": 0}
+OTHERS = {
+    "optimizer__learning_rate was 0.01 and is 0.02 now": {"optimizer": SGD(0.02)},
+    "optimizer was SGD and is Adam now": {"optimizer": Adam(0.01)},
+    "loss was MeanSquaredError and is Huber now": {"loss": "huber"},
+    "batch_size was 32 and is 16 now": {"batch_size": 16},
+    "random_state was 0 and is KerasSeed now": {"random_state": KerasSeed(0)},
+    "random_state was 0 and is None now": {"random_state": None},
+    "dtype was 'float32' and is 'float64' now": {"dtype": "float64"},
+    "kernel_regularizer was None and is L2 now": {"kernel_regularizer": L2()},
+    "fit_intercept was True and is False now": {"fit_intercept": False},
+    r"callbacks was \[\] and is \[EarlyStopping": {"callbacks": [EarlyStopping("loss")]},
+    r"kernel_initializer was 'glorot_uniform' and is \(3,\)": {"kernel_initializer": np.zeros(3)},
+}
+
+
+@pytest.mark.parametrize("words", OTHERS)
+def test_a_checkpoint_of_other_settings_is_refused_by_their_names(tmp_path, words):
+    X, y = data()
+    path = tmp_path / "run.npz"
+    LinearRegression(**BASE, checkpoint=path).fit(X, y)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=f"is the checkpoint of another run: .*{words}"):
+        LinearRegression(**{**BASE, **OTHERS[words]}, checkpoint=path).fit(X, y)
+    assert path.read_bytes() == before
+
+
+def test_of_callbacks_of_ones_own_the_name_is_compared(tmp_path):
+    class Counts(Callback):
+        remembers = ("start",)
+
+        def __init__(self, start=0):
+            self.start = start
+
+        def on_epoch_end(self, epoch, logs):
+            self.start += 1
+
+    X, y = data()
+    first, second = Counts(), Counts()
+    LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", callbacks=[first]).fit(X, y)
+    LinearRegression(**{**BASE, "epochs": 8}, checkpoint=tmp_path / "run.npz", callbacks=[second]).fit(X, y)
+    assert (first.start, second.start) == (5, 8)
+
+
+def test_a_checkpoint_of_other_data_is_refused_by_their_names(tmp_path):
+    X, y = data()
+    path = tmp_path / "run.npz"
+    model = LinearRegression(**BASE, checkpoint=path).fit(X, y, validation_data=(X, y))
+    changed = X.copy()
+    changed[77, 1] = np.nextafter(np.float32(changed[77, 1]), np.float32(9))
+    for words, given in {
+        "X held other numbers": (changed, y, None, (X, y)),
+        "y held other numbers": (X, y + 1, None, (X, y)),
+        "sample_weight was not given": (X, y, np.ones(len(y)), (X, y)),
+        "X of validation_data was given": (X, y, None, None),
+        "y of validation_data held other numbers": (X, y, None, (X, -y)),
+    }.items():
+        with pytest.raises(ValueError, match=f"another run: {words}"):
+            model.fit(*given)
+    assert model.fit(X, y, validation_data=(X, y)).resumed_ == 5
+
+
+def test_fewer_epochs_than_are_done_are_refused(tmp_path):
+    X, y = data()
+    model = LinearRegression(**BASE, checkpoint=tmp_path / "run.npz").fit(X, y)
+    with pytest.raises(ValueError, match="holds a run of 5 epochs, but epochs=4: give at least as many"):
+        model.set_params(epochs=4).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"checkpoint": "run.safetensors"}, ValueError, "a name that ends in .npz"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be the path of a file, got 3"),
+        ({"checkpoint_every": 0}, ValueError, "checkpoint_every must be an integer of at least 1, got 0"),
+        ({"checkpoint_every": "often"}, ValueError, "or a time, as '30s', '5min' or '1h', got 'often'"),
+        ({"checkpoint_every": 1.5}, TypeError, "checkpoint_every must be an integer"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(given, error, words):
+    with pytest.raises(error, match=words):
+        LinearRegression(**given).fit(*data())
+
+
+def test_what_is_not_one_run_keeps_no_checkpoint(tmp_path):
+    X, y = data()
+    path = tmp_path / "run.npz"
+    with pytest.raises(ValueError, match="a sweep keeps no checkpoint"):
+        sweep(X, y, learning_rate=[0.1, 0.2], checkpoint=path)
+    assert diagnose(X, y, epochs=3, checkpoint=path, random_state=0).verdict
+    assert LinearRegression(epochs=3, checkpoint=path).diagnose(X, y).verdict
+    assert not path.exists()
+
+
+# One at a time.
+
+
+def test_a_second_run_with_the_same_file_says_so_and_stops(tmp_path):
+    X, y = data()
+    path, seen = tmp_path / "run.npz", []
+
+    class Second(Callback):
+        def on_epoch_end(self, epoch, logs):
+            code = (
+                "from linreg import LinearRegression\nfrom test_checkpoints import data\n"
+                f"LinearRegression(checkpoint={str(path)!r}).fit(*data())"
+            )
+            found = subprocess.run(  # noqa: S603
+                [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False,
+            )  # fmt: skip
+            seen.append(found.stderr.splitlines()[-1])
+            with pytest.raises(BlockingIOError, match="is the checkpoint of a run that is going on"):
+                LinearRegression(checkpoint=path).fit(X, y)
+
+    LinearRegression(epochs=1, checkpoint=path, callbacks=[Second()]).fit(X, y)
+    (words,) = seen
+    assert words == (
+        f"BlockingIOError: {str(path)!r} is the checkpoint of a run that is going on (process {os.getpid()}): "
+        "wait for its end, or give this run another file."
+    )
+    assert LinearRegression(epochs=1, checkpoint=tmp_path / "other.npz").fit(X, y).resumed_ == 0
+    assert not list(tmp_path.glob("*.lock"))
+
+
+def test_the_lock_and_the_leftovers_of_a_process_that_is_gone_are_in_nobodys_way(tmp_path):
+    path = tmp_path / "run.npz"
+    (tmp_path / "run.npz.lock").write_text("12345\n")
+    (tmp_path / ".run.npz.0123abcd.tmp").write_bytes(b"half of a file")
+    others = [tmp_path / ".run.npz.old.0123abcd.tmp", tmp_path / ".other.npz.0123abcd.tmp"]
+    for other in others:
+        other.write_bytes(b"somebody else's")
+    LinearRegression(epochs=1, checkpoint=path).fit(*data())
+    assert {file.name for file in tmp_path.iterdir()} == {"run.npz", *(other.name for other in others)}
+
+
+def test_a_run_outside_the_main_thread_has_a_checkpoint_too(tmp_path):
+    X, y = data()
+    models = []
+    thread = threading.Thread(
+        target=lambda: models.append(LinearRegression(**BASE, checkpoint=tmp_path / "run.npz").fit(X, y))
+    )
+    thread.start()
+    thread.join()
+    assert bits(models[0]) == bits(LinearRegression(**BASE).fit(X, y))
+
+
+def test_the_previous_checkpoint_is_kept_and_a_damaged_one_points_to_it(tmp_path):
+    X, y = data()
+    path = tmp_path / "run.npz"
+    settings = {**BASE, "checkpoint": path, "checkpoint_every": 2}
+    known = LinearRegression(**settings).fit(X, y)
+    epochs = [read_archive(file, KIND).document["state"]["epoch"] for file in (path, tmp_path / "run.npz.previous")]
+    assert epochs == [5, 4]
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"run.npz.previous': rename it to go on from there"):
+        LinearRegression(**settings).fit(X, y)
+    (tmp_path / "run.npz.previous").replace(path)
+    again = LinearRegression(**settings).fit(X, y)
+    assert (again.resumed_, bits(again) == bits(known)) == (4, True)
+
+
+def test_a_verbose_run_says_that_it_goes_on(tmp_path, capsys):
+    X, y = data()
+    model = LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", verbose=1).fit(X, y)
+    assert capsys.readouterr().err == ""
+    model.set_params(epochs=7).fit(X, y)
+    assert capsys.readouterr().err == f"{str(tmp_path / 'run.npz')!r}: goes on after 5 of 7 epochs.\n"
+
+
+def test_a_checkpoint_is_what_numpy_and_json_read_and_holds_no_code(tmp_path):
+    X, y = data()
+    model = LinearRegression(**BASE, checkpoint=tmp_path / "run.npz").fit(X, y)
+    with np.load(tmp_path / "run.npz", allow_pickle=False) as found:
+        document = json.loads(bytes(found["document.json"]))
+        parameters = found[document["state"]["parameters"]["array"]]
+    np.testing.assert_array_equal(parameters, model.state_.parameters)
+    assert (document["kind"], document["format"]) == ("linreg checkpoint", 1)
+
+
+def test_a_generator_of_the_users_own_moves_on_to_where_the_run_stands(tmp_path):
+    X, y = data()
+    own = [np.random.default_rng(9) for _ in range(3)]
+    kept = {"checkpoint": tmp_path / "run.npz"}
+    known = LinearRegression(epochs=4, random_state=own[0]).fit(X, y)
+    with pytest.raises(KeyboardInterrupt):
+        LinearRegression(epochs=4, random_state=own[1], callbacks=[Stop(1)], **kept).fit(X, y)
+    again = LinearRegression(epochs=4, random_state=own[2], callbacks=[Stop(9)], **kept).fit(X, y)
+    np.testing.assert_array_equal(again.coef_, known.coef_)
+    assert own[2].bit_generator.state == own[0].bit_generator.state
+    assert not isinstance(again.state_.generator, KerasGenerator)
+
+
+# A disk that takes nothing more.
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_the_run_and_leaves_the_last_good_one(tmp_path, monkeypatch):
+    X, y = data()
+    path, fsync = tmp_path / "run.npz", os.fsync
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 6:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="cannot be written") as raised:
+        LinearRegression(**BASE, checkpoint=path, checkpoint_every=1).fit(X, y)
+    assert str(raised.value) == (
+        f"The checkpoint {str(path)!r} cannot be written (No space left on device), so the run was stopped after epoch "
+        "4; it holds the run after epoch 3. Make it writable, then give the same again to go on from there."
+    )
+    assert {file.name for file in tmp_path.iterdir()} == {"run.npz", "run.npz.previous"}
+    monkeypatch.setattr(os, "fsync", fsync)
+    again = LinearRegression(**BASE, checkpoint=path, checkpoint_every=1).fit(X, y)
+    assert again.resumed_ == 3
+    assert bits(again) == bits(LinearRegression(**BASE).fit(X, y))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 64 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    mounted = subprocess.run(  # noqa: S603
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["/bin/umount", place], check=True)  # noqa: S603
+
+
+def stops_at_a_full_disk(path, words):
+    """A run whose checkpoint grows with its history until it is refused; what it says, and what is left."""
+    X, y = data()
+    settings = {**BASE, "epochs": 20_000, "batch_size": len(y), "checkpoint": path, "checkpoint_every": 100}
+    with pytest.raises(OSError, match=words):
+        LinearRegression(**settings).fit(X, y)
+    held = read_archive(path, KIND).document["state"]["epoch"]
+    assert held > 0
+    again = LinearRegression(**{**settings, "epochs": held}).fit(X, y)
+    assert again.resumed_ == held
+    assert bits(again) == bits(LinearRegression(**{**BASE, "epochs": held, "batch_size": len(y)}).fit(X, y))
+    assert {file.name for file in path.parent.iterdir()} == {"run.npz", "run.npz.previous"}
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_is_intact(small_disk):
+    stops_at_a_full_disk(
+        small_disk / "run.npz", r"cannot be written \(No space left on device\), so the run was stopped"
+    )
+
+
+def test_a_read_only_disk_is_one_line_and_the_last_checkpoint_is_intact(small_disk):
+    X, y = data()
+    path = small_disk / "run.npz"
+    LinearRegression(**BASE, checkpoint=path).fit(X, y)
+    before = path.read_bytes()
+    subprocess.run(["/bin/mount", "-o", "remount,ro", small_disk], check=True)  # noqa: S603
+    with pytest.raises(OSError, match=r"run.npz.lock' cannot be written \(Read-only file system\)"):
+        LinearRegression(**{**BASE, "epochs": 9}, checkpoint=path).fit(X, y)
+    with pytest.raises(OSError, match=r"cannot be written \(Read-only file system\)"):
+        LinearRegression(**BASE).fit(X, y).save(small_disk / "model.npz")
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_vanishes_is_one_line(tmp_path):
+    X, y = data()
+    place = tmp_path / "folder"
+    place.mkdir()
+
+    class Vanish(Callback):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 2:
+                for file in place.iterdir():
+                    file.unlink()
+                place.rmdir()
+
+    with pytest.raises(OSError, match=r"cannot be written \(No such file or directory\).*after epoch 3; there is none"):
+        LinearRegression(**BASE, checkpoint=place / "run.npz", checkpoint_every=1, callbacks=[Vanish()]).fit(X, y)
+    with pytest.raises(OSError, match=r"folder/run.npz.lock' cannot be written \(No such file or directory\)"):
+        LinearRegression(**BASE, checkpoint=place / "run.npz").fit(X, y)
+
+
+def test_a_limit_on_the_size_of_files_is_one_line_and_the_last_checkpoint_is_intact(tmp_path):
+    resource = pytest.importorskip("resource", reason="only Unix limits the size of files")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
+    try:
+        stops_at_a_full_disk(tmp_path / "run.npz", r"cannot be written \(File too large\), so the run was stopped")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# kill -9
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork, no run of tests.kill_and_resume starts")
+def test_runs_that_are_killed_go_on_and_end_with_the_same_bits(tmp_path):
+    thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+    few = [
+        "--times",
+        "6",
+        "--kinds",
+        "numpy",
+        "numpy, watched",
+        *(["numba"] if importlib.util.find_spec("numba") else []),
+    ]
+    script = Path(__file__).parent / "kill_and_resume.py"
+    found = subprocess.run(  # noqa: S603
+        [sys.executable, str(script), *(["--times", "200"] if thorough else few)],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=3600,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert "every run ended with the bits of the undisturbed one" in found.stdout
