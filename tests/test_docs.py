@@ -63,7 +63,8 @@ def given(tmp_path, monkeypatch):
     y = X @ [1.0, -2.0] + 3 + 0.1 * rng.normal(size=40)
     np.savetxt("my.csv", np.column_stack([X, y]), delimiter=",", header="a,b,y", comments="")
     polars = pytest.importorskip("polars", reason="tables need polars: pip install 'linreg[data]'")
-    polars.read_csv("my.csv").write_parquet("rows.parquet")
+    for name in ("rows.parquet", "held-out.parquet"):
+        polars.read_csv("my.csv").write_parquet(name)
     flats = polars.DataFrame({"size": [31.0, None, 64.0], "town": ["Bonn", "Graz", "Ulm"], "price": [1.0, 2.0, 3.0]})
     flats.write_csv("2023.csv")
     flats.write_parquet("2024-1.parquet")
