@@ -29,7 +29,9 @@ class _Noted(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> _Noted:
         """Call it and note it."""
-        if method != "__call__" or options or ufunc.nout > 1 or any(isinstance(x, np.ndarray) for x in inputs):
+        given = any(isinstance(x, np.ndarray) for x in inputs)
+        # An array's own ** takes other ways to some powers than np.power does.
+        if method != "__call__" or options or ufunc.nout > 1 or given or ufunc is np.power:
             raise CannotUnrollError
         made = ufunc(*(x.value if isinstance(x, _Noted) else x for x in inputs))
         self.calls.append(_Noted(self.calls, made, ufunc, inputs))

@@ -72,13 +72,17 @@ def standing_still(p, g, lr):
     return (p,)
 
 
+def with_a_power(p, g, lr):
+    return (p - lr * g / (g * g + 1) ** 0.5,)
+
+
 def wider(p, g, lr):
     return (p - g * np.float64(0.1) * lr,)
 
 
 @pytest.mark.parametrize(
     "update",
-    [with_a_choice, with_where, in_place, with_a_sum, with_a_constant_array, standing_still, wider],
+    [with_a_choice, with_where, in_place, with_a_sum, with_a_constant_array, standing_still, with_a_power, wider],
     ids=lambda update: update.__name__,
 )
 def test_a_rule_that_is_more_than_a_row_of_ufuncs_is_left_as_it_is(update):

@@ -84,8 +84,10 @@ def rows(document: dict[str, Any]) -> list[Row]:
         else:
             against = "the fastest of XLA loop, JAX scan, torch compiled"
             found.append(_worst(name, against, 1.0, cases, of_shape, NUMBA, COMPILED))
-    small = [case for case in engine if case.features in (1, 16) and case.batch == 32]
-    found.append(_worst("Numba engine, d = 1 and d = 16, batch 32", FUSED, 0.95, cases, small, NUMBA, [FUSED]))
+    for dtype in ("float32", "float64"):
+        small = [c for c in cases if c.features in (1, 16) and c.batch == 32 and c.dtype == dtype]
+        name = f"Numba engine, d = 1 and d = 16, batch 32, {dtype}"
+        found.append(_worst(name, FUSED, 0.95, cases, small, NUMBA, [FUSED]))
     found += _others(document)
     return found
 

@@ -16,7 +16,7 @@ from benchmarks.hot_loop import pictures, record, regimes, show
 from benchmarks.hot_loop.growth import AXES, slopes
 from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, READ
 from benchmarks.hot_loop.table import Case
-from benchmarks.hot_loop.whole import BOTH, FIRST, TWO_PRODUCTS
+from benchmarks.hot_loop.whole import BOTH, FIRST, FULL_BATCH, TWO_PASSES, TWO_PRODUCTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -26,9 +26,9 @@ OTHER = DOCS / "benchmarks" / "hot-loop-epyc.json"
 INTRODUCTION = """\
 # How fast the hot loop is
 
-One run of `python -m benchmarks.hot_loop` on one machine. Every loop takes the same steps over the same batches from
-zeros, and its parameters (and the loss, where it has one) are compared with the NumPy engine's in float64 before it is
-timed; what may differ is the rounding of sums, bounded by backward error analysis (`benchmarks/hot_loop/check.py`).
+One run of `python -m benchmarks.hot_loop` on one machine. Every loop takes steps over the same batches from zeros, and
+its parameters (and the loss, where it has one) are compared with the NumPy engine's in float64 before it is timed; what
+may differ is the rounding of sums, bounded by backward error analysis (`benchmarks/hot_loop/check.py`).
 The loops of a case take turns in one process, each warmed up for a tenth of a second before it is timed, so that the
 threads of the loop before it sleep; times are medians of {rounds} rounds, ratios medians of the rounds' ratios.
 Building, tracing and compiling come before and stand apart in the file. Only ratios carry over to another machine; to
@@ -55,11 +55,7 @@ around them, no loss and no history: no loop in Python that calls NumPy can be f
 REGIMES = """\
 The peer's time over ours: above 1, linreg is faster. Of several cases the worst counts. Ratios differ from machine to
 machine; *there* is an older run on another one (AMD EPYC, 2 cores; docs/benchmarks/hot-loop-epyc.json), made before the
-NumPy engine unrolled its rules.
-"""
-WHY_FULL_BATCH = """\
-Full batches on all cores wait for the slower core: here, where both cores are virtual, rounds of one and the same pass
-over 2,000,000 x 32 took 15 to 28 ms; the fastest are 1.9 times as fast as two passes.
+NumPy engine unrolled its rules (five of its cases were measured again after a change).
 """
 GROWTH = """\
 ```{image} images/benchmarks-growth.png
@@ -105,7 +101,8 @@ def page(document: dict[str, Any], guarded: dict[str, Any]) -> str:
         _table(("regime", "against", "asked: at least", "measured", "", "", "there"), _regimes(document)),
         _why_numpy_reads_twice(document),
         _why_xla_is_ahead(document),
-        WHY_FULL_BATCH,
+        _why_full_batches_vary(document),
+        _alone(document),
         "GPU: not measured.",
         "## Microseconds a step",
         STEPS,
@@ -134,8 +131,6 @@ def _machine(document: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}. Threads: {threads}. {versions}. "
         f"The run took {document['seconds'] / 60:.0f} minutes."
     )
-    if document.get("again"):
-        text += f" Measured again after a change, on the same machine: {'; '.join(document['again'])}."
     load = document["load before"]
     if load is not None and load > machine["cores"] / 2:
         text += (
@@ -168,7 +163,8 @@ def _why_numpy_reads_twice(document: dict[str, Any]) -> str:
         "Why the NumPy engine does not come nearer to one read of X where rows are long: a step is two products with "
         "its batch, and no call of NumPy makes both in one pass. At 65536 x 512 in batches of 1024 the products alone "
         f"take {both:.3g} us, {both / whole:.0%} of the step's {whole:.3g} us; the first, which fetches the batch from "
-        f"memory, {first:.3g} us, the second, which finds it in the caches, the rest; one read takes {read:.3g} us. "
+        f"memory, {first:.3g} us, the second, which finds it in the caches, the rest; one read, by all cores, took "
+        f"{read:.3g} us in that run. "
         'Loops that are compiled, `engine="numba"` among them, use each row for both while they have it.'
     )
 
@@ -181,10 +177,40 @@ def _why_xla_is_ahead(document: dict[str, Any]) -> str:
         return ""
     ours, fused, xla = (1000 * loops[name]["us"] for name in (NUMBA, FUSED, XLA))
     return (
-        "In one case XLA is ahead: Adam on one row of one feature a step, a chain in which each operation waits for "
-        "the one before it. XLA makes one operation of a product and a sum, with one rounding, which shortens the "
-        "chain and changes the last bits ([docs/parity.md](parity.md)). With the formula as it stands, a loop with "
-        f"everything written in takes {fused:.0f} ns a step, linreg's {ours:.0f}, XLA's {xla:.0f}."
+        "XLA is ahead where a step is Adam on one row of one feature: a chain in which each operation waits for the "
+        f"one before it. The loop with its formulas written in takes {fused:.0f} ns a step, linreg's {ours:.0f}, XLA's "
+        f"{xla:.0f}. What XLA gains it by was not found out; it rounds a product and a sum once where the formula "
+        "rounds twice ([docs/parity.md](parity.md)), but so may Numba in the loop with its formulas written in."
+    )
+
+
+def _why_full_batches_vary(document: dict[str, Any]) -> str:
+    """Return how far the rounds of a full batch on all cores lie apart."""
+    loops = next((entry["loops"] for entry in document["whole"] if entry["what"] == FULL_BATCH), {})
+    if not {NUMBA, TWO_PASSES} <= loops.keys():
+        return ""
+    ours, passes = (sorted(us / 1000 for us in loops[name]["rounds"]) for name in (NUMBA, TWO_PASSES))
+    return (
+        f"A full batch on all cores is as slow as its slower core: rounds of one and the same pass over 2,000,000 x 32 "
+        f"took {ours[0]:.1f} to {ours[-1]:.1f} ms, those of two passes in NumPy {passes[0]:.1f} to {passes[-1]:.1f} ms."
+    )
+
+
+def _alone(document: dict[str, Any]) -> str:
+    """Return what cases took that were measured once more, each beside the same peers in a process of its own."""
+    told = []
+    for entry in document.get("alone", []):
+        case, loops = Case(**entry["case"]), entry["loops"]
+        beside = min((name for name in loops if name in regimes.COMPILED), key=lambda name: loops[name]["us"])
+        long = next(one["loops"] for one in document["cases"] if one["case"] == entry["case"])
+        told.append(
+            f"{case.name}: {loops[NUMBA]['us']:.3g} us ({beside} {loops[beside]['us']:.3g}), where it took "
+            f"{long[NUMBA]['us']:.3g} ({long[beside]['us']:.3g}) in the run"
+        )
+    if not told:
+        return ""
+    return "The Numba engine on all cores, in a process of its own, without the threads of every other library: " + (
+        "; ".join(told) + ". The table above counts the run."
     )
 
 

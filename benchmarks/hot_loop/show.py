@@ -91,12 +91,18 @@ def skipped(document: dict[str, Any]) -> dict[str, str]:
 
 def unequal(document: dict[str, Any]) -> list[str]:
     """Return which loops did not do the same work, each with how far they are off."""
+    checked = [(Case(**entry["case"]).name, name, loop.get("check")) for entry in document["cases"]
+               for name, loop in entry["loops"].items()]  # fmt: skip
+    for entry in document["sweeps"]:
+        what = f"{entry['sweep']['rates']} rates, {entry['sweep']['optimizer']}"
+        checked += [(what, name, loop.get("check")) for name, loop in entry["loops"].items()]
+    for entry in document["whole"]:
+        checks = entry.get("checks") or {"linreg": entry.get("check")}
+        checked += [(entry["what"], name, check) for name, check in checks.items()]
     return [
-        f"{name}, {Case(**entry['case']).name}: parameters off by {loop['check']['difference']:.2g}, "
-        f"allowed {loop['check']['allowed']:.2g}"
-        for entry in document["cases"]
-        for name, loop in entry["loops"].items()
-        if loop["check"] and not loop["check"]["equal"]
+        f"{name}, {what}: parameters off by {check['difference']:.2g}, allowed {check['allowed']:.2g}"
+        for what, name, check in checked
+        if check and not check["equal"]
     ]
 
 
