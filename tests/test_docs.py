@@ -129,6 +129,8 @@ def test_what_a_page_shows_is_what_happens(page, request, given, small, capsys):
         saved.save("my.keras")
     if "numba" in code and importlib.util.find_spec("numba") is None:
         pytest.skip("Numba is not installed: pip install 'linreg[fast]'")
+    if "dask" in code and importlib.util.find_spec("dask") is None:
+        pytest.skip("Dask is not installed: pip install 'linreg[dask]'")
     gpu = in_place_of_cupy() if "cupy" in code else contextlib.nullcontext()
     printed = ""
     with gpu, patch.dict(OPTIMIZERS):  # pages make new rules known
