@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.hot_loop import pictures, show
+from linreg.whole_files import write_text
 
 HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>linreg bench</title><style>
 body{font:15px/1.5 sans-serif;max-width:75em;margin:2em auto;padding:0 1em}table{border-collapse:collapse}
@@ -36,7 +37,7 @@ def write(document: dict[str, Any], path: Path) -> None:
             parts.append(f'<p><img alt="{drawn.stem}" src="data:image/png;base64,{data}"></p>')
     parts.append(_table(show.DETAIL, show.detail(document)))
     parts += [f"<p>Skipped: {escape(name)}: {escape(why)}</p>" for name, why in show.skipped(document).items()]
-    path.write_text("\n".join(parts), encoding="utf-8")
+    write_text(path, "\n".join(parts))
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
