@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -240,26 +240,33 @@ def report_on_source(model: LinearRegression, source: Source, fitted: Any, momen
         The report. Mean squared errors and R^2 come from the moments, in which weights count.
     """
     weights = _trained(model, lambda: model.fit(source if fitted is None else ScaledRows(source, fitted)))
-    features, intercepts = len(source.names), bool(model.fit_intercept)
-    best, level = _least_squares_of(moments, intercepts)
-    began = in_original_units(fitted, weights[:features], float(weights[features]) if intercepts else 0.0)
-    coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
-    start, end, least = (_mean_squared_error(moments, *one) for one in (began, (coef, intercept), (best, level)))
-    variance = float(moments.spread[-1] ** 2)
-    settings, arrived = model.settings(), None
+    report, features = _on_moments(model, source.names, source.count, fitted, moments), len(source.names)
+    settings = model.settings()
     if isinstance(settings.loss, MeanSquaredError) and settings.regularizer is None:
-        arrived = verdict(np.array([start, end]), least, variance) == "converges"
+        began = in_original_units(fitted, weights[:features], float(weights[features]) if model.fit_intercept else 0.0)
+        curve = np.array([_mean_squared_error(moments, *began), report.mse])
+        arrived = verdict(curve, report.optimum_mse, float(moments.spread[-1] ** 2)) == "converges"
+        report = dataclasses.replace(report, arrived=arrived)
+    return report
+
+
+def _on_moments(model: LinearRegression, names: Sequence[str], rows: int, fitted: Any, moments: Moments) -> FitReport:
+    """Return the report of a fitted model from the moments of features and target; `arrived` is left open."""
+    coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
+    best, best_intercept = _least_squares_of(moments, bool(model.fit_intercept))
+    mse, optimum_mse = (_mean_squared_error(moments, *one) for one in ((coef, intercept), (best, best_intercept)))
+    variance = float(moments.spread[-1] ** 2)
     return FitReport(
-        rows=source.count,
-        coefficients=dict(zip(source.names, coef.tolist(), strict=True)),
+        rows=rows,
+        coefficients=dict(zip(names, coef.tolist(), strict=True)),
         intercept=intercept,
-        optimum=dict(zip(source.names, best.tolist(), strict=True)),
-        optimum_intercept=level,
+        optimum=dict(zip(names, best.tolist(), strict=True)),
+        optimum_intercept=best_intercept,
         history=model.history_,
-        r2=1 - end / variance if variance else float(end == 0),
-        mse=end,
-        optimum_mse=least,
-        arrived=arrived,
+        r2=1 - mse / variance if variance else float(mse == 0),
+        mse=mse,
+        optimum_mse=optimum_mse,
+        arrived=None,
     )
 
 
@@ -348,24 +355,9 @@ def fit_and_report_on_dask(model: LinearRegression, data: DaskRows, scaling: str
         warnings.simplefilter("ignore", RuntimeWarning)
         start = _trained(model, lambda: model.fit(data))
         arrived = _arrived_on_moments(model, rows if fitted is None else gather(data), start)
-        coef, intercept = in_original_units(fitted, model.coef_, model.intercept_)
-        best, best_intercept = _least_squares_of(rows.moments, bool(model.fit_intercept))
-        found = ((coef, intercept), (best, best_intercept))
-        mse, optimum_mse = (_mean_squared_error(rows.moments, *one) for one in found)
-        variance = float(rows.moments.spread[-1]) ** 2
-    names = rows.columns or [f"x{j}" for j in range(rows.features)]
-    return FitReport(
-        rows=rows.rows,
-        coefficients=dict(zip(names, coef.tolist(), strict=True)),
-        intercept=intercept,
-        optimum=dict(zip(names, best.tolist(), strict=True)),
-        optimum_intercept=best_intercept,
-        history=model.history_,
-        r2=1 - mse / variance if variance else float(mse == 0),
-        mse=mse,
-        optimum_mse=optimum_mse,
-        arrived=arrived,
-    )
+        names = rows.columns or [f"x{j}" for j in range(rows.features)]
+        report = _on_moments(model, names, rows.rows, fitted, rows.moments)
+    return dataclasses.replace(report, arrived=arrived)
 
 
 def _mean_squared_error(moments: Moments, coef: Array, intercept: float) -> float:
