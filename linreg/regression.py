@@ -6,9 +6,8 @@ import dataclasses
 import functools
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,29 +15,23 @@ import numpy as np
 
 from linreg import sklearn_adapter
 from linreg.batches import Batches, Evaluated, Problem
-from linreg.callbacks import Callback, CallbackList
-from linreg.compiled import numba_run
-from linreg.dask_runs import dask_run, problem_on_dask
+from linreg.callbacks import Callback
+from linreg.dask_runs import problem_on_dask
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
-from linreg.data.conversion import numbers
 from linreg.data.given import opened_source, yields_batches
 from linreg.devices import HOST, Host, cuda, device_of, on_host
-from linreg.exact import ExactRun
+from linreg.fitting import Given, runs_of, train
 from linreg.gram import Gram
 from linreg.hyperparameters import changed_params, short_repr, with_nested
-from linreg.initializers import initial_bias, initial_kernel
 from linreg.losses import Loss
 from linreg.memory import in_bytes
 from linreg.optimizers import Optimizer
-from linreg.progress import progress_bar
 from linreg.regularizers import Regularizer
-from linreg.seeds import generator_from
-from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, interval, with_groups
+from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, with_groups
 from linreg.steps import State
 from linreg.streaming.feeds import BatchFeed, RowFeed
 from linreg.streaming.fitting import from_batches, from_source, held_out, opened_validation
-from linreg.streaming.runs import streamed
-from linreg.training import Place, Run
+from linreg.training import Run
 
 Array = Any
 
@@ -156,6 +149,7 @@ class LinearRegression:
     """
 
     _estimator_type = "regressor"
+    resumed_: int
 
     def __init__(
         self,
@@ -328,9 +322,9 @@ class LinearRegression:
                 validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
             else:
                 validation = held_out(self, others, problem, names, settings, memory // 4)
-            self._train(
-                problem, names, settings, bool(self.warm_start), self.epochs, self._shuffles(X), validation, feed,
-                keep=True,
+            train(
+                self, Given(problem, names, validation, feed), settings, go_on=bool(self.warm_start),
+                epochs=self.epochs, shuffle=self._shuffles(X), keep=True,
             )  # fmt: skip
         return self
 
@@ -367,95 +361,8 @@ class LinearRegression:
             self._checked(X)
         settings, device = self.settings(), self._training_device(X)
         problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
-        self._train(problem, column_names(X), settings, True, 1, False)
+        train(self, Given(problem, column_names(X)), settings, go_on=True, epochs=1, shuffle=False)
         return self
-
-    def _train(
-        self,
-        problem: Problem,
-        names: list[str] | None,
-        settings: Settings,
-        go_on: bool,
-        epochs: int,
-        shuffle: bool,
-        validation: Problem | Evaluated | None = None,
-        feed: RowFeed | BatchFeed | None = None,
-        *,
-        keep: bool = False,
-    ) -> None:
-        """Train on rows in memory, or on those that a feed brings."""
-        going_on, device = go_on and hasattr(self, "state_"), device_of(problem.matrix)
-        if going_on:
-            self._check_same_kind_of_run(problem, settings)
-        state = self.state_.moved(device) if going_on else self._start(problem, settings)
-        if going_on and settings.optimizer.learning_rate != self._learning_rate:
-            state.learning_rate = settings.optimizer.learning_rate
-        history = {name: [*values] for name, values in self.history_.items()} if going_on else {}
-        kind, counted = self._kind_of_run(), None
-        if feed is not None:
-            streaming: Any = runs_of(self.engine)
-            kind, shuffle = functools.partial(streamed(streaming), feed=feed), False
-            counted = feed.rows if isinstance(feed, RowFeed) else None
-        with ExitStack() as stack:
-            keeper, done, place = None, 0, Place()
-            if keep:
-                in_memory = feed is None and self.engine != "dask" and isinstance(validation, Problem | None)
-                keeper = stack.enter_context(self._kept(problem, validation, names, state, going_on, in_memory))
-            if keeper is not None:
-                if keeper.found is not None:
-                    done, place, history = keeper.bring_back(keeper.found, state)
-                self._tell_resumed(done)
-            bar = stack.enter_context(progress_bar(epochs - done, counted, enabled=bool(self.verbose)))
-            if feed is not None and counted is not None and bar:
-                feed.moved = bar[0].moved
-            run = kind(
-                problem,
-                state,
-                settings.optimizer,
-                settings.loss,
-                settings.precision,
-                shuffle=shuffle,
-                regularizer=settings.regularizer,
-                validation=validation,
-                callbacks=CallbackList((*settings.callbacks, *bar)),
-                history=history,
-                place=place,
-                keeper=keeper,
-            )
-            try:
-                run.train(epochs - done)
-            finally:
-                self._keep(run, names)
-
-    def _kept(
-        self, problem: Problem, validation: Any, names: list[str] | None, state: State, going_on: bool, in_memory: bool
-    ) -> AbstractContextManager[Any]:
-        """Return what keeps the run in its checkpoint, or nothing where there is none."""
-        if self.checkpoint is None:
-            return nullcontext()
-        if not in_memory:
-            raise ValueError(
-                f"{OWNER}: checkpoint={os.fspath(self.checkpoint)!r} keeps runs on rows in memory, but these come "
-                "block by block: leave it out, or give more memory."
-            )
-        from linreg.saving.checkpoints import kept
-        from linreg.saving.fingerprints import fingerprint
-
-        parameters = with_nested(with_groups(self.get_params(deep=False)))
-        of = fingerprint(problem, validation, names, parameters, state if going_on else None)
-        every, unit = interval(self.checkpoint_every)
-        return kept(self.checkpoint, every, unit, of, tuple(self.callbacks), state.epoch)
-
-    def _tell_resumed(self, done: int) -> None:
-        """Say how much of the run came out of its checkpoint."""
-        if done > self.epochs:
-            raise ValueError(
-                f"{os.fspath(self.checkpoint or '')!r} holds a run of {done} epochs, but epochs={self.epochs}: give at "
-                "least as many, or another file."
-            )
-        self.resumed_ = done
-        if done and self.verbose:
-            sys.stderr.write(f"{os.fspath(self.checkpoint or '')!r}: goes on after {done} of {self.epochs} epochs.\n")
 
     def _kind_of_run(self) -> Callable[..., Run]:
         """Return what executes a run."""
@@ -532,44 +439,6 @@ class LinearRegression:
         sklearn_adapter.check_feature_names(OWNER, found_names, names)
         if found != features:
             raise ValueError(f"validation_data has {found} features, but X has {features}: give the same columns.")
-
-    def _check_same_kind_of_run(self, problem: Problem, settings: Settings) -> None:
-        """Raise unless the run so far can go on with the settings and the data of now."""
-        state, optimizer = self.state_, settings.optimizer
-        pairs = {
-            "the number of features": (self.n_features_in_, problem.kernel_size),
-            "dtype": (state.parameters.dtype.name, np.dtype(settings.precision.dtype).name),
-            "fit_intercept": (len(state.parameters) > self.n_features_in_, bool(self.fit_intercept)),
-            "the state of the optimizer": (state.letters, optimizer.rule(settings.precision).state),
-            "use_ema": (state.average is not None, optimizer.use_ema),
-            "gradient accumulation": (state.total is not None, optimizer.gradient_accumulation_steps is not None),
-        }
-        changed = [f"{name} was {old!r} and is {new!r} now" for name, (old, new) in pairs.items() if old != new]
-        if changed:
-            raise ValueError(
-                f"warm_start: the run so far cannot go on, because {', '.join(changed)}. Give the same as before, or "
-                "set warm_start=False to start anew."
-            )
-
-    def _start(self, problem: Problem, settings: Settings) -> State:
-        dtype = settings.precision.dtype
-        generator = generator_from(self.random_state, dtype)
-        parameters = np.empty(problem.matrix.shape[1], dtype)
-        initializer = self.kernel_initializer
-        if not isinstance(initializer, str):
-            initializer = numbers(on_host(initializer), "kernel_initializer")
-        with np.errstate(over="ignore"):
-            kernel = initial_kernel(initializer, problem.kernel_size, generator, dtype)
-            bias = initial_bias(self.bias_initializer, dtype)
-        if not np.isfinite(bias):
-            raise ValueError(
-                f"{OWNER}: bias_initializer must be a number that {np.dtype(dtype).name} can hold, got "
-                f"{self.bias_initializer!r}."
-            )
-        parameters[: problem.kernel_size] = kernel
-        parameters[problem.kernel_size :] = bias
-        there = device_of(problem.matrix).put(parameters)
-        return State.start(there, settings.optimizer, settings.precision, generator)
 
     def _keep(self, run: Run, names: list[str] | None) -> None:
         """Make the run's result the model's."""
@@ -821,15 +690,6 @@ class LinearRegression:
     def __repr__(self) -> str:
         """Show the parameters that differ from their defaults."""
         return short_repr(self, _parameters(type(self)))  # type: ignore[arg-type]
-
-
-def runs_of(engine: str) -> Callable[..., Run]:
-    """Return what executes a run in an engine; an ImportError where its extra is missing."""
-    if engine == "numba":
-        kind: type[Run] = numba_run()
-        return kind
-    kinds: dict[str, Callable[..., Run]] = {"exact": ExactRun, "dask": dask_run}
-    return kinds.get(engine, Run)
 
 
 @functools.cache

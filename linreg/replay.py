@@ -23,6 +23,7 @@ import numpy as np
 
 from linreg.batches import Problem
 from linreg.drift import FEW, FIRST_ORDER, TWO_RUNS, Batch, FlatStep, carry
+from linreg.fitting import start
 from linreg.gram import Gram
 from linreg.regression import LinearRegression
 from linreg.steps import Rates
@@ -152,7 +153,7 @@ def error_bound(model: LinearRegression, rows: Gram) -> Bound:
     alone = copy.copy(model)
     alone.random_state = copy.deepcopy(model.random_state)  # a generator moves on
     blocks = np.zeros((flat.blocks, flat.size))
-    blocks[0] = alone._start(problem, settings).parameters
+    blocks[0] = start(alone, problem, settings).parameters
     u, off = blocks.reshape(-1, 1), np.zeros(blocks.size, bool)
     rates, kept, doubts = Rates(flat.optimizer, settings.precision), [], set()
     products = _products_off(problem, rows, rows.scale(settings.loss))

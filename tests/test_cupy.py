@@ -16,6 +16,7 @@ import pytest
 from linreg import L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, sweep
 from linreg.devices import cuda
 from linreg.drift import FollowedRun
+from linreg.fitting import start
 from linreg.training import Run
 
 
@@ -166,7 +167,7 @@ def test_no_step_waits_for_the_gpu(gpu):
     settings = model.settings()
     problem = model._problem(*rough(), None, settings, intercept=True, device=cuda())
     parts = settings.optimizer, settings.loss, settings.precision
-    run = Run(problem, model._start(problem, settings), *parts)
+    run = Run(problem, start(model, problem, settings), *parts)
     run._batches.reorder(run.state.generator)
     run._chunk(0, 4)  # compiles
     with warnings.catch_warnings():

@@ -18,6 +18,7 @@ from linreg import L1, L1L2, L2, SGD, Adam, Huber, KerasSeed, LinearRegression, 
 from linreg.batches import KEPT_ERRORS
 from linreg.callbacks import TerminateOnNaN
 from linreg.drift import FollowedRun
+from linreg.fitting import start as start_of
 from linreg.sweeps import passes
 
 
@@ -57,7 +58,7 @@ def assert_within_bounds_of_own_runs(found):
     X, y, weight, validation = found.data
     for k, model in enumerate(found.models):
         own = own_run(found, k)
-        start = model._start(passes._read(model, model.settings(), *found.data)[0], model.settings()).parameters
+        start = start_of(model, passes._read(model, model.settings(), *found.data)[0], model.settings()).parameters
         bias = start[-1] if model.fit_intercept else 0.0
         followed = FollowedRun(model, (X, y, weight), start[: X.shape[1]], bias, validation)
         for epoch in range(model.epochs):

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from linreg.fitting import runs_of
 from linreg.progress import progress_bar
-from linreg.regression import runs_of
 from linreg.sweeps.grid import configured
 from linreg.sweeps.passes import Records, together, train
 from linreg.sweeps.result import Sweep

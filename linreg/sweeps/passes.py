@@ -14,7 +14,8 @@ from linreg.batches import Problem
 from linreg.callbacks import Callback, CallbackList, Logs
 from linreg.data.arrays import column_names
 from linreg.devices import device_of, on_host
-from linreg.regression import LinearRegression, runs_of
+from linreg.fitting import runs_of, start
+from linreg.regression import LinearRegression
 from linreg.schedules import rates_of
 from linreg.settings import Settings
 from linreg.stacks import structure
@@ -135,11 +136,11 @@ def together(
         begins = layout, *map(id, (model.random_state, model.kernel_initializer, model.bias_initializer))
         if begins not in starts:
             starts[begins] = _start(model, problem, settings)
-        start, order = starts[begins]
+        begun, order = starts[begins]
         parts = settings.optimizer, settings.loss, settings.regularizer, settings.precision
         shuffle = model._shuffles(X)
         key = layout, shuffle, structure(*parts), order if shuffle else None
-        member = Member(index, settings, start)
+        member = Member(index, settings, begun)
         groups.setdefault(key, Group(problem, validation, shuffle)).members.append(member)
     if models[0].engine != "numpy":
         return list(groups.values())
@@ -164,9 +165,9 @@ def _start(model: LinearRegression, problem: Problem, settings: Settings) -> tup
     """Return where a run starts, and what decides the order of its rows: the generator that has drawn the start."""
     alone = copy.copy(model)
     alone.random_state = copy.deepcopy(model.random_state)  # a generator moves on
-    start = alone._start(problem, settings)
-    bits = getattr(start.generator, "bit_generator", None)
-    return start, model.random_state if bits is None else repr(bits.state)
+    begun = start(alone, problem, settings)
+    bits = getattr(begun.generator, "bit_generator", None)
+    return begun, model.random_state if bits is None else repr(bits.state)
 
 
 def _in_parts(group: Group) -> list[Group]:

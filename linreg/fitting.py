@@ -1,0 +1,243 @@
+"""What a call of `fit` does around the loop: where its run starts or goes on, what executes it, and what keeps it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linreg.batches import Evaluated, Problem
+from linreg.callbacks import CallbackList
+from linreg.compiled import numba_run
+from linreg.dask_runs import dask_run
+from linreg.data.conversion import numbers
+from linreg.devices import device_of, on_host
+from linreg.exact import ExactRun
+from linreg.hyperparameters import with_nested
+from linreg.initializers import initial_bias, initial_kernel
+from linreg.progress import progress_bar
+from linreg.seeds import generator_from
+from linreg.settings import OWNER, Settings, interval, with_groups
+from linreg.steps import State
+from linreg.streaming.feeds import BatchFeed, RowFeed
+from linreg.streaming.runs import streamed
+from linreg.training import Place, Run
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run is given.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows in memory, or their sizes where a feed brings them.
+    names : list of str or None
+        Names of the features.
+    validation : Problem, Evaluated or None, optional
+        Data whose loss is reported after each epoch.
+    feed : RowFeed, BatchFeed or None, optional
+        What brings rows that do not lie in memory.
+    """
+
+    problem: Problem
+    names: list[str] | None
+    validation: Problem | Evaluated | None = None
+    feed: RowFeed | BatchFeed | None = None
+
+
+def train(
+    model: Any, given: Given, settings: Settings, *, go_on: bool, epochs: int, shuffle: bool, keep: bool = False
+) -> None:
+    """Train an estimator on what it is given; it keeps what comes of it, also of a run that is stopped.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The estimator.
+    given : Given
+        The data.
+    settings : Settings
+        Its settings.
+    go_on : bool
+        Whether to go on where it stands, if it is fitted.
+    epochs : int
+        Epochs to run.
+    shuffle : bool
+        Whether each epoch has its own order.
+    keep : bool, default=False
+        Whether its checkpoint is heeded.
+
+    Raises
+    ------
+    ValueError
+        If the run so far cannot go on, or the checkpoint is damaged or that of another run.
+    OSError
+        If the checkpoint cannot be read or written, or another run holds it.
+    KeyboardInterrupt or linreg.stopping.Terminated
+        After Ctrl-C or SIGTERM.
+    """
+    problem, feed = given.problem, given.feed
+    going_on = go_on and hasattr(model, "state_")
+    if going_on:
+        check_same_kind_of_run(model, problem, settings)
+    state = model.state_.moved(device_of(problem.matrix)) if going_on else start(model, problem, settings)
+    if going_on and settings.optimizer.learning_rate != model._learning_rate:
+        state.learning_rate = settings.optimizer.learning_rate
+    history = {name: [*values] for name, values in model.history_.items()} if going_on else {}
+    kind, counted = model._kind_of_run(), None
+    if feed is not None:
+        streaming: Any = runs_of(model.engine)
+        kind, shuffle = functools.partial(streamed(streaming), feed=feed), False
+        counted = feed.rows if isinstance(feed, RowFeed) else None
+    with ExitStack() as stack:
+        keeper, done, place = None, 0, Place()
+        if keep:
+            keeper = stack.enter_context(_kept(model, given, state, going_on=going_on))
+        if keeper is not None:
+            if keeper.found is not None:
+                done, place, history = keeper.bring_back(keeper.found, state)
+            _tell_resumed(model, done)
+        bar = stack.enter_context(progress_bar(epochs - done, counted, enabled=bool(model.verbose)))
+        if feed is not None and counted is not None and bar:
+            feed.moved = bar[0].moved
+        run = kind(
+            problem,
+            state,
+            settings.optimizer,
+            settings.loss,
+            settings.precision,
+            shuffle=shuffle,
+            regularizer=settings.regularizer,
+            validation=given.validation,
+            callbacks=CallbackList((*settings.callbacks, *bar)),
+            history=history,
+            place=place,
+            keeper=keeper,
+        )
+        try:
+            run.train(epochs - done)
+        finally:
+            model._keep(run, given.names)
+
+
+def start(model: Any, problem: Problem, settings: Settings) -> State:
+    """Return where a run starts anew, on the device of its rows.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The estimator; a generator that is its `random_state` moves on.
+    problem : Problem
+        The data.
+    settings : Settings
+        Its settings.
+
+    Returns
+    -------
+    State
+        The state before the first step.
+
+    Raises
+    ------
+    ValueError
+        If an initial value is none that the arithmetic can hold.
+    """
+    dtype = settings.precision.dtype
+    generator = generator_from(model.random_state, dtype)
+    parameters = np.empty(problem.matrix.shape[1], dtype)
+    initializer = model.kernel_initializer
+    if not isinstance(initializer, str):
+        initializer = numbers(on_host(initializer), "kernel_initializer")
+    with np.errstate(over="ignore"):
+        kernel = initial_kernel(initializer, problem.kernel_size, generator, dtype)
+        bias = initial_bias(model.bias_initializer, dtype)
+    if not np.isfinite(bias):
+        raise ValueError(
+            f"{OWNER}: bias_initializer must be a number that {np.dtype(dtype).name} can hold, got "
+            f"{model.bias_initializer!r}."
+        )
+    parameters[: problem.kernel_size] = kernel
+    parameters[problem.kernel_size :] = bias
+    there = device_of(problem.matrix).put(parameters)
+    return State.start(there, settings.optimizer, settings.precision, generator)
+
+
+def check_same_kind_of_run(model: Any, problem: Problem, settings: Settings) -> None:
+    """Raise unless the run so far can go on with the settings and the data of now.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The fitted estimator.
+    problem : Problem
+        The data of now.
+    settings : Settings
+        Its settings of now.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    state, optimizer = model.state_, settings.optimizer
+    pairs = {
+        "the number of features": (model.n_features_in_, problem.kernel_size),
+        "dtype": (state.parameters.dtype.name, np.dtype(settings.precision.dtype).name),
+        "fit_intercept": (len(state.parameters) > model.n_features_in_, bool(model.fit_intercept)),
+        "the state of the optimizer": (state.letters, optimizer.rule(settings.precision).state),
+        "use_ema": (state.average is not None, optimizer.use_ema),
+        "gradient accumulation": (state.total is not None, optimizer.gradient_accumulation_steps is not None),
+    }
+    changed = [f"{name} was {old!r} and is {new!r} now" for name, (old, new) in pairs.items() if old != new]
+    if changed:
+        raise ValueError(
+            f"warm_start: the run so far cannot go on, because {', '.join(changed)}. Give the same as before, or "
+            "set warm_start=False to start anew."
+        )
+
+
+def runs_of(engine: str) -> Callable[..., Run]:
+    """Return what executes a run in an engine; an ImportError where its extra is missing."""
+    if engine == "numba":
+        kind: type[Run] = numba_run()
+        return kind
+    kinds: dict[str, Callable[..., Run]] = {"exact": ExactRun, "dask": dask_run}
+    return kinds.get(engine, Run)
+
+
+def _kept(model: Any, given: Given, state: State, *, going_on: bool) -> AbstractContextManager[Any]:
+    """Return what keeps the run in its checkpoint, or nothing where there is none."""
+    if model.checkpoint is None:
+        return nullcontext()
+    validation = given.validation
+    if given.feed is not None or model.engine == "dask" or not isinstance(validation, Problem | None):
+        raise ValueError(
+            f"{OWNER}: checkpoint={os.fspath(model.checkpoint)!r} keeps runs on rows in memory, but these come "
+            "block by block: leave it out, or give more memory."
+        )
+    from linreg.saving.checkpoints import kept
+    from linreg.saving.fingerprints import fingerprint
+
+    parameters = with_nested(with_groups(model.get_params(deep=False)))
+    of = fingerprint(given.problem, validation, given.names, parameters, state if going_on else None)
+    every, unit = interval(model.checkpoint_every)
+    return kept(model.checkpoint, every, unit, of, tuple(model.callbacks), state.epoch)
+
+
+def _tell_resumed(model: Any, done: int) -> None:
+    """Say how much of the run came out of its checkpoint."""
+    if done > model.epochs:
+        raise ValueError(
+            f"{os.fspath(model.checkpoint)!r} holds a run of {done} epochs, but epochs={model.epochs}: give at least "
+            "as many, or another file."
+        )
+    model.resumed_ = done
+    if done and model.verbose:
+        sys.stderr.write(f"{os.fspath(model.checkpoint)!r}: goes on after {done} of {model.epochs} epochs.\n")
