@@ -13,6 +13,7 @@ threads where there is none; what a lost worker held, it computes anew.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,11 @@ class BlockProblem(Problem):
     def rows(self) -> int:
         """How many rows there are."""
         return sum(self.lengths)
+
+    def each(self, function: Callable[[Problem], Any]) -> list[Any]:
+        """Return what a function says of each block, taken where it lies."""
+        take = dask().delayed(function)
+        return list(dask().compute(*map(take, self.blocks)))
 
     @property
     def starts(self) -> Array:

@@ -24,7 +24,7 @@ from linreg.precision import FLOAT64
 from linreg.progress import ProgressBar
 from linreg.regularizers import Regularizer
 from linreg.seeds import KerasGenerator
-from linreg.training import Place, Run
+from linreg.training import Position, Run
 
 Array = Any
 
@@ -86,9 +86,9 @@ class ExactRun(Run):
         """
         with self._watch():
             try:
-                self._compute(self.place.ahead, self.place.ahead + epochs)
+                self._compute(self.position.ahead, self.position.ahead + epochs)
             except BaseException:
-                self._unbook(self.place.ahead)
+                self._unbook(self.position.ahead)
                 raise
         if self._signal:
             self._stop()
@@ -96,7 +96,7 @@ class ExactRun(Run):
     def _compute(self, done: int, epochs: int) -> None:
         """Compute the state after so many epochs, of which some are in the history."""
         state, rows = self.state, len(self.problem.target)
-        self.place.generator = copy.deepcopy(state.generator)
+        self.position.generator = copy.deepcopy(state.generator)
         optimizer = dataclasses.replace(self.optimizer, learning_rate=state.learning_rate)
         epoch = Epoch(self._quadratic(self.problem), optimizer, self.problem.batch_size, OWNER)
         order = state.generator.permutation(rows) if self.shuffle else None
@@ -104,10 +104,10 @@ class ExactRun(Run):
         form = ClosedForm(epoch, state.parameters, order, velocity, state.iterations)
         if epochs > done:  # what is booked together decides the last bit
             self._unbook(done % AT_ONCE)
-        for first in range(self.place.ahead, epochs, AT_ONCE):
+        for first in range(self.position.ahead, epochs, AT_ONCE):
             last = min(first + AT_ONCE, epochs)
             self._book(form, first, last)
-            self.place.ahead = last
+            self.position.ahead = last
             if last < epochs:
                 self._pause()
         if self.keeper is not None:
@@ -117,11 +117,11 @@ class ExactRun(Run):
         state.slots = [epoch.basis @ end[epoch.rank : -1, 0] for _ in state.slots]
         state.iterations += epochs * epoch.steps
         state.epoch += epochs
-        self.place = Place()
+        self.position = Position()
 
     def _unbook(self, epochs: int) -> None:
         """Take the last epochs out of the history."""
-        self.place.ahead -= epochs
+        self.position.ahead -= epochs
         for values in self.history.values():
             del values[len(values) - epochs :]
 

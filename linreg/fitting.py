@@ -15,7 +15,7 @@ import numpy as np
 from linreg.batches import Evaluated, Problem
 from linreg.callbacks import CallbackList
 from linreg.compiled import numba_run
-from linreg.dask_runs import dask_run
+from linreg.dask_runs import BlockProblem, dask_run
 from linreg.data.conversion import numbers
 from linreg.devices import device_of, on_host
 from linreg.exact import ExactRun
@@ -26,8 +26,10 @@ from linreg.seeds import generator_from
 from linreg.settings import OWNER, Settings, interval, with_groups
 from linreg.steps import State
 from linreg.streaming.feeds import BatchFeed, RowFeed
-from linreg.streaming.runs import streamed
-from linreg.training import Place, Run
+from linreg.streaming.runs import HeldOut, streamed
+from linreg.training import Position, Run
+
+OF_VALIDATION = " of validation_data"
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,12 @@ def train(
         kind, shuffle = functools.partial(streamed(streaming), feed=feed), False
         counted = feed.rows if isinstance(feed, RowFeed) else None
     with ExitStack() as stack:
-        keeper, done, place = None, 0, Place()
+        keeper, done, position = None, 0, Position()
         if keep:
             keeper = stack.enter_context(_kept(model, given, state, going_on=going_on))
         if keeper is not None:
             if keeper.found is not None:
-                done, place, history = keeper.bring_back(keeper.found, state)
+                done, position, history = keeper.bring_back(keeper.found, state)
             _tell_resumed(model, done)
         bar = stack.enter_context(progress_bar(epochs - done, counted, enabled=bool(model.verbose)))
         if feed is not None and counted is not None and bar:
@@ -118,7 +120,7 @@ def train(
             validation=given.validation,
             callbacks=CallbackList((*settings.callbacks, *bar)),
             history=history,
-            place=place,
+            position=position,
             keeper=keeper,
         )
         try:
@@ -216,19 +218,39 @@ def _kept(model: Any, given: Given, state: State, *, going_on: bool) -> Abstract
     """Return what keeps the run in its checkpoint, or nothing where there is none."""
     if model.checkpoint is None:
         return nullcontext()
-    validation = given.validation
-    if given.feed is not None or model.engine == "dask" or not isinstance(validation, Problem | None):
-        raise ValueError(
-            f"{OWNER}: checkpoint={os.fspath(model.checkpoint)!r} keeps runs on rows in memory, but these come "
-            "block by block: leave it out, or give more memory."
-        )
     from linreg.saving.checkpoints import kept
     from linreg.saving.fingerprints import fingerprint
 
     parameters = with_nested(with_groups(model.get_params(deep=False)))
-    of = fingerprint(given.problem, validation, given.names, parameters, state if going_on else None)
+    of = fingerprint(*_told(model, given), parameters, state if going_on else None)
     every, unit = interval(model.checkpoint_every)
     return kept(model.checkpoint, every, unit, of, tuple(model.callbacks), state.epoch)
+
+
+def _told(model: Any, given: Given) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return digests of the data of a run, and words on how they are laid out."""
+    from linreg.saving.fingerprints import HOW, described, of_arrays, of_blocks, of_source, sampled
+
+    problem, feed, validation = given.problem, given.feed, given.validation
+    settings = {"names of the features": described(given.names), "device": device_of(problem.matrix).name}
+    if isinstance(feed, RowFeed):
+        data = of_source(feed.source)
+        size, together, blocks = feed.plan.size, feed.plan.together, len(feed.source)
+        settings[HOW] = f"{size} rows at a time, {together} of {blocks} blocks together (memory)"
+    elif feed is not None:
+        feed.check_begins_anew(f"checkpoint={os.fspath(model.checkpoint)!r}")
+        data = of_arrays(problem, " of the first batch")
+        settings[HOW] = "in batches"
+    elif isinstance(problem, BlockProblem):
+        data = of_blocks(problem.each(sampled))
+        settings[HOW] = f"in {len(problem.blocks)} blocks of Dask's"
+    else:
+        data = of_arrays(problem)
+    if isinstance(validation, HeldOut):
+        data |= of_source(validation.feed.source, OF_VALIDATION)
+    elif isinstance(validation, Problem):
+        data |= of_arrays(validation, OF_VALIDATION)
+    return data, settings
 
 
 def _tell_resumed(model: Any, done: int) -> None:

@@ -40,12 +40,12 @@ CHUNK = 1024
 
 @dataclass(slots=True)
 class Position:
-    """Where a run stands within an epoch: plain numbers.
+    """Where in an epoch a run stands between two chunks: what it takes, beside the state, to go on from there.
 
     Parameters
     ----------
-    epoch : int
-        The epoch, counted from 0.
+    begun : bool, default=False
+        Whether callbacks were told that the epoch begins; a new position stands between two epochs.
     window : int, default=0
         The part of its rows that the run is in; rows in memory are one part.
     batch : int, default=0
@@ -55,41 +55,19 @@ class Position:
     rows : int, default=0
         Rows in them.
     loss_sum : float or array of shape (K,), default=0
-        Sum of their losses, times their rows.
-    generator : dict, optional
-        State of the bit generator before it drew the order of the epoch; kept for rows that come window by window.
+        Sum of their losses, each times its rows.
+    generator : numpy.random.Generator or other, optional
+        A copy of the generator from before the order of the epoch was drawn, where the run is kept.
+    ahead : int, default=0
+        Epochs that are in the history although the state is that before them: of a run that is computed.
     """
 
-    epoch: int
+    begun: bool = False
     window: int = 0
     batch: int = 0
     batches: int = 0
     rows: int = 0
     loss_sum: Any = 0.0
-    generator: dict[str, Any] | None = None
-
-
-@dataclass
-class Place:
-    """Where in an epoch a run stands between two chunks: what it takes, beside the state, to go on from there.
-
-    Parameters
-    ----------
-    batch : int, default=0
-        Batches of this epoch that are done; 0 between two epochs.
-    loss : float or array of shape (K,), default=0
-        Sum of their losses, each times its rows.
-    rows : int, default=0
-        Rows in them.
-    generator : numpy.random.Generator or other, optional
-        A copy of the generator from before the order of this epoch was drawn; None between two epochs.
-    ahead : int, default=0
-        Epochs that are in the history although the state is that before them: of a run that is computed.
-    """
-
-    batch: int = 0
-    loss: Any = 0.0
-    rows: int = 0
     generator: Any = None
     ahead: int = 0
 
@@ -108,6 +86,9 @@ class Keeper(Protocol):
 
     def keep(self, run: Run) -> None:
         """Keep it as it is."""
+
+    def meets(self, window: Problem | None) -> None:
+        """Refuse rows that are not those among which the run was kept; None where there are no more."""
 
     def words(self, run: Run) -> str:
         """Say how to go on with it."""
@@ -141,7 +122,7 @@ class Run:
         One entry an epoch; a run that goes on appends.
     stop_training : bool, default=False
         Set by callbacks to end the run after this batch or epoch.
-    place : Place
+    position : Position
         Where in its epoch the run stands.
     keeper : Keeper, optional
         Keeps the run where it asks to be kept, at its end, and when it is stopped.
@@ -158,7 +139,7 @@ class Run:
     callbacks: CallbackList = field(default_factory=lambda: CallbackList(()))
     history: dict[str, list[float]] = field(default_factory=dict)
     stop_training: bool = False
-    place: Place = field(default_factory=Place)
+    position: Position = field(default_factory=Position)
     keeper: Keeper | None = None
 
     def __post_init__(self) -> None:
@@ -177,8 +158,8 @@ class Run:
             self._validation = Batches(self.validation, False, loss, self.precision, parameters)
         self._steps_at_once = CHUNK
         self._signal = 0
+        self.window: Problem | None = None
         self._last_learning_rate: Any = math.nan
-        self.position = Position(self.state.epoch)
         self._bind_loop()
 
     def _bind_loop(self) -> None:
@@ -278,7 +259,7 @@ class Run:
             self._stop()
 
     def _stop(self) -> None:
-        epoch, batch = self.state.epoch + self.place.ahead, self.place.batch
+        epoch, batch = self.state.epoch + self.position.ahead, self.position.batches
         within = f", batch {batch} of epoch {epoch + 1}" if batch else ""
         kept = "" if self.keeper is None else f" {self.keeper.words(self)}"
         stop(self._signal, f"stopped after {epoch} epoch{'s'[: epoch != 1]}{within}.{kept}")
@@ -304,19 +285,18 @@ class Run:
                 self._part(batches, at, 1 if watched else min(self._steps_at_once, batches.at_once), watched)
                 if watched and self.stop_training:
                     break
-        if self.place.batch or self.keeper is not None:
-            self.place = Place()
+        self.position = Position()
         return self._end_epoch(epoch, at.loss_sum / at.rows, self._last_learning_rate)
 
     def _begin(self, epoch: int) -> Position:
         """Return where an epoch begins or goes on."""
-        place = self.place
-        if not place.batch:
+        at = self.position
+        if not at.begun:
             self.callbacks.call("on_epoch_begin", epoch, {})
+            at.begun = True
             if self.keeper is not None:
-                place.generator = copy.deepcopy(self.state.generator)
-        self.position = Position(epoch, batch=place.batch, batches=place.batch, rows=place.rows, loss_sum=place.loss)
-        return self.position
+                at.generator = copy.deepcopy(self.state.generator)
+        return at
 
     def _part(self, batches: Batches, at: Position, at_once: int, watched: bool) -> None:
         """Run the batches of a part that are left, so many at a time."""
@@ -335,8 +315,6 @@ class Run:
                 if self.stop_training:
                     break
             if at.batch < len(batches):
-                place = self.place
-                place.batch, place.loss, place.rows = at.batches, at.loss_sum, at.rows
                 self._pause()
 
     def _logged(self, *losses: Any) -> list[Any]:

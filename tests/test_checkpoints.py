@@ -183,7 +183,7 @@ def test_a_long_epoch_is_kept_by_the_clock_and_goes_on_in_its_middle(tmp_path):
 
     def keeping(self, run):
         keep(self, run)
-        seen.append((run.state.epoch, run.place.batch))
+        seen.append((run.state.epoch, run.position.batches))
         if len(seen) == 6:
             raise MemoryError  # the process is lost here
 

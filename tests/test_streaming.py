@@ -33,13 +33,8 @@ from linreg.callbacks import Callback
 from linreg.data.blocks import ArrayRows, Block, windows
 from linreg.data.prefetch import prefetched
 from linreg.memory import in_bytes, of_the_machine
-from linreg.precision import FLOAT32
-from linreg.steps import State
-from linreg.streaming.fitting import fed
 from linreg.streaming.plans import plan
 from linreg.streaming.rows import problem_of
-from linreg.streaming.runs import streamed
-from linreg.training import Run
 
 ENGINES = ["numpy", "numba"]
 
@@ -526,49 +521,6 @@ def test_a_run_that_is_stopped_in_the_middle_of_an_epoch_leaves_no_thread():
     assert model.n_iter_ == 1
     assert model.state_.iterations < 25
     assert_no_thread_is_left()
-
-
-# Going on in the middle of an epoch.
-
-
-def a_run(source, state, memory, *, resumed=None, stop=None, shuffle=True):
-    """A run of Adam on windows; it stops after so many batches of an epoch."""
-
-    class Stops(Callback):
-        def on_train_batch_end(self, batch, logs):
-            if (self.run.state.epoch, batch + 1) == stop:
-                raise KeyboardInterrupt
-
-    problem, feed = fed(
-        source, unit=8, memory=memory, batch_size=8, fit_intercept=True, dtype=np.float32, shuffle=shuffle
-    )
-    run = streamed(Run)(
-        problem, state, Adam(0.01), MeanSquaredError(), FLOAT32, shuffle=False, feed=feed, resumed=resumed,
-        callbacks=callbacks.CallbackList([Stops()]),
-    )  # fmt: skip
-    return run
-
-
-@pytest.mark.parametrize("batch", [1, 6, 13, 24, 25])
-def test_a_run_goes_on_in_the_middle_of_an_epoch_as_if_it_had_not_stopped(batch):
-    source = source_of(*rows(200, 3))
-    memory, start = budget(source, 8), np.zeros(4, np.float32)
-
-    def fresh():
-        return State.start(start.copy(), Adam(0.01), FLOAT32, np.random.default_rng(4))
-
-    straight = a_run(source, fresh(), memory)
-    straight.train(3)
-    stopped = a_run(source, fresh(), memory, stop=(1, batch))
-    with pytest.raises(KeyboardInterrupt):
-        stopped.train(3)
-    assert (stopped.position.epoch, stopped.position.batches, stopped.position.rows) == (1, batch, 8 * batch)
-    stopped.state.generator = np.random.default_rng(99)  # another process: only what the position holds is known
-    resumed = a_run(source, stopped.state, memory, resumed=stopped.position)
-    resumed.train(2)
-    assert_equal_bits(resumed.state.parameters, straight.state.parameters)
-    assert resumed.history == {name: values[1:] for name, values in straight.history.items()}
-    assert resumed.state.iterations == 75
 
 
 # Batches of an iterable, and one pass over some rows.

@@ -100,7 +100,7 @@ class NumbaRun(Run):
         """Run as many epochs as fit into one call, if nobody looks on between them."""
         batches, alone = self._batches, all(it.may_come_late for it in self.callbacks.callbacks)
         epochs = min(end - self.state.epoch, self._steps_at_once // len(batches))
-        if epochs <= 1 or self.place.batch or not alone or self.validation is not None or batches.factors_change:
+        if epochs <= 1 or self.position.batches or not alone or self.validation is not None or batches.factors_change:
             return super()._advance(end)
         batches.reorder(self.state.generator, epochs)
         steps = self._steps(0, len(batches), epochs)

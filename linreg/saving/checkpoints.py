@@ -14,19 +14,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from linreg.archives import Archive, ArchiveError, read_archive, write_archive
+from linreg.batches import Problem
 from linreg.callbacks import Callback
 from linreg.devices import on_host
 from linreg.locks import locked
-from linreg.saving.fingerprints import differences
+from linreg.saving.fingerprints import differences, digest_of_rows
 from linreg.saving.plain import Packer, Unpacker
 from linreg.saving.states import part, plain_history, plain_state, read_history, read_state, take_over
 from linreg.steps import State
-from linreg.training import Place, Run
+from linreg.training import Position, Run
 from linreg.whole_files import NotWrittenError, previous, remove_leftovers
 
 KIND, FORMAT = "linreg checkpoint", 1
@@ -70,20 +71,24 @@ class Checkpoint:
         self._fingerprint, self._callbacks, self._begin = fingerprint, callbacks, begin
         self._written, self._epoch = time.monotonic(), begin
         self._kept: tuple[int, int, int, bool] | None = None
+        self._window: str | None = None
         if self.found is not None:
             self._check(self.found)
 
     def _check(self, found: Archive) -> None:
         changed = differences(found.document.get("of"), self._fingerprint)
         if changed:
-            raise ValueError(
-                f"{str(self.path)!r} is the checkpoint of another run: {'; '.join(changed)}. Give what that run was "
-                "given, another file, or remove this one."
-            )
+            self._refuse("; ".join(changed))
+
+    def _refuse(self, changed: str) -> NoReturn:
+        raise ValueError(
+            f"{str(self.path)!r} is the checkpoint of another run: {changed}. Give what that run was given, another "
+            "file, or remove this one."
+        )
 
     # Going on.
 
-    def bring_back(self, found: Archive, state: State) -> tuple[int, Place, dict[str, list[float]]]:
+    def bring_back(self, found: Archive, state: State) -> tuple[int, Position, dict[str, list[float]]]:
         """Bring a run to where the file has it.
 
         Parameters
@@ -97,7 +102,7 @@ class Checkpoint:
         -------
         done : int
             Epochs that are done.
-        place : Place
+        position : Position
             Where in the next one it stands.
         history : dict of str to list of float
             The history.
@@ -109,18 +114,19 @@ class Checkpoint:
         """
         document = found.document
         saved = read_state(found, part(found, document, "state"), state.learning_rate)
-        place = _read_place(found, part(found, document, "place"))
+        at = _read_position(found, part(found, document, "place"))
         history = read_history(found, part(found, document, "history"))
         if saved.epoch < self._begin or not take_over(state, saved):
             found.refuse("its state is that of another run")
-        done = state.epoch - self._begin + place.ahead
+        done = state.epoch - self._begin + at.ahead
         if any(len(values) < done for values in history.values()):
             found.refuse("its history is shorter than its run")
-        if place.batch or place.ahead:
-            place.generator = copy.deepcopy(state.generator)
-        self._epoch = state.epoch + place.ahead
-        self._kept = state.iterations, self._epoch, place.batch, document.get("ended") is True
-        return done, place, history
+        if at.begun or at.ahead:
+            at.generator = copy.deepcopy(state.generator)
+        self._window = document.get("window")
+        self._epoch = state.epoch + at.ahead
+        self._kept = state.iterations, self._epoch, at.batches, document.get("ended") is True
+        return done, at, history
 
     def restore(self, run: Run) -> bool:
         """Bring callbacks to where they stood; return whether they had ended the run."""
@@ -139,6 +145,24 @@ class Checkpoint:
         self.found = None
         return run.stop_training
 
+    def meets(self, window: Problem | None) -> None:
+        """Refuse rows that are not those among which the run was kept; None where there are no more.
+
+        Parameters
+        ----------
+        window : Problem or None
+            The rows.
+
+        Raises
+        ------
+        ValueError
+            If they are others.
+        """
+        if window is None:
+            self._refuse("the rows of an epoch end before the place where it stands")
+        if digest_of_rows(window) != self._window:
+            self._refuse("the rows at the place where it stands are others")
+
     # Keeping.
 
     def due_epoch(self, epoch: int) -> float:
@@ -149,7 +173,7 @@ class Checkpoint:
         """Return whether it is to be kept now."""
         if time.monotonic() - self._written >= self._seconds:
             return True
-        return not run.place.batch and run.state.epoch + run.place.ahead >= self._epoch + self._epochs
+        return not run.position.begun and run.state.epoch + run.position.ahead >= self._epoch + self._epochs
 
     def keep(self, run: Run) -> None:
         """Write the file, unless it holds the run as it is.
@@ -164,26 +188,22 @@ class Checkpoint:
         OSError
             If the file cannot be written; the one before it stays as it was.
         """
-        state, place = run.state, run.place
-        epoch = state.epoch + place.ahead
-        now = (state.iterations, epoch, place.batch, run.stop_training)
+        state, at = run.state, run.position
+        epoch = state.epoch + at.ahead
+        now = (state.iterations, epoch, at.batches, run.stop_training)
         if now == self._kept:
             return
         packer = Packer()
-        if place.generator is not None:
+        if at.generator is not None:
             state = copy.copy(state)
-            state.generator = place.generator
+            state.generator = at.generator
         document = {
             "kind": KIND,
             "format": FORMAT,
             "of": self._fingerprint,
             "state": plain_state(packer, state),
-            "place": {
-                "batch": place.batch,
-                "rows": place.rows,
-                "loss": packer.array(np.float64(on_host(place.loss)), "loss"),
-                "ahead": place.ahead,
-            },
+            "place": _plain_position(packer, at),
+            "window": None if run.window is None or not at.batches else digest_of_rows(run.window),
             "history": plain_history(packer, run.history),
             "callbacks": [packer.plain(callback.get_state(), "noted") for callback in self._callbacks],
             "ended": run.stop_training,
@@ -270,10 +290,26 @@ def check_format(found: Archive, known: int) -> None:
         found.refuse(f"it is in format {given} of a later linreg, and this one reads up to {known}: upgrade linreg")
 
 
-def _read_place(found: Archive, plain: Any) -> Place:
-    batch, rows, ahead = (part(found, plain, name) for name in ("batch", "rows", "ahead"))
+def _plain_position(packer: Packer, at: Position) -> dict[str, Any]:
+    return {
+        "begun": at.begun,
+        "window": at.window,
+        "in_window": at.batch,
+        "batch": at.batches,
+        "rows": at.rows,
+        "loss": packer.array(np.float64(on_host(at.loss_sum)), "loss"),
+        "ahead": at.ahead,
+    }
+
+
+def _read_position(found: Archive, plain: Any) -> Position:
+    batches, rows, ahead = (part(found, plain, name) for name in ("batch", "rows", "ahead"))
+    # What follows is missing in files of runs that always had their rows in memory.
+    begun, window, batch = plain.get("begun", batches != 0), plain.get("window", 0), plain.get("in_window", batches)
     loss = Unpacker(found).array(part(found, plain, "loss"))
-    counts = all(type(count) is int and 0 <= count < 2**62 for count in (batch, rows, ahead))
-    if not counts or loss.shape != () or loss.dtype != np.float64 or (batch > 0) is not (rows > 0):
+    counts = all(type(count) is int and 0 <= count < 2**62 for count in (batches, rows, ahead, window, batch))
+    if not counts or type(begun) is not bool or loss.shape != () or loss.dtype != np.float64:
         found.refuse("it does not say where it stands")
-    return Place(batch, float(loss), rows, ahead=ahead)
+    if (batches > 0) is not (rows > 0) or batch > batches or begun < (batches > 0) or window < (batch < batches):
+        found.refuse("it does not say where it stands")
+    return Position(begun, window, batch, batches, rows, float(loss), ahead=ahead)

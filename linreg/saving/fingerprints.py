@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from linreg.batches import Problem
 from linreg.callbacks import Callback
-from linreg.devices import device_of, on_host
+from linreg.data.blocks import Source
+from linreg.devices import on_host
 from linreg.hyperparameters import HyperParameters
 from linreg.steps import State
 
@@ -19,25 +20,23 @@ Array = Any
 
 OF_THIS_CALL = {"epochs", "warm_start", "verbose", "checkpoint", "checkpoint_every", "memory"}
 """Parameters that may be others when a run goes on."""
+HOW = "how rows come"
+"""A setting that runs on rows in memory have not; where it differs, digests are of other things."""
+SPREAD, OF_A_BLOCK = 8, 256
+"""Blocks of a source, and rows of a block of Dask's, whose numbers are compared."""
 
 
 def fingerprint(
-    problem: Problem,
-    validation: Problem | None,
-    names: list[str] | None,
-    parameters: Mapping[str, Any],
-    start: State | None,
+    data: Mapping[str, Any], settings: Mapping[str, str], parameters: Mapping[str, Any], start: State | None
 ) -> dict[str, Any]:
     """Return what a run must have in common with one that goes on with it.
 
     Parameters
     ----------
-    problem : Problem
-        The data.
-    validation : Problem or None
-        The validation data.
-    names : list of str or None
-        Names of the columns.
+    data : mapping of str to object
+        Digests of the data, by what they are called.
+    settings : mapping of str to str
+        Words on how the data are laid out.
     parameters : mapping of str to object
         Parameters of the estimator, nested ones too.
     start : State or None
@@ -48,21 +47,73 @@ def fingerprint(
     dict
         Digests and words, by the name of what they are of.
     """
-    data = {"X": problem.matrix, "y": problem.target, "sample_weight": problem.weight}
-    if validation is not None:
-        data |= {
-            "X of validation_data": validation.matrix,
-            "y of validation_data": validation.target,
-            "sample_weight of validation_data": validation.weight,
-        }
-    settings = {name: described(value) for name, value in parameters.items() if name not in OF_THIS_CALL}
-    settings["names of the features"] = described(names)
-    settings["device"] = device_of(problem.matrix).name
+    words = {name: described(value) for name, value in parameters.items() if name not in OF_THIS_CALL}
     return {
-        "data": {name: digest(array) for name, array in data.items()},
-        "settings": settings,
+        "data": dict(data),
+        "settings": {**words, **settings},
         "start": None if start is None else digest(start.parameters, *start.slots, start.average, start.total),
     }
+
+
+def of_arrays(problem: Problem, of: str = "") -> dict[str, str | None]:
+    """Return digests of rows in memory.
+
+    Parameters
+    ----------
+    problem : Problem
+        The rows.
+    of : str, default=""
+        What to put behind their names.
+
+    Returns
+    -------
+    dict
+        One of X, y and the weights.
+    """
+    named = {"X": problem.matrix, "y": problem.target, "sample_weight": problem.weight}
+    return {f"{name}{of}": digest(array) for name, array in named.items()}
+
+
+def of_source(source: Source, of: str = "") -> dict[str, str | None]:
+    """Return a digest of rows that are read block by block: of their number and of eight blocks spread over them.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    of : str, default=""
+        What to put behind their name.
+
+    Returns
+    -------
+    dict
+        The digest.
+    """
+    blocks = sorted({number * (len(source) - 1) // (SPREAD - 1) for number in range(SPREAD)})
+    read = (source.read(block) for block in blocks)
+    return {f"rows{of}": _together(f"{source.count} {len(source)}", (digest(b.rows, b.weight) for b in read))}
+
+
+def of_blocks(parts: Iterable[str]) -> dict[str, str | None]:
+    """Return a digest of blocks, given what `sampled` says of each."""
+    return {"rows": _together("", parts)}
+
+
+def sampled(problem: Problem) -> str:
+    """Return a digest of a block: of its number of rows and of 256 rows spread over them; this runs where it lies."""
+    rows = len(problem.target)
+    chosen = np.unique(np.linspace(0, rows - 1, min(rows, OF_A_BLOCK)).astype(np.int64))
+    weight = None if problem.weight is None else problem.weight[chosen]
+    return _together(str(rows), [str(digest(problem.matrix[chosen], problem.target[chosen], weight))])
+
+
+def digest_of_rows(problem: Problem) -> str:
+    """Return a digest of all rows of a problem."""
+    return str(digest(problem.matrix, problem.target, problem.weight))
+
+
+def _together(words: str, digests: Iterable[str | None]) -> str:
+    return hashlib.sha256(" ".join((words, *map(str, digests))).encode()).hexdigest()
 
 
 def digest(*arrays: Array | None) -> str | None:
@@ -130,13 +181,15 @@ def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
     if not isinstance(saved, dict) or not all(isinstance(saved.get(part), dict) for part in ("data", "settings")):
         return ["it does not say of which run it is"]
     found = []
-    for name in dict.fromkeys((*now["data"], *saved["data"])):
+    as_before = saved["settings"].get(HOW) == now["settings"].get(HOW)
+    for name in dict.fromkeys((*now["data"], *saved["data"])) if as_before else ():
         was, given = saved["data"].get(name), now["data"].get(name)
         if was != given:
             how = "was not given" if was is None else "was given" if given is None else "held other numbers"
             found.append(f"{name} {how}")
     for name in dict.fromkeys((*now["settings"], *saved["settings"])):
-        was, given = (_short(one["settings"].get(name, "not there")) for one in (saved, now))
+        missing = "at once" if name == HOW else "not there"
+        was, given = (_short(one["settings"].get(name, missing)) for one in (saved, now))
         if saved["settings"].get(name) != now["settings"].get(name):
             found.append(f"{name} was {was} and is {given} now")
     if saved.get("start") != now["start"]:

@@ -123,7 +123,8 @@ class BatchFeed:
         self.moved: Callable[[int], None] = _nobody_counts
         self._batches, self._problem = batches, problem
         started = iter(batches)
-        if started is batches and epochs > 1:
+        self._once = started is batches
+        if self._once and epochs > 1:
             raise ValueError(
                 f"X is a {type(batches).__name__}, which yields its batches once, but epochs={epochs}: set epochs=1, "
                 "or give a list of batches or an object whose __iter__ begins anew."
@@ -132,6 +133,25 @@ class BatchFeed:
         given = next(started, None)
         self.first = self._none() if given is None else problem(given, 0)
         self.first_X = None if given is None else given[0]
+
+    def check_begins_anew(self, why: str) -> None:
+        """Raise if the batches can be read once only.
+
+        Parameters
+        ----------
+        why : str
+            What needs more, for the error.
+
+        Raises
+        ------
+        ValueError
+            If they can.
+        """
+        if self._once:
+            raise ValueError(
+                f"X is a {type(self._batches).__name__}, which yields its batches once, but {why} reads them anew when "
+                "the run goes on: leave it out, or give a list of batches or an object whose __iter__ begins anew."
+            )
 
     def _none(self) -> Problem:
         raise ValueError("X yields no batches in this epoch: give (X, y) or (X, y, sample_weight) for each step.")

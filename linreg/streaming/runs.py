@@ -7,12 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from linreg.batches import Batches, Problem
 from linreg.losses import Loss
 from linreg.precision import Precision
-from linreg.schedules import rates_of
 from linreg.streaming.feeds import Feed, RowFeed
 from linreg.training import Position, Run
 
@@ -32,14 +29,12 @@ class Streamed(Run):
         As for `linreg.training.Run`; the problem holds no rows, only its sizes.
     feed : Feed
         Where the windows come from, in the order in which they are trained on: `shuffle` of the run is False.
-    resumed : Position, optional
-        Where in its next epoch the run goes on; the state is the one that belongs there.
     **options : Any
-        As for `linreg.training.Run`.
+        As for `linreg.training.Run`. In the middle of an epoch, the generator is as it was before it drew the order.
     """
 
-    def __init__(self, *arguments: Any, feed: Feed, resumed: Position | None = None, **options: Any) -> None:
-        self.feed, self._resumed = feed, resumed
+    def __init__(self, *arguments: Any, feed: Feed, **options: Any) -> None:
+        self.feed = feed
         super().__init__(*arguments, **options)
 
     @property
@@ -56,37 +51,35 @@ class Streamed(Run):
         """Run the next epoch."""
         return self._epoch(self.state.epoch)
 
-    def _begin(self, epoch: int) -> Position:
-        """Return where an epoch begins or goes on, with the generator as it was before."""
-        self.callbacks.call("on_epoch_begin", epoch, {})
-        bits = getattr(self.state.generator, "bit_generator", None)
-        if self._resumed is None:
-            self.position = Position(epoch, generator=None if bits is None else bits.state)
-        else:
-            self.position, self._resumed = self._resumed, None
-            if bits is not None:
-                bits.state = self.position.generator
-            last = np.array([max(0, self.state.iterations - 1)])  # in case no step of the epoch is left
-            self._last_learning_rate = float(rates_of(self.state.learning_rate, last, self.precision)[0])
-        return self.position
-
     def _parts(self, at: Position) -> Generator[Batches, None, None]:
         """Bind window after window."""
+        met, number = at.batches == 0, -1
         with closing(self.feed.problems(self.state.generator, self._look)) as problems:
             for number, problem in enumerate(problems):
-                if number:
-                    self._look()
                 if number >= at.window:
+                    self.window = problem
+                    if not met:
+                        met = self._meets(problem)
                     if number > at.window:
                         at.window, at.batch = number, 0
+                        self._pause()
                     self._bind_rows(problem)
                     yield self._batches
                 self.feed.moved(len(problem.target))
+        if number < at.window:
+            self._meets(None)
+        self.window = None
+
+    def _meets(self, problem: Problem | None) -> bool:
+        """Have a run that goes on in the middle of an epoch look whether the window there is the one that it knew."""
+        if self.keeper is not None:
+            self.keeper.meets(problem)
+        return True
 
     def _look(self) -> None:
-        """End the run after Ctrl-C, while rows are waited for and between two windows."""
-        if self._signal:
-            self._stop()
+        """Keep and end the run where that is asked for, while rows are waited for; after its last step, no more."""
+        if self.position.rows != self.epoch_rows:
+            self._pause()
 
 
 def streamed(kind: type[Run]) -> Callable[..., Run]:
