@@ -2,15 +2,18 @@
 
 A run with a checkpoint is started in a process of its own, killed after a random time, and started again, until it
 comes to its end. After each kill the checkpoint must be readable, and at the end everything must have the bits of the
-run that was never stopped. Counted are kills that hit the run itself, over all engines.
+run that was never stopped. Counted are kills that hit the run itself, over all engines, and over
+rows in memory, from a source, in batches and on Dask (threads).
 """
 
 import argparse
+import importlib.util
 import os
 import signal
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,6 +23,7 @@ import numpy as np
 from linreg import SGD, Adam, KerasSeed, LinearRegression, RMSprop
 from linreg.archives import read_archive
 from linreg.callbacks import EarlyStopping, ReduceLROnPlateau, TerminateOnNaN
+from linreg.data.blocks import ArrayRows
 from linreg.saving.checkpoints import KIND
 
 
@@ -36,6 +40,9 @@ def callbacks():
     ]
 
 
+STREAMED = 200_000
+"""Bytes, of which blocks of 100 rows take 9,600 where they are shuffled."""
+ON_DASK = {"engine": "dask", "shuffle": False, "dtype": "float64"}
 KINDS = {
     "numpy": lambda: LinearRegression(
         Adam(0.001, use_ema=True, gradient_accumulation_steps=3), "huber", epochs=400, random_state=1, batch_size=64
@@ -55,7 +62,21 @@ KINDS = {
     "exact": lambda: LinearRegression(
         SGD(0.001, momentum=0.5), epochs=600_000, shuffle=False, engine="exact", dtype="float64", random_state=6
     ),
-}
+    "streamed": lambda: LinearRegression(
+        Adam(0.001, use_ema=True, gradient_accumulation_steps=3), "huber", epochs=120, random_state=7, batch_size=64,
+        memory=STREAMED,
+    ),
+    "streamed, watched": lambda: LinearRegression(
+        SGD(0.001, momentum=0.9), epochs=60, random_state=8, memory=STREAMED, callbacks=callbacks()
+    ),
+    "streamed, numba": lambda: LinearRegression(
+        Adam(0.0001, weight_decay=0.01), epochs=150, random_state=9, engine="numba", dtype="float64", memory=STREAMED,
+        shuffle=False,
+    ),
+    "batches": lambda: LinearRegression(RMSprop(0.0001, centered=True, momentum=0.5), epochs=60, random_state=10),
+    "dask": lambda: LinearRegression(Adam(0.001), "huber", epochs=25, batch_size=500, random_state=11, **ON_DASK),
+    "dask, maps": lambda: LinearRegression(SGD(0.001, momentum=0.9), epochs=2000, random_state=12, **ON_DASK),
+}  # fmt: skip
 
 
 def bits(model):
@@ -75,13 +96,36 @@ def bits(model):
     return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
 
 
+def given(kind):
+    """Return what a kind of run is fitted to."""
+    X, y, weight = data()
+    if kind.startswith("streamed"):
+        return (ArrayRows(X, y, tuple("abcdef"), weight=weight, size=100),)
+    if kind == "batches":
+        return ([(X[first : first + 16], y[first : first + 16]) for first in range(0, len(y), 16)],)
+    if kind.startswith("dask"):
+        import dask.array as da
+
+        return tuple(da.from_array(part, chunks=(700, *part.shape[1:])) for part in (X, y, weight))
+    return X, y, None if "long" in kind else weight
+
+
+def in_this_thread(kind):
+    """Have Dask start no threads: they would be missing in every process that is forked."""
+    if not kind.startswith("dask"):
+        return nullcontext()
+    import dask
+
+    return dask.config.set(scheduler="synchronous")
+
+
 def train(kind, checkpoint, every, started=None):
     """Train in this process; tell through a pipe when the data are there."""
-    X, y, weight = data()
+    rows = given(kind)
     model = KINDS[kind]().set_params(checkpoint=checkpoint, checkpoint_every=every)
     if started is not None:
         os.write(started, b"!")
-    return bits(model.fit(X, y, sample_weight=None if "long" in kind else weight))
+    return bits(model.fit(*rows))
 
 
 def forked(kind, checkpoint, every, result):
@@ -151,13 +195,19 @@ def killed_run(kind, known, seconds, rng, folder, most):
     return kills
 
 
-def main(times=200, seed=0, kinds=tuple(KINDS), show=print):
+def possible():
+    """Return the kinds whose libraries are installed."""
+    missing = {name for name in ("numba", "dask") if importlib.util.find_spec(name) is None}
+    return [kind for kind in KINDS if not any(name in kind for name in missing)]
+
+
+def main(times, seed, kinds, show=print):
     """Kill runs of every kind, so many times in all; return how often each was killed."""
     rng, kills = np.random.default_rng(seed), dict.fromkeys(kinds, 0)
     with tempfile.TemporaryDirectory() as folder:
         for kind in kinds:  # what is compiled or imported here is there in every process that is started
-            X, y, weight = data()
-            KINDS[kind]().set_params(epochs=1).fit(X, y, sample_weight=None if "long" in kind else weight)
+            with in_this_thread(kind):
+                KINDS[kind]().set_params(epochs=1).fit(*given(kind))
         known = {kind: undisturbed(kind, folder) for kind in kinds}
         while sum(kills.values()) < times:
             kind = min(kinds, key=lambda one: kills[one])
@@ -171,7 +221,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS), metavar="KIND")
+    parser.add_argument("--kinds", nargs="+", default=possible(), choices=list(KINDS), metavar="KIND")
     asked = parser.parse_args()
     found = main(asked.times, asked.seed, asked.kinds)
     print("killed:", ", ".join(f"{kind} {count}" for kind, count in found.items()))  # noqa: T201

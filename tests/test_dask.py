@@ -351,3 +351,18 @@ def test_the_page_tells_what_was_measured():
 
     document = read_json(ROOT / "docs" / "benchmarks" / "dask.json", dask_blocks.KIND, "")
     assert dask_blocks.report(document) in (ROOT / "docs" / "dask.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore:Port 8787 is already in use")
+def test_workers_that_a_command_starts_leave_ctrl_c_to_it(capsys):
+    from dask.distributed import default_client
+
+    from linreg.cli.dask import connected
+
+    before = signal.getsignal(signal.SIGINT)
+    with connected("local"):
+        heard = default_client().run(signal.getsignal, signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is before
+    assert len(heard) >= 1
+    assert set(heard.values()) == {signal.SIG_IGN}
+    assert "Dask's dashboard" in capsys.readouterr().err

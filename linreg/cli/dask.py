@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ def connected(address: str) -> Iterator[None]:
             "A scheduler needs dask.distributed: pip install 'linreg[dask]', or --dask threads."
         ) from None
     try:
-        client = Client() if address == "local" else Client(address)
+        with _nobody_hears_ctrl_c():
+            client = Client() if address == "local" else Client(address)
     except (OSError, TimeoutError, ValueError) as error:
         raise ValueError(
             f"No Dask scheduler answers at {address!r} ({str(error).splitlines()[0]}): give the address that `dask "
@@ -47,3 +49,13 @@ def connected(address: str) -> Iterator[None]:
     with client:
         sys.stderr.write(f"Dask's dashboard: {client.dashboard_link}\n")
         yield
+
+
+@contextmanager
+def _nobody_hears_ctrl_c() -> Iterator[None]:
+    """Have processes that the block starts take no notice of Ctrl-C, which goes to all of a terminal: it is ours."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
