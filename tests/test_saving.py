@@ -155,8 +155,8 @@ def test_a_file_of_a_later_format_says_that_linreg_is_too_old(tmp_path):
     from linreg.archives import write_archive
 
     found = read_archive(LinearRegression(epochs=1).fit(*data()).save(tmp_path / "model.npz"), KIND)
-    write_archive(tmp_path / "model.npz", {**found.document, "format": 2}, found.arrays)
-    with pytest.raises(ValueError, match="in format 2 of a later linreg, and this one reads up to 1: upgrade linreg"):
+    write_archive(tmp_path / "model.npz", {**found.document, "format": 3}, found.arrays)
+    with pytest.raises(ValueError, match="in format 3 of a later linreg, and this one reads up to 2: upgrade linreg"):
         linreg.load(tmp_path / "model.npz")
 
 
