@@ -75,19 +75,19 @@ class PreparedModel:
     encoding : Encoding, optional
         How a table becomes those features, where the model was trained on one that `linreg.data.open_table` has read.
 
-    Raises
-    ------
-    TypeError
-        If the encoding is none.
-    ValueError
-        If it makes other features than those of the model.
-
     Attributes
     ----------
     n_features_in_ : int
         Features, as they come.
     feature_names_in_ : array of str
         Their names, where they have any; with an encoding, those that it makes, such as "town=Ulm".
+
+    Raises
+    ------
+    TypeError
+        If the encoding is none.
+    ValueError
+        If it makes other features than those of the model.
     """
 
     def __init__(
@@ -149,7 +149,8 @@ class PreparedModel:
         try:
             return self._predicted(rows)
         except ValueError as error:  # a number that is too large for the arithmetic of the model
-            raise ValueError(f"In the rows from {numbers[0]} on: {error}") from None
+            before = f"In the rows from {numbers[0]} on: " if block else ""
+            raise ValueError(f"{before}{error}") from None
 
     def _predicted(self, matrix: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -222,14 +223,16 @@ def _encoded_names(encoding: Encoding, names: Sequence[str] | None, features: in
     """Return the names of the features that an encoding makes; raise where they are not those of a model."""
     if not isinstance(encoding, Encoding):
         raise TypeError(f"The encoding is a {type(encoding).__name__}: give that of the table, table.encoding.")
-    made = encoding.features
-    if len(made) != features or (names is not None and tuple(names) != made):
+    if names is None and len(encoding.features) == features:
+        return encoding.features
+    if names is None or len(names) != features or not encoding.makes(names):
+        columns = listed(tuple(column.name for column in encoding.columns))
         known = f"{features} features" if names is None else listed(tuple(map(str, names)))
         raise ValueError(
-            f"The encoding makes the features {listed(made)}, but the model was trained on {known}: give the encoding "
-            "of the table that it was trained on."
+            f"The encoding makes features of {columns}, but the model was trained on {known}: give the encoding of the "
+            "table that it was trained on."
         )
-    return made
+    return names
 
 
 def save(estimator: Any, path: str | os.PathLike[str], *, encoding: Encoding | None = None) -> Path:
@@ -324,7 +327,8 @@ def load(path: str | os.PathLike[str]) -> LinearRegression | PreparedModel:
         saved.archive.refuse("its preparation has steps that this linreg does not know")
     if target is not None and not (isinstance(target, list) and [type(one) for one in target] == [float, float]):
         saved.archive.refuse("its target has no centre and spread")
-    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not named and (names is not None or "encoding" in saved.preparation):
         saved.archive.refuse("its features have no names")
     try:
         encoding = Encoding.from_dict(saved.preparation["encoding"]) if "encoding" in saved.preparation else None

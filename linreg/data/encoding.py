@@ -5,8 +5,9 @@ An encoding is plain values (`to_dict`, `from_dict`), so that a file can hold it
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ class ColumnEncoding:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features: its own, or "colour=red" for each category but the first."""
-        return tuple(name for name, _ in one_hot(self.name, self.kind, np.empty(0)))
+        return tuple(feature_names(self.name, self.kind))
 
     def numbers(self, values: Array, label: str, first: int = 0) -> Array:
         """Return values as numbers.
@@ -146,7 +147,12 @@ class Encoding:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features."""
-        return tuple(name for column in self.columns for name in column.features)
+        return tuple(name for column in self.columns for name in feature_names(column.name, column.kind))
+
+    def makes(self, names: Sequence[str]) -> bool:
+        """Whether the features have these names; of others, no more are made than there are names."""
+        made = (name for column in self.columns for name in feature_names(column.name, column.kind))
+        return all(one == other for one, other in itertools.zip_longest(made, names))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -174,6 +180,14 @@ class Encoding:
         return cls(columns, target, plain["weights"], plain["missing"])
 
 
+def feature_names(name: str, kind: Kind) -> Iterator[str]:
+    """Yield the names of the features of a column: its own, or "colour=red" for each category but the first."""
+    if kind.name != "category":
+        yield name
+    else:
+        yield from (f"{name}={category}" for category in kind.vocabulary[1:])
+
+
 def one_hot(name: str, kind: Kind, values: Array) -> Iterator[tuple[str, Array]]:
     """Yield the names and values of the features that come of a column.
 
@@ -193,12 +207,9 @@ def one_hot(name: str, kind: Kind, values: Array) -> Iterator[tuple[str, Array]]
     values : array of shape (rows,)
         The numbers; 1 where that category stands, else 0, nan where none does.
     """
-    if kind.name != "category":
-        yield name, values
-        return
     missing = np.isnan(values)
-    for place, category in enumerate(kind.vocabulary[1:], start=1):
-        yield f"{name}={category}", np.where(missing, np.nan, values == place)
+    for place, feature in enumerate(feature_names(name, kind), start=1):
+        yield feature, np.where(missing, np.nan, values == place) if kind.name == "category" else values
 
 
 def listed(texts: tuple[str, ...]) -> str:

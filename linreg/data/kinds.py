@@ -133,11 +133,11 @@ class Kind:
                 out[i] = _place(places, cells[i], family[i])
             return out, (family != "") & np.isnan(out)
         allowed = self._families()
-        style = self.style or TYPED.get(self.name, "")
+        style, strays = self.style or TYPED.get(self.name, ""), frozenset(self.strays)
         for i, of in enumerate(family.tolist()):
             if of == "text":
                 word = as_text(cells[i])
-                missing = says_missing(word) or word in self.strays
+                missing = says_missing(word) or word in strays
                 read = written(word, style, self.unit) if style and not missing else None
                 out[i] = np.nan if read is None else read
                 strange[i] = read is None and not missing

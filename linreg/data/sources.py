@@ -187,7 +187,7 @@ class Table:
             for column in (*encoding.columns, *([encoding.target] if with_target else [])):
                 if column.name not in part.names:
                     raise ValueError(
-                        f"{part.label} has no column {column.name!r}, which is to be read as before"
+                        f"{part.label} has no column {column.name!r}, which the table of the training had"
                         f"{nearest(column.name, map(shown_name, part.names))}. Add it, or rename the one that holds it."
                     )
         self._blocks = blocks_of(parts, rows_in_a_block(len(self.names) + 1))
