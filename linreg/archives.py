@@ -255,15 +255,15 @@ def _check_end(content: bytes) -> None:
         raise ValueError("its list of members is too long")
 
 
-def _check_depth(document: Any) -> None:
+def _check_depth(document: Mapping[str, Any]) -> None:
     """Refuse a document in which more lists stand within each other than those who read it are ready for."""
-    inside = [document]
+    inside: list[Any] = [dict(document)]
     for _ in range(DEEPEST):
         inside = [
             one
             for outer in inside
-            for one in (outer.values() if isinstance(outer, Mapping) else outer)
-            if isinstance(one, Mapping | list | tuple)
+            for one in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(one, dict | list | tuple)
         ]
         if not inside:
             return

@@ -227,7 +227,7 @@ def _is_finite(number: Any) -> bool:
 
 def _is_whole(kind: Kind) -> bool:
     """Whether `linreg.data.kinds.Seen` can have decided on a kind: on this name with this style and these words."""
-    if not all(list(texts) == sorted(set(texts)) for texts in (kind.strays, kind.vocabulary)):
+    if any(one >= other for texts in (kind.strays, kind.vocabulary) for one, other in itertools.pairwise(texts)):
         return False
     if kind.name == "category":
         return len(kind.vocabulary) > 0 and kind == Kind("category", vocabulary=kind.vocabulary)
