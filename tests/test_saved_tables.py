@@ -6,6 +6,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
 
@@ -125,8 +127,8 @@ def test_a_loaded_model_predicts_the_bits_that_it_predicted_before_it_was_saved(
     loaded = linreg.load(path)
     assert loaded.encoding == table.encoding
     assert list(loaded.feature_names_in_) == list(NAMES)
-    for given in (X, frame, frame.to_pandas(), frame.drop("price"), written(ROWS, "csv", tmp_path, "rows")):
-        assert loaded.predict(given).tobytes() == before.tobytes()
+    for rows in (X, frame, frame.to_pandas(), frame.drop("price"), written(ROWS, "csv", tmp_path, "rows")):
+        assert loaded.predict(rows).tobytes() == before.tobytes()
     again = linreg.load(linreg.save(loaded, tmp_path / "again.npz"))
     assert again.predict(frame).tobytes() == before.tobytes()
     assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
@@ -256,13 +258,17 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def model_of_rows(folder):
     """A model of the rows in a file."""
-    folder = tmp_path_factory.mktemp("saved")
     with open_table(pl.DataFrame(ROWS), "price", missing="mean", categories=["zip"]) as table:
         model = LinearRegression(epochs=1, random_state=0).fit(*table.arrays()[:2])
     return linreg.save(model, folder / "model.npz", encoding=table.encoding)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The same, written once."""
+    return model_of_rows(tmp_path_factory.mktemp("saved"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -457,6 +463,31 @@ def test_an_encoding_that_lies_is_refused_in_one_line(tmp_path, saved, lie):
     tracemalloc.stop()
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 600 + len(str(path))
+
+
+ODD = st.sampled_from(
+    [None, True, -1, 0, 10**400, 1e308, "", "x", "\ud800", "a\nb", [], ["x"], [[]], {"dict": []}, {"dict": [["x", 1]]},
+     {"array": "coef_0"}, {"number": "nan"}, {"number": "-inf"}, CODE, {"generator": {"seed": 1, "dtype": "float32"}},
+     "category", "date", "number", "point", "day first", ["Bern", "Graz", "Ulm"], "size", "price"]
+)  # fmt: skip
+
+
+@given(place=st.sampled_from([(), ("target",), *(("columns", column) for column in range(8))]), data=st.data(), odd=ODD)
+def test_whatever_stands_in_an_encoding_is_refused_in_one_line_or_reads_a_table(tmp_path_factory, place, data, odd):
+    path = model_of_rows(tmp_path_factory.getbasetemp())
+
+    def change(document):
+        found = pairs(document["preparation"], "encoding", *place)
+        data.draw(st.sampled_from(found["dict"]))[1] = odd
+
+    with_document(path, change)
+    said = ""
+    try:
+        assert linreg.load(path).predict(pl.DataFrame(NEW)).shape == (3,)
+    except (ValueError, TypeError) as error:
+        said = str(error)
+    assert "\n" not in said
+    assert len(said) < 700 + len(str(path))
 
 
 def test_what_is_changed_to_itself_is_loaded(tmp_path, saved):
