@@ -5,6 +5,7 @@ import json
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,13 +105,14 @@ def test_predict_reads_a_new_file_of_any_kind_as_fit_read_the_first(capsys, tmp_
     loaded = linreg.load(model)
     assert loaded.predict(NEW_MATRIX).tolist() == predicted  # the numbers by hand give all bits of the table's
     assert loaded.predict(pl.read_csv(new, separator=";") if other == "csv" else new).tolist() == predicted
-    assert loaded.predict(pl.DataFrame(NEW).to_pandas()).tolist() == predicted
+    assert loaded.predict(pd.DataFrame(NEW)).tolist() == predicted
     assert loaded.predict(pl.DataFrame(NEW).lazy()).tolist() == predicted
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", ["none", "standard", "minmax", "robust"])
 def test_a_loaded_model_predicts_the_bits_that_it_predicted_before_it_was_saved(tmp_path, dtype, scale):
+    pytest.importorskip("sklearn", reason="scaling is scikit-learn's work: pip install 'linreg[data]'")
     from sklearn.pipeline import make_pipeline
 
     from linreg.data.scaling import scaler
@@ -127,7 +129,7 @@ def test_a_loaded_model_predicts_the_bits_that_it_predicted_before_it_was_saved(
     loaded = linreg.load(path)
     assert loaded.encoding == table.encoding
     assert list(loaded.feature_names_in_) == list(NAMES)
-    for rows in (X, frame, frame.to_pandas(), frame.drop("price"), written(ROWS, "csv", tmp_path, "rows")):
+    for rows in (X, frame, pd.DataFrame(ROWS), frame.drop("price"), written(ROWS, "csv", tmp_path, "rows")):
         assert loaded.predict(rows).tobytes() == before.tobytes()
     again = linreg.load(linreg.save(loaded, tmp_path / "again.npz"))
     assert again.predict(frame).tobytes() == before.tobytes()
