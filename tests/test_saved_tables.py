@@ -336,6 +336,17 @@ def test_categories_of_whole_numbers_are_the_same_with_and_without_gaps(tmp_path
             assert again.arrays()[0].tolist() == [[1, 0], [0, 0], [0, 1]]
 
 
+def test_a_number_is_the_category_that_is_the_same_number_and_no_other():
+    first = pd.DataFrame({"c": [1.0, 2.5, np.nan, 3.0, 1.0], "y": range(5)})  # whole numbers with a gap, in pandas
+    with open_table(first, "y", categories=["c"], missing="drop") as table:
+        assert table.names == ("c=2.5", "c=3.0")
+    with open_table(pd.DataFrame({"c": [3, 1]}), None, encoding=table.encoding) as again:
+        assert again.arrays()[0].tolist() == [[0, 1], [0, 0]]
+    for other in (2, 2.4999999999999996, 10**400, -1, True, "1", np.inf):
+        with pytest.raises(ValueError, match=r"holds .* in row 1 .*its categories are '1\.0', '2\.5', '3\.0'"):
+            open_table(pd.DataFrame({"c": [1, other]}, dtype=object), None, encoding=table.encoding)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_dates_may_be_categories(tmp_path, kind):
     days = [dt.date(2024, 1, 1), dt.date(2024, 1, 2), dt.date(2024, 1, 1)]

@@ -130,7 +130,7 @@ class Kind:
         if self.name == "category":
             places = {category: place for place, category in enumerate(self.vocabulary)}
             for i in np.flatnonzero(family != "").tolist():
-                out[i] = _place(places, cells[i], family[i])
+                out[i] = _place(places, as_text(cells[i]), found[i] if family[i] == "number" else np.nan)
             return out, (family != "") & np.isnan(out)
         allowed = self._families()
         style, strays = self.style or TYPED.get(self.name, ""), frozenset(self.strays)
@@ -156,13 +156,10 @@ def cells_of(values: Array) -> Array:
     return values.astype(object) if values.dtype.kind in "fiubmM" else values
 
 
-def _place(places: dict[str, int], cell: Any, family: str) -> float:
-    """Return the place of a cell among categories: a number is the category that is written as it is, 1 or 1.0."""
-    found = places.get(as_text(cell))
-    if found is None and family == "number":
-        number = float(cell)
-        found = places.get(str(number), places.get(str(int(number)) if number.is_integer() else ""))
-    return np.nan if found is None else found
+def _place(places: dict[str, int], text: str, number: float) -> float:
+    """Return the place of a cell among categories, nan if it is none: a number is also found as 1 or as 1.0."""
+    same = [str(float(number)), f"{number:.0f}"] if float(number).is_integer() else []
+    return next((places[one] for one in (text, *same) if one in places), np.nan)
 
 
 def told(values: Array, label: str, first: int = 0) -> tuple[Any, Array, list[Any] | None]:
