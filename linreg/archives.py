@@ -178,7 +178,7 @@ def read_archive(path: str | os.PathLike[str], kind: str) -> Archive:
         If a byte of it has changed since it was written, or it is something else.
     """
     shown = os.fspath(path)
-    content = _content(shown)
+    content = file_content(shown, LARGEST)
     body, seal = content[:-SEALED], content[-SEALED:]
     if not seal.startswith(SEAL):
         raise _refused(shown, f"it is no {kind}, or its end is missing")
@@ -200,8 +200,50 @@ def _refused(path: str, why: str) -> ArchiveError:
     return ArchiveError(f"{path!r} is refused: {why}.")
 
 
-def _content(path: str) -> bytes:
-    """Return the bytes of a file: of a file only, and no more than one may have."""
+def one_line(words: Any, most: int = 200) -> str:
+    """Return what came out of a file, or an error about it, as one line that cannot steer a terminal.
+
+    Parameters
+    ----------
+    words : object
+        The words.
+    most : int, default=200
+        Characters that are shown.
+
+    Returns
+    -------
+    str
+        The line; its last character is an ellipsis where something is left out.
+    """
+    text = str(words)
+    line = " ".join(text[: 4 * most].split())
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line[:most])
+    return shown if len(text) <= 4 * most and len(line) <= most and len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def file_content(path: str | os.PathLike[str], most: int) -> bytes:
+    """Return the bytes of a file: of a file only, and no more than one may have.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    most : int
+        Bytes that it may have.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        If it is missing, is no file, or may not be read.
+    ArchiveError
+        If it is larger.
+    """
+    path = os.fspath(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
@@ -212,8 +254,8 @@ def _content(path: str) -> bytes:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(f"{path!r} is no file but a folder, a device or a pipe: give a file.")
-        if found.st_size > LARGEST:
-            raise _refused(path, f"it has {found.st_size} bytes, and at most {LARGEST} are read")
+        if found.st_size > most:
+            raise _refused(path, f"it has {found.st_size} bytes, and at most {most} are read")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(found.st_size)
     finally:
