@@ -181,7 +181,20 @@ class Encoding:
 
 
 def feature_names(name: str, kind: Kind) -> Iterator[str]:
-    """Yield the names of the features of a column: its own, or "colour=red" for each category but the first."""
+    """Yield the names of the features that come of a column.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+    kind : Kind
+        Its kind.
+
+    Yields
+    ------
+    str
+        The column's, or "colour=red" for each category but the first.
+    """
     if kind.name != "category":
         yield name
     else:
