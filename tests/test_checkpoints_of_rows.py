@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -13,6 +14,7 @@ from linreg.archives import read_archive
 from linreg.callbacks import LearningRateScheduler
 from linreg.data.blocks import ArrayRows
 from linreg.saving.checkpoints import KIND, Checkpoint
+from linreg.saving.fingerprints import of_source
 from linreg.stopping import Terminated
 
 __all__ = ["ctrl_c_interrupts"]
@@ -131,6 +133,7 @@ class Signals(ArrayRows):
             self.after -= 1
             if self.after == 0:
                 os.kill(os.getpid(), self.signal)
+                time.sleep(0.15)  # three times as long as rows are waited for between two looks around
         return super().read(block)
 
 
@@ -148,6 +151,8 @@ def test_a_signal_while_rows_are_waited_for_is_heard_and_nothing_happens_twice(t
         fresh(checkpoint=path).fit(Signals(number, block, 2 + fingerprinted))  # in the second epoch
     assert "stopped after 1 epoch" in (str(stopped.value) if error is KeyboardInterrupt else stopped.value.words)
     assert_no_thread_is_left()
+    place = read_archive(path, KIND).document["place"]
+    assert (place["begun"], place["batch"] == 0) == (True, block < 2)  # two are read together
     assert bits(fresh(checkpoint=path).fit(SOURCE)) == known
 
 
@@ -197,6 +202,19 @@ def test_a_checkpoint_of_other_rows_or_settings_is_refused_by_their_names(tmp_pa
         model(checkpoint=path, **changes).fit(source)
     assert path.read_bytes() == before
     assert model(checkpoint=path).fit(SOURCE).resumed_ == 3
+
+
+@pytest.mark.parametrize("blocks", range(1, 9))
+def test_of_up_to_eight_blocks_every_number_is_compared(blocks):
+    X, y, weight = rows(5 * blocks, 3, weighted=True)
+    known = of_source(source_of(X, y, weight, block=5))
+    for row in range(len(y)):
+        for part in (X, y, weight):
+            before = part[row].copy()
+            part[row] += 1
+            assert of_source(source_of(X, y, weight, block=5)) != known
+            part[row] = before
+    assert of_source(source_of(X, y, weight, block=5)) == known
 
 
 def test_other_validation_rows_are_refused_by_their_name(tmp_path, few_evaluated):
