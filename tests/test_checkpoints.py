@@ -584,10 +584,11 @@ def test_runs_that_are_killed_go_on_and_end_with_the_same_bits(tmp_path):
     thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
     few = [
         "--times",
-        "6",
+        "8",
         "--kinds",
         "numpy",
         "numpy, watched",
+        "streamed",
         *(["numba"] if importlib.util.find_spec("numba") else []),
     ]
     script = Path(__file__).parent / "kill_and_resume.py"
