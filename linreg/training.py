@@ -300,6 +300,8 @@ class Run:
 
     def _part(self, batches: Batches, at: Position, at_once: int, watched: bool) -> None:
         """Run the batches of a part that are left, so many at a time."""
+        if at.batch > len(batches):
+            self._meets(None)
         rows = at.rows - (int(batches.ends[at.batch - 1]) if at.batch else 0)
         while at.batch < len(batches):
             first, number = at.batch, at.batches
@@ -316,6 +318,11 @@ class Run:
                     break
             if at.batch < len(batches):
                 self._pause()
+
+    def _meets(self, window: Problem | None) -> None:
+        """Have a run that goes on in the middle of an epoch look whether its rows are those that it knew."""
+        if self.keeper is not None:
+            self.keeper.meets(window)
 
     def _logged(self, *losses: Any) -> list[Any]:
         """Return losses as the logs hold them, in the host's memory: floats, or arrays where there are K models."""

@@ -63,7 +63,7 @@ KINDS = {
         SGD(0.001, momentum=0.5), epochs=600_000, shuffle=False, engine="exact", dtype="float64", random_state=6
     ),
     "streamed": lambda: LinearRegression(
-        Adam(0.001, use_ema=True, gradient_accumulation_steps=3), "huber", epochs=120, random_state=7, batch_size=64,
+        Adam(0.001, use_ema=True, gradient_accumulation_steps=3), "huber", epochs=50, random_state=7, batch_size=64,
         memory=STREAMED,
     ),
     "streamed, watched": lambda: LinearRegression(

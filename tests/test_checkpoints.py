@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from linreg import L2, SGD, Adam, Huber, KerasSeed, LinearRegression, RMSprop, diagnose, schedules, sweep, training
-from linreg.archives import read_archive
+from linreg.archives import read_archive, write_archive
 from linreg.callbacks import Callback, EarlyStopping, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN
 from linreg.saving.checkpoints import KIND
 from linreg.seeds import KerasGenerator
@@ -225,6 +225,54 @@ def test_a_warm_start_is_kept_as_the_run_that_it_is(tmp_path):
     assert bits(again) == bits(known)
     with pytest.raises(ValueError, match="the model that it started from was another one"):
         again.fit(X, y)
+
+
+def rewritten(path, change):
+    """Write a checkpoint anew with another document."""
+    found = read_archive(path, KIND)
+    change(found.document)
+    write_archive(path, found.document, found.arrays)
+
+
+def stopped_within_an_epoch(path):
+    X, y = data()
+    with pytest.raises(KeyboardInterrupt):
+        LinearRegression(epochs=3, batch_size=16, random_state=0, checkpoint=path, callbacks=[Stop(1, 3)]).fit(X, y)
+    return X, y, LinearRegression(epochs=3, batch_size=16, random_state=0, checkpoint=path, callbacks=[Stop(9, 9)])
+
+
+def test_a_checkpoint_from_before_rows_came_in_windows_goes_on(tmp_path):
+    path = tmp_path / "run.npz"
+    X, y, again = stopped_within_an_epoch(path)
+
+    def older(document):
+        for name in ("begun", "window", "in_window"):
+            del document["place"][name]
+        del document["window"]
+
+    rewritten(path, older)
+    known = LinearRegression(epochs=3, batch_size=16, random_state=0, callbacks=[Stop(9, 9)]).fit(X, y)
+    assert bits(again.fit(X, y)) == bits(known)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ({"batch": 400, "in_window": 400}, "the rows of an epoch end before the place where it stands"),
+        ({"begun": False}, "it does not say where it stands"),
+        ({"begun": 1}, "it does not say where it stands"),
+        ({"window": -1}, "it does not say where it stands"),
+        ({"in_window": 3}, "it does not say where it stands"),
+        ({"in_window": "4"}, "it does not say where it stands"),
+        ({"batch": None}, "it does not say where it stands"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_in_one_line(tmp_path, place, words):
+    X, y, again = stopped_within_an_epoch(tmp_path / "run.npz")
+    rewritten(tmp_path / "run.npz", lambda document: document["place"].update(place))
+    with pytest.raises(ValueError, match=words) as refused:
+        again.fit(X, y)
+    assert "\n" not in str(refused.value)
 
 
 # Refused.
@@ -536,10 +584,11 @@ def test_runs_that_are_killed_go_on_and_end_with_the_same_bits(tmp_path):
     thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
     few = [
         "--times",
-        "6",
+        "8",
         "--kinds",
         "numpy",
         "numpy, watched",
+        "streamed",
         *(["numba"] if importlib.util.find_spec("numba") else []),
     ]
     script = Path(__file__).parent / "kill_and_resume.py"

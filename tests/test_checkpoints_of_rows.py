@@ -2,17 +2,22 @@
 
 import os
 import signal
+import time
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_checkpoints import Stop, bits, ctrl_c_interrupts, noted
-from test_streaming import Again, assert_no_thread_is_left, budget, cut, rows, source_of
+from test_streaming import Again, assert_no_thread_is_left, budget, cut, rows, runs, source_of
 
 from linreg import SGD, Adam, Huber, LinearRegression, RMSprop
 from linreg.archives import read_archive
 from linreg.callbacks import LearningRateScheduler
 from linreg.data.blocks import ArrayRows
 from linreg.saving.checkpoints import KIND, Checkpoint
+from linreg.saving.fingerprints import of_source
 from linreg.stopping import Terminated
 
 __all__ = ["ctrl_c_interrupts"]
@@ -83,6 +88,19 @@ def test_every_kind_of_run_on_a_source_goes_on_to_the_same_bits(tmp_path, engine
     assert found == known
 
 
+@settings(settings.get_profile("few"))
+@given(runs("numpy"), st.data())
+def test_any_run_on_a_source_goes_on_from_any_batch_to_the_same_bits(run, drawn):
+    source, _, given, window = run
+    epoch = drawn.draw(st.integers(0, given["epochs"] - 1))
+    batch = drawn.draw(st.integers(0, -(-source.count // given["batch_size"]) - 1))
+    with patch("linreg.streaming.plans.WINDOW_BYTES", window), TemporaryDirectory() as folder:
+        known, found = stopped_and_gone_on(
+            lambda: LinearRegression(**given), f"{folder}/run.npz", lambda one: one.fit(source), epoch, batch
+        )
+    assert found == known
+
+
 class LostError(Exception):
     """The process is lost here."""
 
@@ -109,8 +127,8 @@ def test_a_process_may_be_lost_at_any_place_of_an_epoch(tmp_path):
     few = source_of(*rows(60, 3), block=5)
     path, known = tmp_path / "run.npz", bits(fresh().fit(few))
     for number in range(1, 17):
-        with pytest.MonkeyPatch.context() as patch:
-            seen = kept_until(number, patch)
+        with pytest.MonkeyPatch.context() as patched:
+            seen = kept_until(number, patched)
             with pytest.raises(LostError):
                 fresh(checkpoint=path, checkpoint_every="0s").fit(few)
         assert bits(fresh(checkpoint=path).fit(few)) == known, seen[-1]
@@ -131,6 +149,7 @@ class Signals(ArrayRows):
             self.after -= 1
             if self.after == 0:
                 os.kill(os.getpid(), self.signal)
+                time.sleep(0.15)  # three times as long as rows are waited for between two looks around
         return super().read(block)
 
 
@@ -148,6 +167,8 @@ def test_a_signal_while_rows_are_waited_for_is_heard_and_nothing_happens_twice(t
         fresh(checkpoint=path).fit(Signals(number, block, 2 + fingerprinted))  # in the second epoch
     assert "stopped after 1 epoch" in (str(stopped.value) if error is KeyboardInterrupt else stopped.value.words)
     assert_no_thread_is_left()
+    place = read_archive(path, KIND).document["place"]
+    assert (place["begun"], place["batch"] == 0) == (True, block < 2)  # two are read together
     assert bits(fresh(checkpoint=path).fit(SOURCE)) == known
 
 
@@ -155,8 +176,8 @@ def test_a_path_goes_on_too_and_says_where_it_stopped(tmp_path):
     polars = pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
     X, y, _ = rows(200, 3)
     polars.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": y}).write_parquet(tmp_path / "rows.parquet")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("linreg.data.blocks.BLOCK_ROWS", 7)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("linreg.data.blocks.BLOCK_ROWS", 7)
         known, found = stopped_and_gone_on(
             model, tmp_path / "run.npz", lambda one: one.fit(tmp_path / "rows.parquet", "y"), 1, 12
         )
@@ -197,6 +218,19 @@ def test_a_checkpoint_of_other_rows_or_settings_is_refused_by_their_names(tmp_pa
         model(checkpoint=path, **changes).fit(source)
     assert path.read_bytes() == before
     assert model(checkpoint=path).fit(SOURCE).resumed_ == 3
+
+
+@pytest.mark.parametrize("blocks", range(1, 9))
+def test_of_up_to_eight_blocks_every_number_is_compared(blocks):
+    X, y, weight = rows(5 * blocks, 3, weighted=True)
+    known = of_source(source_of(X, y, weight, block=5))
+    for row in range(len(y)):
+        for part in (X, y, weight):
+            before = part[row].copy()
+            part[row] += 1
+            assert of_source(source_of(X, y, weight, block=5)) != known
+            part[row] = before
+    assert of_source(source_of(X, y, weight, block=5)) == known
 
 
 def test_other_validation_rows_are_refused_by_their_name(tmp_path, few_evaluated):
@@ -307,8 +341,8 @@ def test_runs_on_dask_go_on_to_the_same_bits(tmp_path, spread, name, batch):
 
 def test_a_run_on_dask_is_kept_by_the_clock_in_the_middle_of_an_epoch(tmp_path, spread, monkeypatch):
     path, known = tmp_path / "run.npz", bits(ON_DASK["steps"]().fit(*spread()))
-    with pytest.MonkeyPatch.context() as patch:
-        seen = kept_until(4, patch)
+    with pytest.MonkeyPatch.context() as patched:
+        seen = kept_until(4, patched)
         with pytest.raises(LostError):
             ON_DASK["steps"]().set_params(checkpoint=path, checkpoint_every="0s").fit(*spread())
     assert seen == [(0, 0, 16), (1, 0, 0), (1, 0, 16), (2, 0, 0)]
@@ -322,12 +356,12 @@ def test_other_blocks_of_dask_are_refused_by_name(tmp_path, spread):
     on_dask(Adam(0.01), checkpoint=path).fit(*spread())
     changed = X.copy()
     changed[3, 1] += 1
-    for words, given in {
-        "rows held other numbers": spread(X=changed),
-        "how rows come was in 3 blocks of Dask's and is in 4 blocks of Dask's now": spread(size=60),
-        "rows held other numbers|y held": (*spread()[:2], spread()[2] * 2),
-    }.items():
+    for words, other in (
+        ("rows held other numbers", spread(X=changed)),
+        ("rows held other numbers", (*spread()[:2], spread()[2] * 2)),
+        ("how rows come was in 3 blocks of Dask's and is in 4 blocks of Dask's now", spread(size=60)),
+    ):
         with pytest.raises(ValueError, match=f"is the checkpoint of another run: {words}"):
-            on_dask(Adam(0.01), checkpoint=path).fit(*given)
+            on_dask(Adam(0.01), checkpoint=path).fit(*other)
     with pytest.raises(ValueError, match="engine was 'dask' and is 'numpy' now"):
         on_dask(Adam(0.01), checkpoint=path).set_params(engine="numpy").fit(X, y)

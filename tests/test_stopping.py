@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM: a run ends between two steps, says in one line how to go on, and leaves nothing behind."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +80,42 @@ def test_a_stopped_command_says_in_one_line_how_to_go_on_and_goes_on(tmp_path, t
     process = started(tmp_path, *run)
     _, err = process.communicate(timeout=120)
     assert f"'run.npz': goes on after {done} of {done + 2} epochs." in err
+
+
+@pytest.mark.parametrize(
+    ("given", "number", "code"),
+    [
+        (["--stream", "--memory", "60MB", "--batch-size", "64"], signal.SIGINT, 130),
+        (["--dask", "threads", "--loss", "huber", "--batch-size", "2500"], signal.SIGTERM, 143),
+    ],
+    ids=["streamed", "dask"],
+)
+def test_a_command_on_rows_that_come_block_by_block_goes_on_to_the_same_report(tmp_path, given, number, code):
+    polars = pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
+    pytest.importorskip("typer", reason="Typer is not installed: pip install 'linreg[cli]'")
+    if "--dask" in given:
+        pytest.importorskip("dask", reason="Dask is not installed: pip install 'linreg[dask]'")
+    X, y = data(rows=600_000 if "--stream" in given else 50_000)
+    rows = polars.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": y}).cast(polars.Float32)
+    rows.write_parquet(tmp_path / "rows.parquet")
+    run = ["fit", "rows.parquet", "--target", "y", "--learning-rate", "0.001", "--seed", "1", "--json", *given]
+    kept = [*run, "--checkpoint", "run.npz"]
+    process = started(tmp_path, *kept, "--epochs", "1000000", "--every", "0.1s")
+    waited_for(tmp_path / "run.npz", process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    (line,) = err.strip().splitlines()
+    told = re.fullmatch(r"linreg: stopped after (\d+) epochs?(, batch \d+ of epoch \d+)?\. 'run\.npz' holds .*", line)
+    assert told, line
+    found = []
+    for command in (kept, run):
+        process = started(tmp_path, *command, "--epochs", str(int(told[1]) + 1))
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        found.append(json.loads(out))
+    assert found[0].pop("resumed") == int(told[1])
+    assert found[0] == found[1]
 
 
 def test_sigterm_ends_a_command_without_a_checkpoint_in_one_line_too(tmp_path, table):

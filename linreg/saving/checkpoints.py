@@ -16,16 +16,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-
 from linreg.archives import Archive, ArchiveError, read_archive, write_archive
 from linreg.batches import Problem
 from linreg.callbacks import Callback
-from linreg.devices import on_host
 from linreg.locks import locked
 from linreg.saving.fingerprints import differences, digest_of_rows
 from linreg.saving.plain import Packer, Unpacker
-from linreg.saving.states import part, plain_history, plain_state, read_history, read_state, take_over
+from linreg.saving.states import (
+    part,
+    plain_history,
+    plain_position,
+    plain_state,
+    read_history,
+    read_position,
+    read_state,
+    take_over,
+)
 from linreg.steps import State
 from linreg.training import Position, Run
 from linreg.whole_files import NotWrittenError, previous, remove_leftovers
@@ -114,7 +120,7 @@ class Checkpoint:
         """
         document = found.document
         saved = read_state(found, part(found, document, "state"), state.learning_rate)
-        at = _read_position(found, part(found, document, "place"))
+        at = read_position(found, part(found, document, "place"))
         history = read_history(found, part(found, document, "history"))
         if saved.epoch < self._begin or not take_over(state, saved):
             found.refuse("its state is that of another run")
@@ -202,7 +208,7 @@ class Checkpoint:
             "format": FORMAT,
             "of": self._fingerprint,
             "state": plain_state(packer, state),
-            "place": _plain_position(packer, at),
+            "place": plain_position(packer, at),
             "window": None if run.window is None or not at.batches else digest_of_rows(run.window),
             "history": plain_history(packer, run.history),
             "callbacks": [packer.plain(callback.get_state(), "noted") for callback in self._callbacks],
@@ -288,28 +294,3 @@ def check_format(found: Archive, known: int) -> None:
         found.refuse("it does not say in which format it is")
     if given > known:
         found.refuse(f"it is in format {given} of a later linreg, and this one reads up to {known}: upgrade linreg")
-
-
-def _plain_position(packer: Packer, at: Position) -> dict[str, Any]:
-    return {
-        "begun": at.begun,
-        "window": at.window,
-        "in_window": at.batch,
-        "batch": at.batches,
-        "rows": at.rows,
-        "loss": packer.array(np.float64(on_host(at.loss_sum)), "loss"),
-        "ahead": at.ahead,
-    }
-
-
-def _read_position(found: Archive, plain: Any) -> Position:
-    batches, rows, ahead = (part(found, plain, name) for name in ("batch", "rows", "ahead"))
-    # What follows is missing in files of runs that always had their rows in memory.
-    begun, window, batch = plain.get("begun", batches != 0), plain.get("window", 0), plain.get("in_window", batches)
-    loss = Unpacker(found).array(part(found, plain, "loss"))
-    counts = all(type(count) is int and 0 <= count < 2**62 for count in (batches, rows, ahead, window, batch))
-    if not counts or type(begun) is not bool or loss.shape != () or loss.dtype != np.float64:
-        found.refuse("it does not say where it stands")
-    if (batches > 0) is not (rows > 0) or batch > batches or begun < (batches > 0) or window < (batch < batches):
-        found.refuse("it does not say where it stands")
-    return Position(begun, window, batch, batches, rows, float(loss), ahead=ahead)

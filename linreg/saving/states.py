@@ -8,10 +8,11 @@ from typing import Any, cast
 import numpy as np
 
 from linreg.archives import Archive
-from linreg.devices import device_of
+from linreg.devices import device_of, on_host
 from linreg.saving.plain import Packer, Unpacker
 from linreg.seeds import KerasGenerator
 from linreg.steps import State
+from linreg.training import Position
 
 Array = Any
 
@@ -138,6 +139,64 @@ def take_over(state: State, saved: State) -> bool:
     for name in ("parameters", "slots", "total", "average", "fitted", "learning_rate", "iterations", "epoch"):
         setattr(state, name, getattr(moved, name))
     return True
+
+
+def plain_position(packer: Packer, at: Position) -> dict[str, Any]:
+    """Return where in an epoch a run stands as plain values, but for its generator.
+
+    Parameters
+    ----------
+    packer : Packer
+        Keeps the sum of the losses.
+    at : Position
+        Of a run of one model.
+
+    Returns
+    -------
+    dict
+        Plain values.
+    """
+    return {
+        "begun": at.begun,
+        "window": at.window,
+        "in_window": at.batch,
+        "batch": at.batches,
+        "rows": at.rows,
+        "loss": packer.array(np.float64(on_host(at.loss_sum)), "loss"),
+        "ahead": at.ahead,
+    }
+
+
+def read_position(found: Archive, plain: Any) -> Position:
+    """Return where in an epoch plain values say that a run stands.
+
+    Parameters
+    ----------
+    found : Archive
+        Where they stand.
+    plain : object
+        What `plain_position` has returned.
+
+    Returns
+    -------
+    Position
+        The position, without a generator.
+
+    Raises
+    ------
+    ArchiveError
+        If there can be no such position.
+    """
+    batches, rows, ahead = (part(found, plain, name) for name in ("batch", "rows", "ahead"))
+    # What follows is missing in files of runs that always had their rows in memory.
+    begun, window, batch = plain.get("begun", batches != 0), plain.get("window", 0), plain.get("in_window", batches)
+    loss = Unpacker(found).array(part(found, plain, "loss"))
+    counts = all(type(count) is int and 0 <= count < 2**62 for count in (batches, rows, ahead, window, batch))
+    if not counts or type(begun) is not bool or loss.shape != () or loss.dtype != np.float64:
+        found.refuse("it does not say where it stands")
+    if (batches > 0) is not (rows > 0) or batch > batches or begun < (batches > 0) or window < (batch < batches):
+        found.refuse("it does not say where it stands")
+    return Position(begun, window, batch, batches, rows, float(loss), ahead=ahead)
 
 
 def plain_history(packer: Packer, history: Mapping[str, list[Any]]) -> list[Any]:

@@ -59,7 +59,8 @@ class Streamed(Run):
                 if number >= at.window:
                     self.window = problem
                     if not met:
-                        met = self._meets(problem)
+                        self._meets(problem)
+                    met = True
                     if number > at.window:
                         at.window, at.batch = number, 0
                         self._pause()
@@ -69,12 +70,6 @@ class Streamed(Run):
         if number < at.window:
             self._meets(None)
         self.window = None
-
-    def _meets(self, problem: Problem | None) -> bool:
-        """Have a run that goes on in the middle of an epoch look whether the window there is the one that it knew."""
-        if self.keeper is not None:
-            self.keeper.meets(problem)
-        return True
 
     def _look(self) -> None:
         """Keep and end the run where that is asked for, while rows are waited for; after its last step, no more."""
