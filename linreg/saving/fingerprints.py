@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from linreg.archives import one_line
 from linreg.batches import Problem
 from linreg.callbacks import Callback
 from linreg.data.blocks import Source
@@ -22,6 +23,8 @@ OF_THIS_CALL = {"epochs", "warm_start", "verbose", "checkpoint", "checkpoint_eve
 """Parameters that may be others when a run goes on."""
 HOW = "how rows come"
 """A setting that runs on rows in memory have not; where it differs, digests are of other things."""
+WIDTH, MOST = 60, 10
+"""Characters of a name or a value, and differences, that are shown."""
 SPREAD, OF_A_BLOCK = 8, 256
 """Blocks of a source, and rows of a block of Dask's, whose numbers are compared."""
 
@@ -178,7 +181,8 @@ def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
     list of str
         Words on each difference; empty if there is none.
     """
-    if not isinstance(saved, dict) or not all(isinstance(saved.get(part), dict) for part in ("data", "settings")):
+    parts = isinstance(saved, dict) and saved.keys() == now.keys()
+    if not parts or not all(isinstance(saved[part], dict) for part in ("data", "settings")):
         return ["it does not say of which run it is"]
     found = []
     as_before = saved["settings"].get(HOW) == now["settings"].get(HOW)
@@ -186,17 +190,12 @@ def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
         was, given = saved["data"].get(name), now["data"].get(name)
         if was != given:
             how = "was not given" if was is None else "was given" if given is None else "held other numbers"
-            found.append(f"{name} {how}")
+            found.append(f"{one_line(name, WIDTH)} {how}")
     for name in dict.fromkeys((*now["settings"], *saved["settings"])):
         missing = "at once" if name == HOW else "not there"
-        was, given = (_short(one["settings"].get(name, missing)) for one in (saved, now))
+        was, given = (one_line(one["settings"].get(name, missing), WIDTH) for one in (saved, now))
         if saved["settings"].get(name) != now["settings"].get(name):
-            found.append(f"{name} was {was} and is {given} now")
+            found.append(f"{one_line(name, WIDTH)} was {was} and is {given} now")
     if saved.get("start") != now["start"]:
         found.append("the model that it started from was another one")
-    return found
-
-
-def _short(words: Any) -> str:
-    text = str(words)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return found if len(found) <= MOST else [*found[:MOST], f"{len(found) - MOST} more"]
