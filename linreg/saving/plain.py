@@ -178,7 +178,7 @@ class Unpacker:
                 "register it in linreg.optimizers.OPTIMIZERS first"
             )
         if kind.__module__.startswith("linreg."):
-            self._archive.check_names(own, {field.name for field in dataclasses.fields(kind)}, name)
+            self._archive.check_names(own, {field.name for field in dataclasses.fields(kind)}, name)  # type: ignore[arg-type]
         try:
             made: HyperParameters = kind(**{key: self.value(inner) for key, inner in own.items()})
         except (TypeError, ValueError) as error:
