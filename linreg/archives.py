@@ -235,7 +235,7 @@ def read_archive(path: str | os.PathLike[str], kind: str) -> Archive:
 
 
 def _refused(path: str, why: str) -> ArchiveError:
-    return ArchiveError(f"{path!r} is refused: {one_line(why, 400)}.")
+    return ArchiveError(f"{path!r} is refused: {one_line(why, 400).removesuffix('.')}.")
 
 
 def one_line(words: Any, most: int = 200) -> str:

@@ -219,6 +219,8 @@ def _features(steps: Sequence[Step], left: int) -> int:
     features = width
     for number, step in enumerate(steps):
         width = _width_after(step, width, f"step {number + 1} of the preparation, {step['kind']!r},")
+        if not width:
+            raise ValueError(f"Step {number + 1} of the preparation leaves no feature.")
     if width != left:
         raise ValueError(f"The preparation makes {width} features, but the model was trained on {left}.")
     return features

@@ -143,7 +143,8 @@ class Checkpoint:
         at = read_position(found, document["place"])
         history = read_history(found, document["history"])
         self._course.check(found, start, saved, at, history)
-        self._notes = read_notes(found, document["callbacks"], self._callbacks, saved.parameters)
+        seen = {name: values[self._course.booked :] for name, values in history.items()}
+        self._notes = read_notes(found, document["callbacks"], self._callbacks, saved, seen)
         self._window = document.get("window")
         if not isinstance(self._window, str | None):
             found.refuse("it does not say among which rows it stands")

@@ -21,9 +21,8 @@ from linreg.training import Position
 BOOKED = ("loss", "learning_rate")
 """What the history of every run has."""
 COUNTS = {"wait", "stopped_epoch", "best_epoch", "cooldown_counter", "epoch"}
-WEIGHTS = {"weights", "best_weights"}
-NOT_YET = {"best", "best_weights"}
-"""Notes of linreg's own callbacks: counts, parameters, and what may be missing; "best" is a number."""
+OF_WHAT_IT_SAW = {"best", "best_weights"}
+"""Notes of linreg's own callbacks: counts, and what comes of the number that is watched; others are parameters."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,9 @@ class Course:
             found.refuse(f"its history of {one_line(repr(other), 60)} has not one entry for each of {entries} epochs")
 
 
-def read_notes(found: Archive, plain: Any, callbacks: Sequence[Callback], like: Any) -> list[dict[str, Any]]:
+def read_notes(
+    found: Archive, plain: Any, callbacks: Sequence[Callback], saved: State, seen: Mapping[str, list[float]]
+) -> list[dict[str, Any]]:
     """Return what callbacks have noted.
 
     Parameters
@@ -128,8 +129,10 @@ def read_notes(found: Archive, plain: Any, callbacks: Sequence[Callback], like: 
         Plain values, one for each callback.
     callbacks : sequence of Callback
         The callbacks.
-    like : array of shape (parameters,)
-        The parameters of the run.
+    saved : State
+        The state in the file.
+    seen : mapping of str to list of float
+        The history since the run has begun.
 
     Returns
     -------
@@ -143,28 +146,41 @@ def read_notes(found: Archive, plain: Any, callbacks: Sequence[Callback], like: 
     """
     if not isinstance(plain, list) or len(plain) != len(callbacks):
         found.refuse("its callbacks are not those of this run")
-    notes = []
-    for callback, of_one in zip(callbacks, plain, strict=True):
-        noted = Unpacker(found).value(of_one)
+    notes, own = [], [type(callback).__module__.startswith("linreg.") for callback in callbacks]
+    for callback, of_one, is_own in zip(callbacks, plain, own, strict=True):
+        noted, name = Unpacker(found).value(of_one), type(callback).__name__
         if not isinstance(noted, dict):
             found.refuse("a callback has noted nothing")
         if type(callback).get_state is Callback.get_state:
-            found.check_names(noted, callback.remembers, f"note of {type(callback).__name__}")
-        if type(callback).__module__.startswith("linreg."):
-            wrong = next((name for name, value in noted.items() if not _is_note(name, value, like)), None)
-            if wrong is not None:
-                found.refuse(
-                    f"{type(callback).__name__} cannot have noted {one_line(repr(noted[wrong]), 60)} as {wrong!r}"
-                )
+            found.check_names(noted, callback.remembers, f"note of {name}")
+        for note, value in noted.items() if is_own else ():
+            known = seen if all(own) else None  # one of another's may have changed what is booked
+            if not _can_note(callback, note, value, saved, known):
+                found.refuse(f"{name} cannot have noted {one_line(repr(value), 60)} as {note!r}")
         notes.append(noted)
     return notes
 
 
-def _is_note(name: str, value: Any, like: Any) -> bool:
+def _can_note(callback: Any, name: str, value: Any, saved: State, seen: Mapping[str, list[float]] | None) -> bool:
+    """Whether one of linreg's own callbacks can have noted a value: a count, parameters, or the best that it saw."""
     if name in COUNTS:
-        return type(value) is int and 0 <= value < 2**62
+        most = callback.cooldown if name == "cooldown_counter" else saved.epoch
+        return type(value) is int and 0 <= value <= most
+    if name in OF_WHAT_IT_SAW and (value is None or name == "best"):
+        return _can_be_best(callback, name, value, saved.epoch, seen)
+    like = saved.parameters
+    return isinstance(value, np.ndarray) and (value.shape, value.dtype) == (like.shape, like.dtype)
+
+
+def _can_be_best(callback: Any, name: str, value: Any, epoch: int, seen: Mapping[str, list[float]] | None) -> bool:
+    """Whether a value, or None, can be the best of the losses that were seen, or parameters of that moment missing."""
+    if value is not None and type(value) not in (int, float):
+        return False
+    if seen is None or callback.monitor not in ("loss", "val_loss"):
+        return True
+    losses = seen.get(callback.monitor, [])
+    skipped = max(0, getattr(callback, "start_from_epoch", 0) - (epoch - len(losses)))
     if value is None:
-        return name in NOT_YET
-    if name in WEIGHTS:
-        return isinstance(value, np.ndarray) and (value.shape, value.dtype) == (like.shape, like.dtype)
-    return name == "best" and type(value) in (int, float)
+        kept = name == "best" or callback.restore_best_weights
+        return not kept or all(loss != loss for loss in losses[skipped:])
+    return any(loss == value or (loss != loss and value != value) for loss in losses[skipped:])

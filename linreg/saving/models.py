@@ -178,6 +178,8 @@ class SavedModel:
             self.archive.refuse("its coefficients are no vector of numbers")
         if len(self.state.parameters) - len(coef) not in (0, 1) or type(self.intercept) is not float:
             self.archive.refuse("its coefficients are not those of its run")
+        if any(len(values) != self.state.epoch for values in self.history.values()):
+            self.archive.refuse("its history has not one entry an epoch")
         if names is not None and (
             not isinstance(names, list) or len(names) != len(coef) or not all(isinstance(name, str) for name in names)
         ):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from linreg import schedules
-from linreg.archives import Archive
+from linreg.archives import Archive, one_line
 from linreg.devices import on_host
 from linreg.hyperparameters import HyperParameters, check_number
 from linreg.losses import LOSSES
@@ -219,8 +219,10 @@ _READ = {
 def check_rate(archive: Archive, rate: Any) -> None:
     """Refuse a learning rate that is neither a number from 0 on, nor a schedule, nor None."""
     if rate is not None and not isinstance(rate, schedules.Schedule):
-        with archive.reading():
-            check_number("it", "learning rate", rate)
+        try:
+            check_number("", "", rate)
+        except (TypeError, ValueError):
+            archive.refuse(f"its learning rate is {one_line(repr(rate), 60)}")
 
 
 def _same_form(saved: Any, known: Any, name: str = "") -> bool:
