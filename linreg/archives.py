@@ -159,7 +159,18 @@ class Archive:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Refuse the file, whatever goes wrong while what it holds is made of it."""
+        """Refuse the file, whatever goes wrong while what it holds is made of it.
+
+        Yields
+        ------
+        None
+            While that is done.
+
+        Raises
+        ------
+        ArchiveError
+            If something goes wrong.
+        """
         try:
             yield
         except (ArchiveError, ImportError):
