@@ -100,7 +100,7 @@ def test_text_is_the_same_as_its_lines(diverging):
 
 
 def test_colours_come_on_a_terminal_only(monkeypatch, capsys, diverging):
-    monkeypatch.setattr(command, "diagnose", lambda *a, **k: diverging)
+    monkeypatch.setattr(command, "diagnose_table", lambda *a, **k: diverging)
     assert "\x1b" not in call(capsys, *BROKEN)[1]
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[1;31m" in call(capsys, *BROKEN)[1]
@@ -172,7 +172,7 @@ def diagnosed(monkeypatch):
         calls.append((X, y, settings))
         return history.explain([2.0, 1.0, 1.0, 1.0, 1.0])
 
-    monkeypatch.setattr(command, "diagnose", kept)
+    monkeypatch.setattr(command, "diagnose_table", kept)
     return calls
 
 

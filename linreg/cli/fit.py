@@ -13,7 +13,7 @@ import typer
 from linreg import study
 from linreg.cli import FOUND, STOPPED, StoppedError, output
 from linreg.cli.dask import connected
-from linreg.cli.options import FILES, with_settings
+from linreg.cli.options import FILES, MISSING, Categories, Columns, Weights, with_settings
 from linreg.data.dask_rows import DaskRows
 from linreg.data.scaling import scaler
 from linreg.data.sources import Table, names_in, open_table
@@ -37,12 +37,10 @@ def fit(
     files: Annotated[list[str], typer.Argument(help=FILES)],
     target: Annotated[str, typer.Option(help="Column to predict.")],
     *,
-    columns: Annotated[
-        str | None, typer.Option(help="Columns that are features: size,rooms. All others if not given.")
-    ] = None,
-    weights: Annotated[str | None, typer.Option(help="Column of the weights of rows.")] = None,
-    missing: Annotated[str, typer.Option(help="About missing values: error, drop (rows), mean or median.")] = "error",
-    categories: Annotated[str | None, typer.Option(help="Columns of categories that look like numbers.")] = None,
+    columns: Columns = None,
+    weights: Weights = None,
+    missing: Annotated[str, typer.Option(help=MISSING)] = "error",
+    categories: Categories = None,
     settings: dict[str, Any],
     options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
