@@ -18,6 +18,7 @@ from linreg.data.found import Columns, found
 from linreg.data.kinds import Kind
 from linreg.data.parts import Part, parts_of
 from linreg.data.sources import Table, open_table
+from linreg.data.tables import require_column
 
 Array = Any
 Rows = tuple[Columns, Columns, Array | None]
@@ -224,11 +225,11 @@ def opened_validation(given: Given, file: str | os.PathLike[str] | None) -> Iter
             yield Given(table.parts, table.names, given.target, None, table, as_found=False)
             return
         parts = parts_of(file, stack)
+        require_column(given.target, parts[0].names)
         absent = [name for name in given.names if name not in parts[0].names]
         if absent:
             raise ValueError(
                 f"{os.fspath(file)!r} has no column {absent[0]!r}: validation rows need the columns of the training "
                 "rows."
             )
-        chosen_columns(parts[0].names, given.target, given.names, None)
         yield _as_found(parts, given.names, given.target, None)
