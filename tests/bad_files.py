@@ -1304,10 +1304,10 @@ and refuses only what has no columns to look at; with `--missing` or `--categori
 
 One kind of damage is not answered in a line: a Parquet file in which the header of a page gives a negative number of
 values. polars 2.1 then asks for 2305843009213693952 bytes, and where memory cannot be had Rust ends the process
-(SIGABRT, exit status 134; [polars 15342](https://github.com/pola-rs/polars/issues/15342) is of the same kind; polars 1.9
-reads such a file, or refuses it). The commands print nothing, the shell says "Aborted"; in Python, "memory allocation of
-2305843009213693952 bytes failed" stands on stderr and no exception is raised. It takes a change of one certain byte of a
-page: of 9,000 random changes to a Parquet file of 1,774 bytes 3 did it, of 4,000 to an Arrow file none
+(SIGABRT, exit status 134; [polars 15342](https://github.com/pola-rs/polars/issues/15342) is of the same kind; polars
+1.9 reads such a file, or refuses it). The commands print nothing, the shell says "Aborted"; in Python, "memory
+allocation of 2305843009213693952 bytes failed" stands on stderr and no exception is raised. One certain byte of a page
+has to be changed: of 9,000 random changes to a Parquet file of 1,774 bytes 3 did it, of 4,000 to an Arrow file none
 (`tests/mutated_files.py`). Make the file anew; pyarrow says what is wrong with it:
 
 ```sh

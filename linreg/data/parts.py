@@ -65,11 +65,12 @@ class ArraysPart:
 
 
 class QueryPart:
-    """A polars frame or query, of which so much is read at a time as is asked for."""
+    """A polars frame or query, of which so much is read at a time as is asked for; a text file's types are guesses."""
 
-    def __init__(self, file: str, table: polars.LazyFrame) -> None:
+    def __init__(self, file: str, table: polars.LazyFrame, *, typed: bool = True) -> None:
         import polars
 
+        self._typed, self._values = typed, dict[str, int]()
         self.file, self.label, self._table = file, _label(file), table
         self._schema = dict(table.collect_schema())
         self.names = tuple(self._schema)
@@ -78,7 +79,16 @@ class QueryPart:
     def family(self, name: str) -> str:
         """Return what the type of a column says."""
         kind = self._schema[name]
+        if not self._typed and self._empty(name):
+            return "empty"
         return "number" if kind.is_numeric() else {"Boolean": "boolean", "Null": "empty"}.get(str(kind), "")
+
+    def _empty(self, name: str) -> bool:
+        """Whether a column has no value."""
+        if name not in self._values:
+            missing = tables.collected(self._table.select(column(name).null_count()), self.label).item()
+            self._values[name] = self.count - int(missing)
+        return not self._values[name]
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""
@@ -219,9 +229,9 @@ def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) ->
         part = QueryPart(file, tables.scan(file))
     elif large:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-        part = QueryPart(file, as_parquet(file, Path(folder), text))
+        part = QueryPart(file, as_parquet(file, Path(folder), text), typed=False)
     else:
-        part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy())
+        part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy(), typed=False)
     if not part.count:
         raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
     return part
