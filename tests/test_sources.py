@@ -187,6 +187,19 @@ def test_a_gap_in_categories_target_or_weights_has_no_mean():
         open_table(pl.DataFrame(GAPS), "x", columns=["y"], missing="median")
 
 
+@pytest.mark.parametrize("large", [False, True], ids=["in memory", "larger than memory"])
+@pytest.mark.parametrize("files", ["ab", "ba"])
+def test_a_column_that_is_empty_in_one_file_is_what_it_is_in_the_others(tmp_path, monkeypatch, files, large):
+    if large:
+        monkeypatch.setattr(parts, "IN_MEMORY", 0)
+    (tmp_path / "a").write_text("c,x,y\n,1,1\n,2,2\n")
+    (tmp_path / "b").write_text("c,x,y\nred,3,2\nblue,4,5\n")
+    with open_table([tmp_path / name for name in files], "y", missing="drop") as table:
+        X, _, _ = table.arrays()
+    assert table.names == ("c=red", "x")
+    assert X.tolist() == [[1, 3], [0, 4]]
+
+
 def test_words_among_many_numbers_are_missing_values_and_told():
     words = [str(number) for number in range(20)] + ["unknown"]
     frame = pl.DataFrame({"x": words, "y": range(21)})
@@ -315,13 +328,13 @@ def test_fit_reads_several_files_by_pattern(capsys, tmp_path, monkeypatch):
         assert found["data"]["files"] == ["a1.csv", "a2.csv"]
 
 
-def test_the_hint_at_scaling_repeats_how_the_table_is_read(capsys, tmp_path):
+def test_the_hints_repeat_how_the_table_is_read(capsys, tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("x,z,y\n" + "".join(f"{1000 * i},{'' if i == 3 else i},{i}\n" for i in range(20)))
     code, out, _ = call(capsys, "fit", str(path), "--target", "y", "--missing", "mean", "--columns", "x,z")
     assert code == cli.FOUND
     assert f"linreg fit {path} --target y --columns x,z --missing mean --scale standard" in out
-    assert "linreg why" not in out  # it would read another table
+    assert f"linreg why {path} --target y --columns x,z --missing mean\n" in out
 
 
 def test_the_model_of_a_table_is_that_of_the_arrays_in_it():

@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from linreg.data import array_files, arrays, tables
 from linreg.data.csv_files import column
 from linreg.data.row_files import IN_MEMORY, as_parquet
@@ -29,11 +31,15 @@ class Part(Protocol):
     count: int
 
     def family(self, name: str) -> str:
-        """Return "number" or "boolean" if that is what the type of a column says, else nothing."""
+        """Return "number", "boolean" or "empty" if that is what the type of a column says, else nothing."""
         ...
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns, as arrays of whatever type."""
+        ...
+
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns with a family side by side, in float64, nan where a value is missing."""
         ...
 
 
@@ -53,16 +59,24 @@ class ArraysPart:
         """Return consecutive rows of some columns."""
         return [self._arrays[name][first : first + rows] for name in names]
 
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns of numbers."""
+        return np.column_stack(self.columns(names, first, rows)).astype(np.float64, copy=False)
+
 
 class QueryPart:
-    """A polars frame or query, of which so much is read at a time as is asked for; whole numbers in `text` are text."""
+    """A polars frame or query, of which so much is read at a time as is asked for.
 
-    def __init__(self, file: str, table: polars.LazyFrame, text: Collection[str] = ()) -> None:
+    Whole numbers in `text` are text; the types of a text file (not `typed`) are guesses.
+    """
+
+    def __init__(self, file: str, table: polars.LazyFrame, text: Collection[str] = (), *, typed: bool = True) -> None:
         import polars
 
         whole = [name for name, kind in table.collect_schema().items() if name in text and kind.is_integer()]
         if whole:  # with a gap among them, NumPy would make 1.0 of 1
             table = table.with_columns(column(name).cast(polars.String) for name in whole)
+        self._typed, self._values = typed, dict[str, int]()
         self.file, self.label, self._table = file, _label(file), table
         self._schema = dict(table.collect_schema())
         self.names = tuple(self._schema)
@@ -71,7 +85,16 @@ class QueryPart:
     def family(self, name: str) -> str:
         """Return what the type of a column says."""
         kind = self._schema[name]
-        return "number" if kind.is_numeric() else "boolean" if str(kind) == "Boolean" else ""
+        if not self._typed and self._empty(name):
+            return "empty"
+        return "number" if kind.is_numeric() else {"Boolean": "boolean", "Null": "empty"}.get(str(kind), "")
+
+    def _empty(self, name: str) -> bool:
+        """Whether a column has no value."""
+        if name not in self._values:
+            missing = tables.collected(self._table.select(column(name).null_count()), self.label).item()
+            self._values[name] = self.count - int(missing)
+        return not self._values[name]
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""
@@ -86,6 +109,13 @@ class QueryPart:
         query = self._table.slice(first, rows).select(map(column, names))
         frame = tables.collected(query, self.label)
         return [_array(frame.get_column(name).alias("")) for name in names]
+
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns of numbers."""
+        import polars
+
+        frame = tables.collected(self._table.slice(first, rows).select(map(column, names)), self.label)
+        return frame.cast(polars.Float64).to_numpy(order="c")
 
 
 def _label(file: str) -> str:
@@ -205,9 +235,9 @@ def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) ->
         part = QueryPart(file, tables.scan(file), text)
     elif large:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-        part = QueryPart(file, as_parquet(file, Path(folder), text))
+        part = QueryPart(file, as_parquet(file, Path(folder), text), typed=False)
     else:
-        part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy())
+        part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy(), typed=False)
     if not part.count:
         raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
     return part
