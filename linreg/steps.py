@@ -290,5 +290,6 @@ class Rates:
             lr = self._rates[1][:ahead]  # numbers, which are the same for all steps
         else:
             lr = rates_of(source, steps, self._precision)
-        self._rates, self._pairs = (self.rule.rate(lr, steps // self._every + 1), lr), None
+        update = (steps if self._every == 1 else steps // self._every) + 1
+        self._rates, self._pairs = (self.rule.rate(lr, update), lr), None
         self._source, self._first, self._end = source, first, first + ahead

@@ -14,7 +14,7 @@ from linreg.compiled.formulas import jit
 from linreg.compiled.loops import ALL_BY_NORM, BY_VALUE, EACH_BY_NORM, NO_CLIP, Around
 from linreg.losses import Loss
 from linreg.optimizers import Optimizer
-from linreg.precision import Precision
+from linreg.precision import Precision, rounded_both_ways
 from linreg.stacks import Several, members, stacked
 
 Array = Any
@@ -87,6 +87,13 @@ class CompiledPowers(Precision):
             return precision
         return cls(precision.dtype, precision.number, precision.cast, precision.schedules)
 
+    def _rounded_products(self, first: Any, rest: Any, count: int) -> tuple[Any, Any]:
+        if first.ndim > 1:
+            return super()._rounded_products(first, rest, count)
+        low, high = np.empty((2, len(first), len(rest)), np.float32)
+        _round_products(first, rest, low, high)
+        return low.reshape(-1)[:count], high.reshape(-1)[:count]
+
     def _library_power(self, base: Any, exponent: Any) -> Any:
         """Return the powers of the C library, in float64."""
         shape = np.broadcast_shapes(np.shape(base), np.shape(exponent))
@@ -104,6 +111,47 @@ def _fill_with_powers(bases: Array, exponents: Array, powers: Array) -> None:
 
 
 _powers = jit(_fill_with_powers, cache=True)
+
+
+_rounded = jit(rounded_both_ways, allocates=False)
+
+
+def _fill_with_products(first: Array, rest: Array, low: Array, high: Array) -> None:
+    for i in range(len(first)):
+        for j in range(len(rest)):
+            low[i, j], high[i, j] = _rounded(first[i] * rest[j])
+
+
+_round_products = jit(_fill_with_products, cache=True)
+
+
+def _add_in_order(losses: Array, rows: Array, sums: Array) -> None:
+    for epoch in range(len(losses)):
+        for batch in range(len(rows)):
+            sums[epoch] += losses[epoch, batch] * rows[batch]
+
+
+_added_in_order = jit(_add_in_order, cache=True)
+
+
+def added(losses: Array, rows: Array) -> Array:
+    """Return what `linreg.devices.Host.added` does of many epochs of one model, a term after the other.
+
+    Parameters
+    ----------
+    losses : array of shape (epochs, batches)
+        Losses.
+    rows : array of shape (batches,)
+        Rows of each batch.
+
+    Returns
+    -------
+    array of shape (epochs,)
+        The sums of losses times rows.
+    """
+    sums = np.zeros(len(losses))
+    _added_in_order(losses, rows, sums)
+    return sums
 
 
 def around(optimizer: Several[Optimizer], precision: Precision, layout: Any) -> Around:

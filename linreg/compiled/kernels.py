@@ -32,6 +32,8 @@ class Form(NamedTuple):
     """Rows are read in another order than they lie in."""
     around: bool = False
     """Something stands around the rule."""
+    weighted: bool = False
+    """Rows have weights; of many models they are always taken as if they had."""
     width: int = 0
     """Models in a block of them; 0 where there is one model."""
 
@@ -90,6 +92,8 @@ def kernel(given: Formulas, form: Form) -> Any:
         "block_size": BLOCK,
     }
     parts["row"] = _with(parts, loops.looked_up if form.shuffled else loops.itself)
+    parts["weight_of"] = _with(parts, loops.own if form.weighted else loops.one)
+    parts["factor_of"] = _with(parts, loops.own if form.weighted else loops.same)
     for function in (loops.minus, loops.slope_and_value, loops.clip, loops.rule_alone):
         parts[function.__name__] = _with(parts, function)
     if form.around:
