@@ -15,7 +15,7 @@ from benchmarks.installed import versions
 from linreg.json_files import json_text, read_json, write_json
 
 KIND = "linreg hot loop"
-SECTIONS = ("tolerance", "cases", "sweeps", "whole", "growth")
+SECTIONS = ("tolerance", "cases", "sweeps", "whole", "growth", "profiles")
 PACKAGES = (
     *("linreg", "numpy", "numba", "tensorflow_cpu", "tensorflow", "keras", "jax", "torch"),
     *("scikit-learn", "river", "vowpalwabbit"),
