@@ -78,7 +78,7 @@ def _epochs(start: Start, epochs: int, steps: int) -> Callable[[], float]:
     return run
 
 
-def short_steps(case: Case, rounds: int = ROUNDS) -> Profile:
+def short_steps(case: Case, *beside: str, rounds: int = ROUNDS) -> Profile:
     """Time the parts of a compiled run of steps that cost less than a function call, beside its fastest peers."""
     from linreg.compiled.run import NumbaRun
 
@@ -103,7 +103,7 @@ def short_steps(case: Case, rounds: int = ROUNDS) -> Profile:
             return parts["_call"] / (epochs * task.steps)
 
         peers, skipped = {ANY_ORDER: fused_kernel}, {}
-        for name in (FUSED, XLA):
+        for name in beside:
             try:
                 peers[name] = _epochs(PEERS[name].make(task, "cpu"), epochs, task.steps)
             except MissingPeerError as reason:
@@ -185,10 +185,15 @@ def full_batch_on_cores(rounds: int = ROUNDS) -> Profile:
     return timed(f"a step of {FULL.name}", runs, rounds)
 
 
+def long_case(features: int) -> Case:
+    """Return the case of long rows that stay in the caches."""
+    return Case("SGD", "MSE", 8 * ROWS, features, ROWS, "float32")
+
+
 def long_rows_by_blas(features: int, rounds: int = ROUNDS) -> Profile:
     """Time a whole compiled step on one core beside nothing but the two products of BLAS on one core."""
     limits = package("threadpoolctl", "threadpoolctl").threadpool_limits
-    case = Case("SGD", "MSE", 8 * ROWS, features, ROWS, "float32")
+    case = long_case(features)
     task = case.task()
     A = design_matrix(task.X, True)
     p, e, g = np.zeros(A.shape[1], A.dtype), np.ones(ROWS, A.dtype), np.empty(A.shape[1], A.dtype)
@@ -223,8 +228,8 @@ PROFILES: dict[str, Callable[[], Profile]] = {
     name: _or_why_not(work, name)
     for name, work in {
         "long rows in NumPy": long_rows_in_numpy,
-        "steps of one row": lambda: short_steps(SHORT[0]),
-        "short steps in float64": lambda: short_steps(SHORT[1]),
+        "steps of one row": lambda: short_steps(SHORT[0], FUSED, XLA),
+        "short steps in float64": lambda: short_steps(SHORT[1], FUSED),
         "full batches": full_batch_on_cores,
         **{f"BLAS, d = {width}": lambda width=width: long_rows_by_blas(width) for width in WIDTHS},
     }.items()

@@ -21,6 +21,7 @@ from linreg import SGD, Adam, LinearRegression, MeanSquaredError
 
 LARGE_ROWS = 2_000_000
 FULL_BATCH, TWO_PASSES = "a full-batch step, 2000000 x 32", "X @ w and X.T @ e in NumPy"
+KERAS = "keras fit"
 TOLERANCE = 0.01
 """Of the excess of the loss over its least value, what is left when a run counts as converged, as in `diagnose`."""
 MOST_EPOCHS = 500
@@ -71,15 +72,15 @@ def small_fit(optimizer: str, rounds: int = ROUNDS) -> dict[str, Any]:
         checks[name] = check.compare(np.append(model.coef_, model.intercept_), model.history_["loss"][-1])
     try:
         start = keras_fit(task)
-        checks["keras fit"] = check.compare(*start()(100), in_float32=True)
+        checks[KERAS] = check.compare(*start()(100), in_float32=True)
 
         def keras() -> float:
             train = start()
             return clocked(lambda: train(100))
 
-        runs["keras fit"] = keras
+        runs[KERAS] = keras
     except MissingPeerError as reason:
-        skipped["keras fit"] = str(reason)
+        skipped[KERAS] = str(reason)
     name = f"fit of 100 epochs of 100 x 1, {optimizer}"
     return timed(name, runs, rounds) | {"checks": checks, "skipped": skipped}
 
