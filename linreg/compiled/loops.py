@@ -9,11 +9,12 @@ Rows are taken in the order `order`, so that shuffling moves no data. Weights an
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import prange
 
+from linreg.around import ALL_BY_NORM, BY_VALUE, EACH_BY_NORM, NO_CLIP, Around
 from linreg.rules import (
     accumulated,
     averaged,
@@ -48,24 +49,6 @@ block_size = 0
 
 LONG_ROW = 64
 """Of rows with more features, each is read by itself for its prediction."""
-
-NO_CLIP, BY_VALUE, EACH_BY_NORM, ALL_BY_NORM = range(4)
-
-
-class Around(NamedTuple):
-    """What stands around the rule, with numbers of the run's arithmetic."""
-
-    every: int
-    clip: int
-    limit: Any
-    one_over_limit: Any
-    decays: bool
-    weight_decay: Any
-    averages: bool
-    first_share: Any
-    later_share: Any
-    overwrite: int
-
 
 ONE, TWO, THREE = np.uintp(1), np.uintp(2), np.uintp(3)
 """Unsigned: of a signed index Numba asks every time whether it counts from the end."""

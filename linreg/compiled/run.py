@@ -11,12 +11,12 @@ import numpy as np
 from numba import get_num_threads
 from numba.core.errors import NumbaError
 
+from linreg.around import Around, around
 from linreg.batches import Problem
 from linreg.callbacks import Logs
-from linreg.compiled.binding import CompiledPowers, InOrder, added, around, stands_there
+from linreg.compiled.binding import CompiledPowers, InOrder, added, in_loop, stands_there
 from linreg.compiled.kernels import TILE, Form, Formulas, kernel
 from linreg.compiled.layout import BlocksOfModels, OneModel
-from linreg.compiled.loops import Around
 from linreg.losses import Loss
 from linreg.optimizers import Rule
 from linreg.stacks import members, stacked
@@ -58,7 +58,7 @@ class NumbaRun(Run):
         self._bind_rows(problem)
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
         terms = [one.terms() for one in members(self.regularizer or ())]
-        given = around(self.optimizer, precision, self._layout)
+        given = in_loop(around(self.optimizer, precision), self._layout, precision.dtype)
         in_batch = min(problem.batch_size, self.epoch_rows) * parameters.size
         self._form = Form(
             columns=min(features, 2) if self._by_columns else 0,
