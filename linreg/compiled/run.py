@@ -11,12 +11,12 @@ import numpy as np
 from numba import get_num_threads
 from numba.core.errors import NumbaError
 
+from linreg.around import Around, around
 from linreg.batches import Problem
 from linreg.callbacks import Logs
-from linreg.compiled.binding import CompiledPowers, InOrder, around, stands_there
+from linreg.compiled.binding import CompiledPowers, InOrder, added, in_loop, stands_there
 from linreg.compiled.kernels import TILE, Form, Formulas, kernel
 from linreg.compiled.layout import BlocksOfModels, OneModel
-from linreg.compiled.loops import Around
 from linreg.losses import Loss
 from linreg.optimizers import Rule
 from linreg.stacks import members, stacked
@@ -58,13 +58,14 @@ class NumbaRun(Run):
         self._bind_rows(problem)
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
         terms = [one.terms() for one in members(self.regularizer or ())]
-        given = around(self.optimizer, precision, self._layout)
+        given = in_loop(around(self.optimizer, precision), self._layout, precision.dtype)
         in_batch = min(problem.batch_size, self.epoch_rows) * parameters.size
         self._form = Form(
             columns=min(features, 2) if self._by_columns else 0,
             in_blocks=not several and in_batch >= LARGE,
             shuffled=bool(self.shuffle) and self.epoch_rows > problem.batch_size,
             around=stands_there(given),
+            weighted=problem.weight is not None and not several,
             width=self._layout.width,
         )
         self._on_all_cores = several or self._form.in_blocks
@@ -104,7 +105,8 @@ class NumbaRun(Run):
             return super()._advance(end)
         batches.reorder(self.state.generator, epochs)
         steps = self._steps(0, len(batches), epochs)
-        means = self._device.added(steps, batches.rows, many=batches.many) / self.epoch_rows
+        sums = self._device.added(steps, batches.rows, many=True) if batches.many else added(steps, batches.rows)
+        means = sums / self.epoch_rows
         losses, learning_rates = _entries(means), _entries(self._lr[len(batches) - 1 :: len(batches)])
         first, self.state.epoch = self.state.epoch, self.state.epoch + epochs
         self._append({"loss": losses, "learning_rate": learning_rates}, epochs)
