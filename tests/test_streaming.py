@@ -619,6 +619,19 @@ def test_batches_may_be_of_any_size(engine):
     assert model.history_["loss"][0] == pytest.approx(np.average(losses, weights=[3, 42, 1, 14]), rel=8 * 2**-53)
 
 
+def test_weights_may_come_with_some_batches_only():
+    pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
+    X, y, weight = rows(60, 3)
+    some = [(X[:20], y[:20]), (X[20:40], y[20:40], weight[20:40]), (X[40:], y[40:])]
+    all_of_them = [(X[:20], y[:20], np.ones(20)), some[1], (X[40:], y[40:], np.ones(20))]
+    plain, weighted, unweighted = (
+        LinearRegression(epochs=2, random_state=0, dtype="float64", engine="numba").fit(batches)
+        for batches in (some, all_of_them, [batch[:2] for batch in some])
+    )
+    assert_same_run(plain, weighted)
+    assert not np.array_equal(plain.coef_, unweighted.coef_)
+
+
 def test_batches_are_refused_in_words():
     X, y, _ = rows(40, 3)
     items = cut(X, y)

@@ -65,7 +65,6 @@ class NumbaRun(Run):
             in_blocks=not several and in_batch >= LARGE,
             shuffled=bool(self.shuffle) and self.epoch_rows > problem.batch_size,
             around=stands_there(given),
-            weighted=problem.weight is not None and not several,
             width=self._layout.width,
         )
         self._on_all_cores = several or self._form.in_blocks
@@ -82,13 +81,14 @@ class NumbaRun(Run):
         self._batches: InOrder = InOrder(self._rows, self.shuffle, loss, self.precision, parameters)
         matrix = problem.matrix[:, : problem.kernel_size].T if self._by_columns else problem.matrix
         self._matrix = np.ascontiguousarray(matrix)
+        self._weighted = problem.weight is not None and parameters.ndim == 1
 
     def _bind_formulas(self, rule: Rule, loss: Loss, terms: list[Any], given: Around) -> None:
         """Bind the compiled formulas and their constants."""
         layout, precision, dtype = self._layout, self.precision, self.state.parameters.dtype
         pairs = tuple((penalty, slope) for penalty, slope, _ in terms[0]) if terms else ()
         counts = len(rule.state), len(rule.constants), len(self._constants)
-        self._train = kernel(Formulas(rule.update, loss.value, loss.slope, *counts, pairs), self._form)
+        self._formulas = Formulas(rule.update, loss.value, loss.slope, *counts, pairs)
         strengths = [stacked(precision.cast(one[k][-1]) for one in terms) for k in range(len(pairs))]
         self._bound = (
             layout.constants(self._constants, dtype),
@@ -164,9 +164,10 @@ class NumbaRun(Run):
         return losses
 
     def _call(self, *arguments: Any) -> None:
+        train = kernel(self._formulas, self._form._replace(weighted=self._weighted))
         try:
             with _all_cores if self._on_all_cores else contextlib.nullcontext():
-                self._train(*arguments)
+                train(*arguments)
         except NumbaError as error:
             names = f"{self.optimizer!r}, {self.loss!r} and {self.regularizer!r}"
             raise TypeError(
