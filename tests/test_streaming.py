@@ -621,7 +621,7 @@ def test_batches_may_be_of_any_size(engine):
 
 def test_weights_may_come_with_some_batches_only():
     pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
-    X, y, weight = rows(60, 3)
+    X, y, weight = rows(60, 3, weighted=True)
     some = [(X[:20], y[:20]), (X[20:40], y[20:40], weight[20:40]), (X[40:], y[40:])]
     all_of_them = [(X[:20], y[:20], np.ones(20)), some[1], (X[40:], y[40:], np.ones(20))]
     plain, weighted, unweighted = (
