@@ -10,10 +10,11 @@ How a column of text is read, decided by the column as a whole:
 1. As numbers, if every value that is not missing is one in the same notation: "1,234.5" if that fits them all, else
    "1.234,5", else decimals with either mark ("3,14" beside "2.5"). Spaces, apostrophes and underscores may separate
    thousands in each. A group of thousands has exactly three digits and the first does not begin with 0, so "0,125" is a
-   decimal. Currency signs are dropped, and so are the percent sign, "12%" is 12, and a unit that all values end with:
-   "6.5 kg" is 6.5.
+   decimal. A currency sign is dropped, if there is only one; so are a percent sign, "12%" is 12, and a unit, "6.5 kg"
+   is 6.5, if all values have it.
 2. As dates, if every value is one: "2024-01-31", "31.01.2024" or "01/31/2024", with or without a time. The month comes
-   first between slashes if that makes dates of them all, else the day. Times with a zone count in UTC.
+   first between slashes if that makes dates of them all, else the day. Times with a zone count in UTC. Or as times of
+   day, if every value is one: "12:30", "12:30:15.5" or "1:30 pm".
 3. As numbers, if at most a tenth of the rows hold words and the numbers are many: those rows count as missing.
 4. As categories. The first in alphabetical order has no column of its own; a missing value is nan in the columns of all
    others. With more than 50 categories there are no columns: no name begins with the column's.

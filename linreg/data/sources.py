@@ -74,8 +74,9 @@ def open_table(
     TypeError
         If the target holds categories, or something no single values.
     ValueError
-        If a file cannot be read, a column is missing or cannot be numbers, values are missing and are to be refused,
-        or something is infinite or a weight negative. The message names the column, the row and the value.
+        If a file cannot be read, a column is missing or cannot be numbers, its numbers or dates
+        are written in ways that do not go together, values are missing and are to be refused, or something is infinite
+        or a weight negative. The message names the column, the row and the value.
 
     Notes
     -----
@@ -108,7 +109,8 @@ def open_table(
         elif columns is not None or weights is not None or categories or target not in (None, encoding.target.name):
             raise ValueError("An encoding says what columns there are: leave columns, weights, categories and target.")
         else:
-            text = [column.name for column in (*encoding.columns, encoding.target) if column.kind.name == "category"]
+            every = (*encoding.columns, encoding.target)
+            text = [column.name for column in every if column.kind.name == "category" or column.kind.style]
             parts = parts_of(files, stack, tuple(text))
         table = Table(parts, encoding, missing, target is not None)
         table.close = stack.pop_all().close
