@@ -30,7 +30,7 @@ import numpy as np
 
 from linreg.data import arrays, conversion
 from linreg.data.cells import Parsed, as_float64, parsed_column
-from linreg.data.encoding import one_hot
+from linreg.data.encoding import one_hot, require_different
 from linreg.data.kinds import Kind
 from linreg.data.notation import EXAMPLES
 
@@ -131,7 +131,7 @@ def read(X: Any, y: Any) -> Reading:
         If the target holds categories, something holds objects that are no single value (lists, dicts), or X or y is
         sparse.
     ValueError
-        If a shape is wrong, X is empty, or something holds complex numbers.
+        If a shape is wrong, X is empty, something holds complex numbers, or two features get one name.
 
     Notes
     -----
@@ -143,6 +143,7 @@ def read(X: Any, y: Any) -> Reading:
         columns = tuple(map(_described, names, parsed))
         repaired = [feature for name, column in zip(names, parsed, strict=True) for feature in _features(name, column)]
         names = [name for name, _ in repaired]
+        require_different(names)
         numbers = np.empty((len(parsed[0].values), len(repaired)))
         for place, (_, values) in enumerate(repaired):
             numbers[:, place] = values

@@ -14,7 +14,7 @@ import numpy as np
 from linreg.data.account import notes
 from linreg.data.blocks import Block, rows_in_a_block
 from linreg.data.columns import encoding_of
-from linreg.data.encoding import ColumnEncoding, Encoding, one_hot
+from linreg.data.encoding import ColumnEncoding, Encoding, one_hot, require_different
 from linreg.data.gaps import Gaps
 from linreg.data.kinds import Kind
 from linreg.data.parts import Part, blocks_of, parts_of
@@ -75,8 +75,8 @@ def open_table(
         If the target holds categories, or something no single values.
     ValueError
         If a file cannot be read, a column is missing or cannot be numbers, its numbers or dates
-        are written in ways that do not go together, values are missing and are to be refused, or something is infinite
-        or a weight negative. The message names the column, the row and the value.
+        are written in ways that do not go together, two features get one name, values are missing and are to be
+        refused, or something is infinite or a weight negative. The message names the column, the row and the value.
 
     Notes
     -----
@@ -180,6 +180,7 @@ class Table:
         self.given = sum(part.count for part in parts)
         self.names = encoding.features
         self.target = encoding.target.name if with_target else None
+        require_different([*self.names, *([] if self.target is None else [self.target])])
         self._weights = None
         if with_target and encoding.weights is not None:
             self._weights = ColumnEncoding(encoding.weights, Kind("number"))
