@@ -72,7 +72,8 @@ class QueryPart:
         import polars
 
         self.file, self.label, self._table, self.layout = file, _label(file), table, layout or Layout()
-        self._schema = dict(self._collected(table.limit(0)).schema)
+        with tables.readable(self.label, of_file=bool(file)):
+            self._schema = dict(table.collect_schema())
         self.names = tuple(self._schema)
         self.count = int(self._collected(table.select(polars.len())).item()) if self.names else 0
 
@@ -86,7 +87,7 @@ class QueryPart:
 
     def is_text(self, name: str) -> bool:
         """Whether a column is text."""
-        return str(self._schema[name]) in ("String", "Binary")
+        return str(self._schema[name]).partition("(")[0] in {"String", "Binary", "Categorical", "Enum"}
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""

@@ -72,9 +72,9 @@ def open_table(
     OSError
         If a file is missing or may not be read.
     TypeError
-        If the target holds categories, or something no single values.
+        If the target holds categories, or something no single values, or a list of columns is text.
     ValueError
-        If a file cannot be read, a column is missing or cannot be numbers, its numbers or dates
+        If a file cannot be read or there are no rows, a column is missing or cannot be numbers, its numbers or dates
         are written in ways that do not go together, two features get one name, values are missing and are to be
         refused, or something is infinite or a weight negative. The message names the column, the row and the value.
 
@@ -100,6 +100,9 @@ def open_table(
     """
     if missing not in MISSING:
         raise ValueError(f"Unknown way with missing values {missing!r}{nearest(missing, MISSING)}.")
+    for name, value in (("columns", columns), ("categories", categories)):
+        if isinstance(value, str):
+            raise TypeError(f"Expected a list of column names as {name}, got {value!r}: give [{value!r}].")
     with ExitStack() as stack:
         if encoding is None:
             if target is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,10 +165,35 @@ def collected(query: polars.LazyFrame, label: str, *, of_file: bool = True) -> p
     ValueError
         If the file is damaged, or the query fails.
     """
+    with readable(label, of_file=of_file):
+        return query.collect()
+
+
+@contextmanager
+def readable(label: str, *, of_file: bool) -> Iterator[None]:
+    """Say in one line what polars says of a query.
+
+    Parameters
+    ----------
+    label : str
+        What to call its file in errors.
+    of_file : bool
+        Whether it reads a file and does nothing else.
+
+    Yields
+    ------
+    None
+        The query is to be run inside.
+
+    Raises
+    ------
+    ValueError
+        If polars gives up.
+    """
     import polars
 
     try:
-        return query.collect()
+        yield
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         do = "the file is damaged, make it anew" if of_file else "correct the query"
         raise ValueError(f"{label} cannot be read (polars says: {_reason(error)}): {do}.") from None
