@@ -127,7 +127,7 @@ class _Shape(NamedTuple):
 
 _ANY_DIGIT = str.maketrans("023456789", "1" * 9)
 _LONG = 64
-"""The shapes of longer words are not kept."""
+"""The shapes of longer words are not kept, and they are no dates."""
 
 
 def form_of(word: str) -> Form:
@@ -148,8 +148,9 @@ def form_of(word: str) -> Form:
     if any(shape.form.kinds) and not (shape.form.unit and _UNREAD.fullmatch(bare)):  # 0xff is no 0 of unit xff
         return shape.form
     if shape.date:
-        styles = _DATES if "/" in bare else dict.fromkeys(_DATES, _DATES["day first"])  # only there it matters
-        dates = tuple(style for style, patterns in styles.items() if _date(bare, patterns) is not None)
+        styles = tuple(_DATES) if "/" in bare else ("month first",)  # it matters between slashes only
+        dates = tuple(style for style in styles if _moment(bare, style) is not None)
+        dates = tuple(_DATES) if dates and "/" not in bare else dates
         return Form(dates=dates, unread=not dates)
     if shape.time and _time(bare) is not None:
         return Form(time=True)
@@ -225,10 +226,9 @@ def written(word: str, style: str, unit: str = "") -> float | None:
     float or None
         The number; of a date microseconds since 1970, of a time since midnight.
     """
-    if style in _DATES:
-        date = _date(word.strip(), _DATES[style])
-        return None if date is None else moment(date)
     bare = word.strip()
+    if style in _DATES:
+        return _moment(bare, style) if len(bare) <= _LONG else None
     if style == TIME:
         return _time(bare)
     shape = _shape_of(bare)
@@ -293,6 +293,13 @@ def _time(text: str) -> float | None:
         return duration(dt.time.fromisoformat(f"{hour:02}:{match['rest']}"))
     except ValueError:  # 25 o'clock
         return None
+
+
+@lru_cache(maxsize=2**16)
+def _moment(text: str, style: str) -> float | None:
+    """Return a date in microseconds since 1970."""
+    date = _date(text, _DATES[style])
+    return None if date is None else moment(date)
 
 
 def _date(text: str, patterns: Sequence[re.Pattern[str]]) -> dt.datetime | None:
