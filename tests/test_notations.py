@@ -87,7 +87,27 @@ def test_text_in_a_typed_file_decides_over_a_csv_file(size, tmp_path):
     assert numbers(files) == [1234, 2000, 1.5, 2500.5]
 
 
-CELLS = st.sampled_from(["1", "2.5", "1.234", "1,234", "2,5", "1.234.567", "12%", "$3", "6 kg", "", "true", "word"])
+CELLS = st.sampled_from(
+    [
+        "1",
+        "2.5",
+        "1.234",
+        "1,234",
+        "2,5",
+        "1.234.567",
+        "12%",
+        "$3",
+        "6 kg",
+        "",
+        "true",
+        "word",
+        "2024-01-31",
+        "31.01.2024",
+        "31/01/2024",
+        "12:30",
+        "0x1f",
+    ]
+)
 
 
 @given(st.lists(CELLS, min_size=2, max_size=6), st.data())
