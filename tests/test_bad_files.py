@@ -147,6 +147,8 @@ PIECES = [
     b";",
     b'"',
     b"#",
+    b"\n#",
+    b"\n# 1,2,3\n",
     b"\r",
     b"\0",
     b"\xff",
@@ -187,12 +189,20 @@ def read_or_refused(path):
     return None
 
 
-def records_of(data):
-    """The records of a plain CSV file, read in another way: no quotation marks, lines by line."""
+def rows_of(data, names):
+    """The rows of a plain CSV file with these columns, read line by line, and its other lines but the header.
+
+    A row is what stands below the header and has as many values, whatever it begins with.
+    """
     lines = data.removeprefix(b"\xef\xbb\xbf").decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    kept = [line for line in lines if line and not re.match(r"#(?!N/A)", line)]
-    separator = max(",;\t|", key=kept[0].count)
-    return [[cell.strip() for cell in line.split(separator)] for line in kept]
+    lines = [line for line in lines if line]
+    for separator in ",;\t|":
+        cells = [[cell.strip() for cell in line.split(separator)] for line in lines]
+        if names in cells:
+            break
+    header = cells.index(names)
+    rows = [n for n, row in enumerate(cells) if n > header and len(row) == len(names)]
+    return [cells[n] for n in rows], [line for n, line in enumerate(lines) if n not in {header, *rows}]
 
 
 @given(mutations(GOOD_CSV))
@@ -202,16 +212,19 @@ def test_a_mutated_csv_file_is_refused_or_read_as_what_it_says(data):
         table = read_or_refused(folder / "f.csv")
     if table is None or b'"' in data:
         return
-    header, *records = records_of(data)
+    header = list(table.parts[0].names)
+    rows, others = rows_of(data, header)
+    assert table.given == len(rows)
+    assert [line for line in others if not line.startswith("#")] == []
+    told = [re.match(r"([0-9]+) lines? of .* skipped", note) for note in table.notes()]
+    assert sum(int(match[1]) for match in told if match) == len(others)
     X, y, _ = table.arrays()
     numbers = {}
     for column in (*table.encoding.columns, table.encoding.target):
         place = header.index(column.name)
         if column.kind.name == "number":
-            numbers[column.name] = [
-                float(record[place] or "nan") if record[place] != "NA" else np.nan for record in records
-            ]
-    whole = np.arange(len(records))
+            numbers[column.name] = [float(row[place] or "nan") if row[place] != "NA" else np.nan for row in rows]
+    whole = np.arange(len(rows))
     if table.count < table.given:
         whole = np.concatenate([table.read(block).numbers for block in range(len(table))])
     for name, expected in numbers.items():

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from linreg.data import array_files, arrays, tables
-from linreg.data.csv_files import column
-from linreg.data.row_files import IN_MEMORY, as_parquet
+from linreg.data.csv_files import Layout, column
+from linreg.data.csv_types import Types
+from linreg.data.row_files import IN_MEMORY, csv_tables
 
 if TYPE_CHECKING:
     import polars
@@ -23,15 +24,20 @@ Array = Any
 
 
 class Part(Protocol):
-    """Some rows: `file` they lie in, `label` in errors, `names` of their columns, `count` of rows."""
+    """Some rows: `file` they lie in, `label` in errors, `names` of columns, `count` of rows, `layout` of a CSV file."""
 
     file: str
     label: str
     names: tuple[str, ...]
     count: int
+    layout: Layout
 
     def family(self, name: str) -> str:
         """Return "number", "boolean" or "empty" if that is what the type of a column says, else nothing."""
+        ...
+
+    def is_text(self, name: str) -> bool:
+        """Whether the type of a column says that it is text."""
         ...
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
@@ -48,12 +54,17 @@ class ArraysPart:
 
     def __init__(self, file: str, arrays: dict[str, Array]) -> None:
         self.file, self.label, self.names, self._arrays = file, _label(file), tuple(arrays), arrays
+        self.layout = Layout()
         self.count = len(next(iter(arrays.values()), ()))
 
     def family(self, name: str) -> str:
         """Return what the type of a column says."""
         kind = self._arrays[name].dtype.kind
         return "boolean" if kind == "b" else "number" if kind in "fiu" else ""
+
+    def is_text(self, name: str) -> bool:
+        """Whether a column is text."""
+        return self._arrays[name].dtype.kind in "UST"
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""
@@ -67,20 +78,27 @@ class ArraysPart:
 class QueryPart:
     """A polars frame or query, of which so much is read at a time as is asked for.
 
-    Whole numbers in `text` are text; the types of a text file (not `typed`) are guesses.
+    Whole numbers in `text` are text; the types of a text file, which has a `layout`, are guesses.
     """
 
-    def __init__(self, file: str, table: polars.LazyFrame, text: Collection[str] = (), *, typed: bool = True) -> None:
+    def __init__(
+        self, file: str, table: polars.LazyFrame, text: Collection[str] = (), *, layout: Layout | None = None
+    ) -> None:
         import polars
 
-        whole = [name for name, kind in table.collect_schema().items() if name in text and kind.is_integer()]
+        self.file, self.label, self._typed, self.layout = file, _label(file), layout is None, layout or Layout()
+        self._values: dict[str, int] = {}
+        with tables.readable(self.label, of_file=bool(file)):
+            schema = table.collect_schema()
+        whole = [name for name, kind in schema.items() if name in text and kind.is_integer()]
         if whole:  # with a gap among them, NumPy would make 1.0 of 1
             table = table.with_columns(column(name).cast(polars.String) for name in whole)
-        self._typed, self._values = typed, dict[str, int]()
-        self.file, self.label, self._table = file, _label(file), table
-        self._schema = dict(table.collect_schema())
+        self._table, self._schema = table, dict(table.collect_schema())
         self.names = tuple(self._schema)
-        self.count = int(tables.collected(table.select(polars.len()), self.label).item()) if self.names else 0
+        self.count = int(self._collected(table.select(polars.len())).item()) if self.names else 0
+
+    def _collected(self, query: polars.LazyFrame) -> polars.DataFrame:
+        return tables.collected(query, self.label, of_file=bool(self.file))
 
     def family(self, name: str) -> str:
         """Return what the type of a column says."""
@@ -92,9 +110,13 @@ class QueryPart:
     def _empty(self, name: str) -> bool:
         """Whether a column has no value."""
         if name not in self._values:
-            missing = tables.collected(self._table.select(column(name).null_count()), self.label).item()
+            missing = self._collected(self._table.select(column(name).null_count())).item()
             self._values[name] = self.count - int(missing)
         return not self._values[name]
+
+    def is_text(self, name: str) -> bool:
+        """Whether a column is text."""
+        return str(self._schema[name]).partition("(")[0] in {"String", "Binary", "Categorical", "Enum"}
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""
@@ -107,14 +129,14 @@ class QueryPart:
                     "every row: give each of its parts a column of its own, or leave it out."
                 )
         query = self._table.slice(first, rows).select(map(column, names))
-        frame = tables.collected(query, self.label)
+        frame = self._collected(query)
         return [_array(frame.get_column(name).alias("")) for name in names]
 
     def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
         """Return consecutive rows of columns of numbers."""
         import polars
 
-        frame = tables.collected(self._table.slice(first, rows).select(map(column, names)), self.label)
+        frame = self._collected(self._table.slice(first, rows).select(map(column, names)))
         return frame.cast(polars.Float64).to_numpy(order="c")
 
 
@@ -162,10 +184,13 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
         If a file cannot be read, is named twice, or has other columns than the first.
     """
     if hasattr(files, "collect_schema") or hasattr(files, "columns"):
-        return [_frame(files, text)]
+        part = _frame(files, text)
+        if part.names and not part.count:
+            raise ValueError("The table has column names but no rows: give at least one row.")
+        return [part]
     found = matching(files)
     large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > IN_MEMORY
-    parts = [_file(file, stack, text, large=large) for file in found]
+    parts = _files(found, stack, text, large=large)
     for part in parts[1:]:
         _same_columns(parts[0], part)
     return parts
@@ -225,22 +250,29 @@ def _frame(frame: Any, text: Collection[str]) -> Part:
     return ArraysPart("", {name: arrays.column_of(frame, name, _label("")) for name in names})
 
 
-def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) -> Part:
-    """Return a file as a part."""
-    tables.require_file(file)
-    ending = Path(file).suffix.lower()
-    if ending in array_files.ENDINGS:
-        return ArraysPart(file, array_files.array_columns(file))
-    if ending in tables.FRAMES:
-        part = QueryPart(file, tables.scan(file), text)
-    elif large:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-        part = QueryPart(file, as_parquet(file, Path(folder), text), typed=False)
-    else:
-        part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy(), typed=False)
-    if not part.count:
-        raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
-    return part
+def _files(files: Sequence[str], stack: ExitStack, text: Collection[str], *, large: bool) -> list[Part]:
+    """Return files as parts; CSV files are read when it is known of all files what they hold."""
+    parts: dict[str, Part] = {}
+    types = Types(text)
+    for file in files:
+        tables.require_file(file)
+        ending = Path(file).suffix.lower()
+        if ending in array_files.ENDINGS:
+            parts[file] = ArraysPart(file, array_files.array_columns(file))
+        elif ending in tables.FRAMES:
+            parts[file] = QueryPart(file, tables.scan(file), text)
+        if file in parts:
+            types.keep_text([name for name in parts[file].names if parts[file].is_text(name)])
+    rest = [file for file in files if file not in parts]
+    folder = None
+    if rest and large:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-")))
+    for file, (table, layout) in zip(rest, csv_tables(rest, types, folder), strict=True):
+        parts[file] = QueryPart(file, table, layout=layout)
+    empty = next((file for file in files if not parts[file].count), None)
+    if empty is not None:
+        raise ValueError(f"{empty!r} has column names but no rows: add one line for each row.")
+    return [parts[file] for file in files]
 
 
 def _same_columns(first: Part, other: Part) -> None:

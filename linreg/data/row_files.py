@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from linreg.data.blocks import Block, Source
-from linreg.data.csv_files import Types
+from linreg.data.csv_files import Layout
+from linreg.data.csv_types import Types
 from linreg.data.tables import csv_frames
 
 if TYPE_CHECKING:
@@ -44,39 +45,54 @@ class ScaledRows:
         return Block(np.column_stack([self.transformer.transform(X), rows[:, -1]]), numbers, weight)
 
 
-def as_parquet(file: str, folder: Path, text: Collection[str] = ()) -> polars.LazyFrame:
-    """Return the table in a CSV file, which is turned into a Parquet file piece by piece.
+def csv_tables(files: Sequence[str], types: Types, folder: Path | None = None) -> list[tuple[polars.LazyFrame, Layout]]:
+    """Return the tables in CSV files, which are read as what their columns hold when all have been looked at.
 
     Parameters
     ----------
-    file : str
-        The file.
-    folder : Path
-        An empty folder, where files are put that have to stay as long as the table is used.
-    text : collection of str
-        Columns that are text, whatever stands in them.
+    files : sequence of str
+        The files.
+    types : Types
+        What is known about the columns.
+    folder : Path, optional
+        An empty folder in which the tables are turned into Parquet files piece by piece, which have to stay as long as
+        the tables are used. If not given, they are held in memory.
 
     Returns
     -------
-    polars.LazyFrame
-        The table.
+    list of tuple of polars.LazyFrame and Layout
+        The tables, and how their files are laid out.
 
     Raises
     ------
     ImportError
         If polars is not installed.
     OSError
-        If the file is missing or may not be read, or the disk is full.
+        If a file is missing or may not be read, or the disk is full.
     ValueError
-        If it is no such file.
+        If one is no such file.
     """
-    pieces, types = [], Types(text)
-    for number, frame in enumerate(csv_frames(file, any_separator=True)):
-        types.look(frame)
-        pieces.append(folder / f"{number}.parquet")
-        frame.write_parquet(pieces[-1], compression="lz4")
+    looked_at = []
+    for place, file in enumerate(files):
+        layout, pieces = Layout(), list[Any]()
+        for number, frame in enumerate(csv_frames(file, layout, any_separator=True)):
+            types.look(frame, layout)
+            if folder is None:
+                pieces.append(frame)
+            else:
+                path = folder / f"{place}-{number}.parquet"
+                frame.write_parquet(path, compression="lz4")
+                pieces.append(path)
+        looked_at.append((pieces, layout))
+    return [(_read(pieces, types), layout) for pieces, layout in looked_at]
+
+
+def _read(pieces: Sequence[Any], types: Types) -> polars.LazyFrame:
+    """Return pieces of a table of text, frames or Parquet files, as what their columns hold."""
     import polars
 
+    if not isinstance(pieces[0], Path):
+        return polars.concat([types.read(frame) for frame in pieces]).lazy()
     made = []
     for piece in pieces:
         made.append(piece.with_suffix(".rows.parquet"))

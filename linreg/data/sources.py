@@ -15,7 +15,7 @@ from linreg.data.account import notes
 from linreg.data.blocks import Block, rows_in_a_block
 from linreg.data.columns import encoding_of
 from linreg.data.csv_files import shown_name
-from linreg.data.encoding import MISSING, ColumnEncoding, Encoding, one_hot
+from linreg.data.encoding import MISSING, ColumnEncoding, Encoding, one_hot, require_different
 from linreg.data.gaps import Gaps
 from linreg.data.kinds import NUMERIC, Kind
 from linreg.data.parts import Part, blocks_of, parts_of
@@ -75,10 +75,11 @@ def open_table(
     OSError
         If a file is missing or may not be read.
     TypeError
-        If the target holds categories, or something no single values.
+        If the target holds categories, or something no single values, or a list of columns is text.
     ValueError
-        If a file cannot be read, a column is missing or cannot be numbers, values are missing and are to be refused,
-        or something is infinite or a weight negative. The message names the column, the row and the value.
+        If a file cannot be read or there are no rows, a column is missing or cannot be numbers, its numbers or dates
+        are written in ways that do not go together, two features get one name, values are missing and are to be
+        refused, or something is infinite or a weight negative. The message names the column, the row and the value.
 
     Notes
     -----
@@ -102,6 +103,9 @@ def open_table(
     """
     if missing not in MISSING:
         raise ValueError(f"Unknown way with missing values {missing!r}{nearest(missing, MISSING)}.")
+    for name, value in (("columns", columns), ("categories", categories)):
+        if isinstance(value, str):
+            raise TypeError(f"Expected a list of column names as {name}, got {value!r}: give [{value!r}].")
     with ExitStack() as stack:
         if encoding is None:
             if target is None:
@@ -111,7 +115,8 @@ def open_table(
         elif columns is not None or weights is not None or categories or target not in (None, encoding.target.name):
             raise ValueError("An encoding says what columns there are: leave columns, weights, categories and target.")
         else:
-            text = [column.name for column in (*encoding.columns, encoding.target) if column.kind.name == "category"]
+            every = (*encoding.columns, encoding.target)
+            text = [column.name for column in every if column.kind.name == "category" or column.kind.style]
             parts = parts_of(files, stack, tuple(text))
         table = Table(parts, encoding, missing, target is not None, early=early)
         table.close = stack.pop_all().close
@@ -185,6 +190,7 @@ class Table:
         self.given = sum(part.count for part in parts)
         self.names = encoding.features
         self.target = encoding.target.name if with_target else None
+        require_different([*self.names, *([] if self.target is None else [self.target])])
         self._weights = None
         if with_target and encoding.weights is not None:
             self._weights = ColumnEncoding(encoding.weights, Kind("number"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linreg.data import csv_files, datasets
 from linreg.data.csv_files import shown_name
+from linreg.data.csv_types import Types
 from linreg.hyperparameters import nearest
 
 if TYPE_CHECKING:
@@ -26,9 +28,9 @@ def read_table(
 ) -> polars.DataFrame:
     """Read a Parquet or Arrow file, or a CSV file with a header line: values between commas, text in UTF-8.
 
-    Blank lines and lines that start with `#` are skipped, and spaces around names and numbers do not count. Empty
-    cells (also NA, N/A, NaN and null) become nulls, which training refuses with their place. A column's type comes
-    from all of its rows.
+    Blank lines are skipped, and lines that start with `#` unless they have one value for each column. Spaces around
+    names and numbers do not count. Empty cells (also NA, N/A, NaN and null) become nulls, which training refuses with
+    their place. A column's type comes from all of its rows.
 
     Parameters
     ----------
@@ -61,21 +63,24 @@ def read_table(
         if not frame.height:
             raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
         return frame
-    frames = list(csv_frames(file, any_separator=any_separator))
+    layout = csv_files.Layout()
+    frames = list(csv_frames(file, layout, any_separator=any_separator))
     import polars
 
-    frame, types = polars.concat(frames), csv_files.Types(text)
-    types.look(frame)
+    frame, types = polars.concat(frames), Types(text)
+    types.look(frame, layout)
     return types.read(frame)
 
 
-def csv_frames(file: str, *, any_separator: bool) -> Iterator[polars.DataFrame]:
+def csv_frames(file: str, layout: csv_files.Layout, *, any_separator: bool) -> Iterator[polars.DataFrame]:
     """Yield the rows of a CSV file, or of a data set that ships with linreg, as frames of text.
 
     Parameters
     ----------
     file : str
         The file.
+    layout : Layout
+        What is found out about it is put there.
     any_separator : bool
         Take semicolons, tabs or bars between values too.
 
@@ -94,7 +99,7 @@ def csv_frames(file: str, *, any_separator: bool) -> Iterator[polars.DataFrame]:
         If it is no such file.
     """
     require_polars()
-    return csv_files.frames(require_file(file), file, any_separator=any_separator)
+    return csv_files.frames(require_file(file), file, layout, any_separator=any_separator)
 
 
 def scan(file: str) -> polars.LazyFrame:
@@ -138,7 +143,7 @@ def scan(file: str) -> polars.LazyFrame:
     return table
 
 
-def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
+def collected(query: polars.LazyFrame, label: str, *, of_file: bool = True) -> polars.DataFrame:
     """Return what a query gives.
 
     Parameters
@@ -147,6 +152,8 @@ def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
         The query.
     label : str
         What to call its file in errors.
+    of_file : bool, default=True
+        Whether it reads a file and does nothing else.
 
     Returns
     -------
@@ -156,16 +163,40 @@ def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
     Raises
     ------
     ValueError
-        If the file is damaged.
+        If the file is damaged, or the query fails.
+    """
+    with readable(label, of_file=of_file):
+        return query.collect()
+
+
+@contextmanager
+def readable(label: str, *, of_file: bool) -> Iterator[None]:
+    """Say in one line what polars says of a query.
+
+    Parameters
+    ----------
+    label : str
+        What to call its file in errors.
+    of_file : bool
+        Whether it reads a file and does nothing else.
+
+    Yields
+    ------
+    None
+        The query is to be run inside.
+
+    Raises
+    ------
+    ValueError
+        If polars gives up.
     """
     import polars
 
     try:
-        return query.collect()
+        yield
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
-        raise ValueError(
-            f"{label} cannot be read (polars says: {_reason(error)}): the file is damaged, make it anew."
-        ) from None
+        do = "the file is damaged, make it anew" if of_file else "correct the query"
+        raise ValueError(f"{label} cannot be read (polars says: {_reason(error)}): {do}.") from None
 
 
 def require_file(file: str) -> Path:
