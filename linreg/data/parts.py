@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
@@ -151,12 +152,12 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
     large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > IN_MEMORY
     parts = [_file(file, stack, text, large=large) for file in found]
     for part in parts[1:]:
-        _same_columns(parts[0], part)
+        same_columns(parts[0], part)
     return parts
 
 
 def matching(files: Any) -> list[str]:
-    """Return the files that are named, and in order those that match a pattern.
+    """Return the files that are named, and in natural order (part.2 before part.10) those that match a pattern.
 
     Parameters
     ----------
@@ -183,7 +184,7 @@ def matching(files: Any) -> list[str]:
     found: list[str] = []
     for file in [os.fspath(one) for one in given]:
         if glob.has_magic(file) and not os.path.exists(file):
-            matches = sorted(one for one in glob.glob(file, recursive=True) if not os.path.isdir(one))
+            matches = sorted((one for one in glob.glob(file, recursive=True) if not os.path.isdir(one)), key=_natural)
             if not matches:
                 raise FileNotFoundError(f"No file matches {file!r}: look whether folder and ending are right.")
             found += matches
@@ -197,6 +198,11 @@ def matching(files: Any) -> list[str]:
     if not found:
         raise ValueError("No file is given: give the path of a CSV, Parquet, Arrow, .npy or .npz file.")
     return found
+
+
+def _natural(path: str) -> tuple[list[str | int], str]:
+    """Return what sorts paths with the numbers in them as numbers; Dask sorts a folder in the same way."""
+    return [int(one) if one.isdecimal() else one for one in re.split(r"(\d+)", path)], path
 
 
 def _frame(frame: Any) -> Part:
@@ -227,8 +233,8 @@ def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) ->
     return part
 
 
-def _same_columns(first: Part, other: Part) -> None:
-    """Raise if a part has not the columns of the first."""
+def same_columns(first: Part, other: Part) -> None:
+    """Raise ValueError if a part has not the columns of the first, in whatever order."""
     for one, two in ((first, other), (other, first)):
         absent = next((name for name in one.names if name not in two.names), None)
         if absent is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
@@ -125,8 +126,11 @@ def scan(file: str) -> polars.LazyFrame:
     place = require_file(file)
     how = FRAMES[place.suffix.lower()]
     try:
+        # The path is taken as it stands: scan_ipc of polars 1 has no `glob`.
         table: polars.LazyFrame = (
-            polars.scan_parquet(place, glob=False) if how == "scan_parquet" else polars.scan_ipc(place)
+            polars.scan_parquet(place, glob=False)
+            if how == "scan_parquet"
+            else polars.scan_ipc(glob.escape(os.fspath(place)))
         )
         names = list(table.collect_schema())
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
