@@ -312,6 +312,15 @@ def test_what_is_asked_of_a_folder_and_cannot_be_is_told(folder, given, error, t
         model_of(SGD(0.01), engine="dask").fit(folder, *given)
 
 
+@pytest.mark.parametrize("batch_size", [64, ROWS])
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_weights_that_are_all_zero_are_refused(batch_size, loss):
+    model = model_of(SGD(0.01), loss, batch_size=batch_size, engine="dask")
+    for nothing in (np.zeros(ROWS), da.zeros(ROWS, chunks=50)):
+        with pytest.raises(ValueError, match="weight"):
+            model.fit(SPREAD, Y, nothing)
+
+
 def test_a_block_without_weight_takes_part():
     weight = np.where(np.arange(ROWS) < 100, 0.0, 1.0)
     direct = model_of(SGD(0.01)).fit(X, Y, weight)
