@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linreg import L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, schedules, sweep
-from linreg.callbacks import Callback, EarlyStopping, LearningRateScheduler, TerminateOnNaN
+from linreg.callbacks import EarlyStopping, LearningRateScheduler, TerminateOnNaN
 from linreg.cli import run
+from linreg.cli.dask import connected
 from linreg.data import blocks, open_table
 from linreg.data.dask_rows import DaskRows
 from linreg.gram import gather
@@ -385,28 +387,59 @@ def test_two_processes_sum_up_the_moments_of_all_rows(client):
     np.testing.assert_allclose(rows.moments.mean, alone.moments.mean, rtol=1e-12)
 
 
-class Killer(Callback):
-    """Kills one of the workers after an epoch."""
+class Killer:
+    """Kills a worker as soon as it has made one of the tasks of a run while others of them are still to be made."""
 
-    def __init__(self, client) -> None:
-        self.client, self.killed = client, None
+    name = "killer"
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        if epoch == 1:
-            self.killed = next(iter(self.client.run(os.getpid).values()))
-            os.kill(self.killed, signal.SIGKILL)
+    def __init__(self, client, task: str, after: int) -> None:
+        self.client, self.task, self.after = client, task, after
+        self.pids, self.made, self.lost = client.run(os.getpid), [], None
+
+    def transition(self, key, start, finish, *args, worker=None, **more) -> None:
+        if finish != "memory":
+            return
+        self.made.append(key)
+        if self.lost is None and self._of_the_run(key) and sum(map(self._of_the_run, self.made)) >= self.after:
+            tasks = self.client.cluster.scheduler.tasks
+            if any(self._of_the_run(other) and tasks[other].state != "memory" for other in tasks):
+                self.lost = key
+                os.kill(self.pids[worker], signal.SIGKILL)
+
+    def _of_the_run(self, key) -> bool:
+        return str(key).startswith(self.task)
+
+    def close(self) -> None:
+        """The scheduler calls it at its end."""
+
+    def __getattr__(self, hook):
+        return lambda *args, **more: None  # what else the scheduler tells its plugins
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.001, momentum=0.5), Adam(0.05)])
-def test_a_run_survives_the_death_of_a_worker_with_the_same_result(client, optimizer):
+KILLED = {
+    # An epoch has 8 maps, or 15 pieces of batches: a worker dies in the second epoch.
+    "maps": ("block_stretch", 10, {"optimizer": SGD(0.001, momentum=0.5)}),
+    "reductions": ("batch_sums", 20, {"optimizer": Adam(0.05)}),
+    "moments": ("block_moments", 3, {"optimizer": Adam(0.05), "batch_size": 40_000}),
+}
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_a_run_survives_the_death_of_a_worker_in_the_middle_with_the_same_result(client, name):
     X, _, y = many_rows()
-    schedule = [
-        LearningRateScheduler(lambda epoch: 0.001 / (1 + epoch))
-    ]  # so that maps are needed after the death, too
-    undisturbed = model_of(optimizer, batch_size=5_500, epochs=4, engine="dask", callbacks=schedule).fit(X, y)
-    killer = Killer(client)
-    found = model_of(optimizer, batch_size=5_500, epochs=4, engine="dask", callbacks=[*schedule, killer]).fit(X, y)
-    assert killer.killed is not None
+    task, after, settings = KILLED[name]
+    schedule = LearningRateScheduler(lambda epoch: 0.001 / (1 + epoch))  # so that every epoch has maps of its own
+    settings = {"batch_size": 5_500, "epochs": 4, "engine": "dask", "callbacks": [schedule], **settings}
+    undisturbed = model_of(**settings).fit(X, y)
+    client.wait_for_workers(2)
+    killer, scheduler = Killer(client, task, after), client.cluster.scheduler
+    scheduler.add_plugin(killer)
+    try:
+        found = model_of(**settings).fit(X, y)
+    finally:
+        scheduler.remove_plugin(killer.name)
+    assert killer.lost is not None
+    assert killer.made.count(killer.lost) == 2  # what was lost with the worker was made again
     assert parameters(found).tobytes() == parameters(undisturbed).tobytes()
     assert found.history_ == undisturbed.history_
 
@@ -425,6 +458,34 @@ def test_the_command_trains_on_a_scheduler_or_in_threads(client, tmp_path, capsy
     expected = np.linalg.lstsq(np.column_stack([X, np.ones(ROWS)]), y, rcond=None)[0]
     for value in expected:
         assert f"{value:.6g}" in told[0]
+
+
+def test_workers_of_this_machine_leave_what_is_wrong_to_one_line(folder):
+    polars.DataFrame({"a": [1.0, None], "*": 1.0, "^a.*$": 1.0, "price": 1.0, "w": 1.0}).write_parquet(
+        folder / "part.12.parquet"
+    )
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "linreg", "fit", os.fspath(folder), "--target", "price", "--dask", "local"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    dashboard, complaint = ran.stderr.splitlines()
+    assert dashboard.startswith("Dask's dashboard: http")
+    assert complaint.startswith("linreg: Input X in rows 0 to 1 of '")
+    assert "part.12.parquet' contains NaN: 1 of 8 values are missing, the first in row 1" in complaint
+    assert (ran.returncode, ran.stdout) == (2, "")
+
+
+@pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")
+def test_a_task_that_kills_its_workers_is_told(client, monkeypatch):
+    import dask
+
+    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 0)
+    with (
+        pytest.raises(ValueError, match=r"^Every worker that took the task '_exit-.*' died of it") as caught,
+        connected(client.scheduler.address),
+    ):
+        dask.delayed(os._exit)(1).compute()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path, capsys):
