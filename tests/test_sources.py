@@ -313,6 +313,37 @@ def test_fit_reads_several_files_by_pattern(capsys, tmp_path, monkeypatch):
         assert found["data"]["files"] == ["a1.csv", "a2.csv"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrow"])
+def test_files_of_a_pattern_are_read_in_the_order_of_the_numbers_in_their_paths(kind, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = [f"{folder}/part.{name}" for folder in ("1", "2", "10") for name in ("0", "1", "01", "2", "10", "a")]
+    # "01" and "1" are the same number: as text, "01" comes first.
+    in_order = [f"{folder}/part.{name}" for folder in ("1", "2", "10") for name in ("0", "01", "1", "2", "10", "a")]
+    for place in places:
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        row = pl.DataFrame({"x": [in_order.index(place)], "y": [2 * in_order.index(place)]})
+        getattr(row, {"csv": "write_csv", "parquet": "write_parquet", "arrow": "write_ipc"}[kind])(f"{place}.{kind}")
+    with open_table(f"*/part*.{kind}", "y") as table:
+        assert table.arrays()[0].ravel().tolist() == list(range(len(places)))
+    expected = LinearRegression(epochs=2, batch_size=4, shuffle=False, random_state=0)
+    expected.fit(np.arange(len(places))[:, np.newaxis], 2 * np.arange(len(places)))
+    for way in ("--no-stream", "--stream"):
+        order = ["--no-shuffle", "--epochs", "2", "--batch-size", "4", "--seed", "0", "--json"]
+        told = json.loads(call(capsys, "fit", f"*/part*.{kind}", "--target", "y", way, *order)[1])
+        assert told["history"]["loss"] == expected.history_["loss"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrow"])
+def test_a_path_that_looks_like_a_pattern_is_taken_as_it_stands(kind, tmp_path):
+    write = {"csv": "write_csv", "parquet": "write_parquet", "arrow": "write_ipc"}[kind]
+    (tmp_path / "d[1]").mkdir()
+    (tmp_path / "d1").mkdir()
+    getattr(pl.DataFrame({"x": [1.0], "y": [2.0]}), write)(tmp_path / "d[1]" / f"w[2]*.{kind}")
+    getattr(pl.DataFrame({"x": [8.0], "y": [9.0]}), write)(tmp_path / "d1" / f"w2.{kind}")
+    with open_table(tmp_path / "d[1]" / f"w[2]*.{kind}", "y") as table:
+        assert [values.tolist() for values in table.arrays()[:2]] == [[[1.0]], [2.0]]
+
+
 def test_the_hint_at_scaling_repeats_how_the_table_is_read(capsys, tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("x,z,y\n" + "".join(f"{1000 * i},{'' if i == 3 else i},{i}\n" for i in range(20)))

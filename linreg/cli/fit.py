@@ -145,7 +145,9 @@ def fit(
 def _only_with_dask(files: list[str], others: dict[str, Any]) -> None:
     """Refuse what --dask does not do."""
     if len(files) > 1:
-        raise ValueError("--dask trains on one Parquet file or one folder of them: give its path alone.")
+        raise ValueError(
+            "--dask trains on one Parquet file, folder or pattern of them: give it alone, a pattern in quotation marks."
+        )
     given = [name for name, value in others.items() if value is not None]
     if given:
         raise ValueError(
