@@ -218,6 +218,7 @@ def with_hole():
         ((SPREAD, None), {}, ValueError, "the target y is None: give one number a row of X"),
         (("nowhere", "price"), {}, FileNotFoundError, "'nowhere' is no Parquet file and no folder of them"),
         ((__file__, "price"), {}, ValueError, r"test_dask\.py' is no Parquet file"),
+        ((os.path.dirname(__file__), "price"), {}, FileNotFoundError, r"tests' holds no file .* ends in \.parquet"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_in_one_line(data, changes, error, told):

@@ -72,7 +72,14 @@ def blocks_in(path: str | os.PathLike[str]) -> tuple[list[FileBlock], list[int],
     from linreg.data.tables import FRAMES, scan
 
     place = os.fspath(path)
-    files = matching(os.path.join(glob.escape(place), "*.parquet") if os.path.isdir(place) else place)
+    if os.path.isdir(place):
+        pattern = os.path.join(glob.escape(place), "*.parquet")
+        if not glob.glob(pattern):
+            raise FileNotFoundError(
+                f"The folder {place!r} holds no file whose name ends in .parquet: give another one."
+            )
+        place = pattern
+    files = matching(place)
     for file in files:
         if not os.path.exists(file):
             raise FileNotFoundError(f"{file!r} is no Parquet file and no folder of them: give one that is there.")
