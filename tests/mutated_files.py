@@ -38,6 +38,8 @@ def changed(data, seed):
     draw = random.Random(seed)  # noqa: S311 (nothing is kept secret)
     data = bytearray(data)
     for _ in range(draw.choice([1, 1, 2, 4, 16])):
+        if not data:
+            break
         place, how = draw.randrange(len(data)), draw.random()
         if how < 0.7:
             data[place] = draw.randrange(256)

@@ -11,8 +11,8 @@ pytest.importorskip("polars", reason="polars is not installed: pip install 'linr
 
 import polars
 
-from linreg.data import arrays, datasets
-from linreg.data.tables import read_table, split_target
+from linreg.data import arrays, datasets, open_table
+from linreg.data.tables import read_table
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def numbers(frame):
 @pytest.mark.parametrize("name", datasets.NAMES)
 def test_a_shipped_data_set_is_found_by_its_bare_name(name, write):
     dataset = datasets.load(name)
-    features, target = split_target(read_table(name), dataset.target_name)
-    assert tuple(features.columns) == dataset.feature_names
-    assert target.name == dataset.target_name
-    np.testing.assert_array_equal(arrays.feature_matrix(features, np.float64), dataset.X)
-    np.testing.assert_array_equal(arrays.row_vector(target, np.float64, len(dataset.y), name="y"), dataset.y)
+    with open_table(name, dataset.target_name) as table:
+        X, y, _ = table.arrays()
+    assert table.names == dataset.feature_names
+    np.testing.assert_array_equal(X, dataset.X)
+    np.testing.assert_array_equal(y, dataset.y)
 
 
 def test_a_file_comes_before_the_data_set_of_the_same_name(write):
@@ -128,12 +128,12 @@ def test_hostile_column_names_survive_reading_and_splitting(write, tmp_path):
     frame = read_table("f.csv")
     assert frame.columns == names
     for place, name in enumerate(names):
-        features, target = split_target(frame, name)
-        assert features.columns == names[:place] + names[place + 1 :]
-        assert (target.name, target.to_list()) == (name, [place, place])
+        with open_table("f.csv", name) as table:
+            X, y, _ = table.arrays()
+        assert table.names == (*names[:place], *names[place + 1 :])
+        assert y.tolist() == [place, place]
         row = [number for number in range(len(names)) if number != place]
-        assert numbers(features) == [row, row]
-    assert frame.columns == names
+        assert X.tolist() == [row, row]
 
 
 # What is wrong: the file's bytes, the error, and what its message must say.
@@ -225,13 +225,13 @@ def test_integers_beyond_64_bits_arrive_as_the_nearest_floats_or_are_named(write
 def test_a_mistyped_target_is_answered_with_the_nearest_column_and_all_others():
     frame = polars.DataFrame({"size": [1], "price": [2], "two\nlines": [3]})
     with pytest.raises(ValueError, match="no column 'prize'; did you mean 'price'") as caught:
-        split_target(frame, "prize")
+        open_table(frame, "prize")
     assert str(caught.value).endswith("Known: 'two\\nlines', price, size.")
 
 
 def test_a_table_needs_a_column_beside_the_target():
     with pytest.raises(ValueError, match="'y' is the only column of the table: add at least one feature"):
-        split_target(polars.DataFrame({"y": [1.0]}), "y")
+        open_table(polars.DataFrame({"y": [1.0]}), "y")
 
 
 def test_without_polars_the_error_names_the_extra_that_brings_it(monkeypatch):

@@ -13,7 +13,7 @@ import typer
 from linreg import study
 from linreg.cli import FOUND, STOPPED, StoppedError, output
 from linreg.cli.dask import connected
-from linreg.cli.options import FILES, with_settings
+from linreg.cli.options import FILES, MISSING, Categories, Columns, Weights, with_settings
 from linreg.data.dask_rows import DaskRows
 from linreg.data.scaling import scaler
 from linreg.data.sources import Table, names_in, open_table
@@ -37,12 +37,10 @@ def fit(
     files: Annotated[list[str], typer.Argument(help=FILES)],
     target: Annotated[str, typer.Option(help="Column to predict.")],
     *,
-    columns: Annotated[
-        str | None, typer.Option(help="Columns that are features: size,rooms. All others if not given.")
-    ] = None,
-    weights: Annotated[str | None, typer.Option(help="Column of the weights of rows.")] = None,
-    missing: Annotated[str, typer.Option(help="About missing values: error, drop (rows), mean or median.")] = "error",
-    categories: Annotated[str | None, typer.Option(help="Columns of categories that look like numbers.")] = None,
+    columns: Columns = None,
+    weights: Weights = None,
+    missing: Annotated[str, typer.Option(help=MISSING)] = "error",
+    categories: Categories = None,
     settings: dict[str, Any],
     options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
@@ -91,7 +89,7 @@ def fit(
         with connected(dask), _told_where_it_stopped():
             model.set_params(engine="dask", dtype="float64", shuffle=False)
             report = fit_and_report_on_dask(model, DaskRows.of(files[0], target), scaling)
-        parts, as_it_is = 1, False
+        parts = 1
     else:
         if stream is False and memory is not None:
             raise ValueError("--memory is for rows that are read block by block: leave --no-stream or --memory out.")
@@ -116,14 +114,16 @@ def fit(
                     fitted, moments = summed_up(table, scaling, moved)
                 report = report_on_source(model, table, fitted, moments)
             data, parts = finite_or_none(table.to_dict()), len(table.parts)
-            as_it_is = parts == 1 and not any(chosen.values()) and not table.gaps
             if save is not None:
                 steps = [] if fitted is None else [plain_step(fitted)]
                 PreparedModel(model, steps, names=list(table.names)).save(save)
     scaled = [] if scale == "none" else ["--scale", scale]
     why = None
-    if report.doubtful and as_it_is:  # `why` reads one whole file
-        why = shlex.join(["linreg", "why", *files, "--target", target, *scaled, *options])
+    if report.doubtful and dask is None:
+        read = {"columns": columns, "weights": weights, "categories": categories}
+        read["missing"] = missing if data["notes"] else None  # else `why` reads columns as they were found
+        reading = [part for name, value in read.items() if value is not None for part in (f"--{name}", value)]
+        why = shlex.join(["linreg", "why", *files, "--target", target, *reading, *scaled, *options])
     file = files[0] if parts == 1 else f"{parts} files"
     if as_json:
         resumed = {} if checkpoint is None else {"resumed": model.resumed_}

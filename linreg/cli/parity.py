@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from linreg.cli import FOUND, output
-from linreg.data.tables import read_table, split_target
+from linreg.data.sources import open_table
 from linreg.diagnosis.evidence import printable
 from linreg.whole_files import file_path
 
@@ -68,7 +68,8 @@ def parity(
         load().ops.zeros(1)
     with output.one_thread():
         if model is not None:
-            X, y = split_target(read_table(str(data), any_separator=True), str(target))
+            with open_table(str(data), str(target)) as table:
+                X, y, _ = table.arrays()
             with output.progress(user_model.parts(), "eager", show=not as_json) as advance:
                 found = user_model.compare_model(
                     model, X, y, epochs=epochs, batch_size=batch_size, advance=advance

@@ -22,7 +22,7 @@ def encoding_of(
     parts: Sequence[Part], target: str, columns: Sequence[str] | None, weights: str | None, categories: Sequence[str]
 ) -> Encoding:
     """Look at columns and decide how they are encoded."""
-    chosen = _chosen(parts[0].names, target, columns, weights)
+    chosen = chosen_columns(parts[0].names, target, columns, weights)
     for name in categories:
         if name not in chosen:
             raise ValueError(f"Categories are asked for in {name!r}, which is no feature{nearest(name, chosen)}.")
@@ -38,8 +38,30 @@ def encoding_of(
     return Encoding(encoded, ColumnEncoding(target, kinds[target]), weights)
 
 
-def _chosen(names: Sequence[str], target: str, columns: Sequence[str] | None, weights: str | None) -> list[str]:
-    """Return the columns that features are made of."""
+def chosen_columns(names: Sequence[str], target: str, columns: Sequence[str] | None, weights: str | None) -> list[str]:
+    """Return the columns that features are made of.
+
+    Parameters
+    ----------
+    names : sequence of str
+        All columns.
+    target : str
+        Column to predict.
+    columns : sequence of str or None
+        What is asked for; None for all but target and weights.
+    weights : str or None
+        Column of the weights of rows.
+
+    Returns
+    -------
+    list of str
+        The columns.
+
+    Raises
+    ------
+    ValueError
+        If one is missing, asked for twice or in two roles, or there is none.
+    """
     for name in (target, *([] if weights is None else [weights]), *(columns or ())):
         require_column(name, names)
     chosen = [name for name in names if name not in (target, weights)] if columns is None else list(columns)
@@ -66,7 +88,7 @@ def _seen(parts: Sequence[Part], name: str, category: bool) -> Seen:
     for part in parts:
         family = "" if category else part.family(name)
         if family:
-            seen.families.add(family)
+            seen.families |= {family} - {"empty"}
             continue
         size = rows_in_a_block(1)
         for first in range(0, part.count, size):

@@ -25,6 +25,11 @@ class Gaps:
         self.places: dict[str, list[str]] = {}
         weights, positive = table.encoding.weights if table.target is not None else None, False
         for number in range(len(table)):
+            if table.plain and weights is None:
+                rows = table.matrix(number)
+                if np.isfinite(rows.sum()):
+                    self.whole += len(rows)
+                    continue
             part, first, found = table.numbers(number)
             self.whole += int((~np.isnan(found).any(axis=0)).sum())
             for column, values in zip(table.encoded, found, strict=True):

@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from linreg.data import array_files, arrays, tables
 from linreg.data.csv_files import column
 from linreg.data.row_files import IN_MEMORY, as_parquet
@@ -29,11 +31,15 @@ class Part(Protocol):
     count: int
 
     def family(self, name: str) -> str:
-        """Return "number" or "boolean" if that is what the type of a column says, else nothing."""
+        """Return "number", "boolean" or "empty" if that is what the type of a column says, else nothing."""
         ...
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns, as arrays of whatever type."""
+        ...
+
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns with a family side by side, in float64, nan where a value is missing."""
         ...
 
 
@@ -53,6 +59,10 @@ class ArraysPart:
         """Return consecutive rows of some columns."""
         return [self._arrays[name][first : first + rows] for name in names]
 
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns of numbers."""
+        return np.column_stack(self.columns(names, first, rows)).astype(np.float64, copy=False)
+
 
 class QueryPart:
     """A polars frame or query, of which so much is read at a time as is asked for."""
@@ -68,7 +78,7 @@ class QueryPart:
     def family(self, name: str) -> str:
         """Return what the type of a column says."""
         kind = self._schema[name]
-        return "number" if kind.is_numeric() else "boolean" if str(kind) == "Boolean" else ""
+        return "number" if kind.is_numeric() else {"Boolean": "boolean", "Null": "empty"}.get(str(kind), "")
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""
@@ -83,6 +93,13 @@ class QueryPart:
         query = self._table.slice(first, rows).select(map(column, names))
         frame = tables.collected(query, self.label)
         return [_array(frame.get_column(name).alias("")) for name in names]
+
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns of numbers."""
+        import polars
+
+        frame = tables.collected(self._table.slice(first, rows).select(map(column, names)), self.label)
+        return frame.cast(polars.Float64).to_numpy(order="c")
 
 
 def _label(file: str) -> str:

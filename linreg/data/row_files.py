@@ -1,74 +1,22 @@
-"""Tables in files that may be larger than memory: polars reads their rows block by block."""
+"""CSV files larger than memory as Parquet files, and rows that are scaled on their way."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linreg.data.blocks import Block, Source, rows_in_a_block
+from linreg.data.blocks import Block, Source
 from linreg.data.csv_files import Types
-from linreg.data.tables import FRAMES, csv_frames, scan, split_names
+from linreg.data.tables import csv_frames
 
 if TYPE_CHECKING:
     import polars
 
 IN_MEMORY = 2**28
 """Bytes of numbers, or of text, up to which a file is read at once."""
-
-
-class FileRows:
-    """The number columns of a table in a file as a source; nothing stays in memory.
-
-    Parameters
-    ----------
-    table : polars.LazyFrame
-        The table.
-    target : str
-        Column to predict.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or no other, or no rows.
-    """
-
-    def __init__(self, table: polars.LazyFrame, target: str) -> None:
-        import polars
-
-        self.schema = dict(table.collect_schema())
-        self.names, self.target = tuple(split_names(list(self.schema), target)), target
-        self.table = table
-        self.count = int(table.select(polars.len()).collect().item())
-        self._columns = [polars.col(name) for name in (*self.names, target)]
-        self._size = rows_in_a_block(len(self._columns))
-
-    def other_kinds(self) -> tuple[str, ...]:
-        """Return the columns that hold no numbers."""
-        kinds = self.schema.items()
-        return tuple(name for name, kind in kinds if not (kind.is_numeric() or str(kind) in ("Boolean", "Null")))
-
-    def __len__(self) -> int:
-        """Return how many blocks there are."""
-        return -(-self.count // self._size)
-
-    def frame(self, first: int, rows: int) -> polars.DataFrame:
-        """Return consecutive rows as they are."""
-        return self.table.slice(first, rows).select(self._columns).collect()
-
-    def read(self, block: int) -> Block:
-        """Return a block, nan where a value is missing."""
-        import polars
-
-        first = block * self._size
-        frame = self.frame(first, self._size)
-        rows = frame.cast(polars.Float64).to_numpy(order="c")
-        return Block(rows, np.arange(first, first + len(rows)))
 
 
 class ScaledRows:
@@ -94,70 +42,6 @@ class ScaledRows:
         rows, numbers, weight = self.source.read(block)
         X = np.where(np.isfinite(rows[:, :-1]), rows[:, :-1], np.nan)
         return Block(np.column_stack([self.transformer.transform(X), rows[:, -1]]), numbers, weight)
-
-
-def streams(file: str | os.PathLike[str]) -> bool:
-    """Return whether a file is so large that it is read block by block.
-
-    Parameters
-    ----------
-    file : str or path
-        A Parquet, Arrow or CSV file; one that is missing is not large.
-
-    Returns
-    -------
-    bool
-        Whether its numbers, or the text of a CSV file, take more than 256 MiB.
-    """
-    place = Path(file)
-    if not place.is_file():
-        return False
-    if place.suffix.lower() not in FRAMES:
-        return place.stat().st_size > IN_MEMORY
-    import polars
-
-    table = scan(os.fspath(file))
-    columns = len(table.collect_schema())
-    return int(table.select(polars.len()).collect().item()) * columns * 8 > IN_MEMORY
-
-
-@contextmanager
-def opened(file: str | os.PathLike[str], target: str) -> Iterator[FileRows]:
-    """Open a table in a file, to be read block by block.
-
-    Parameters
-    ----------
-    file : str or path
-        Parquet or Arrow (Feather); or text with values between commas, which is turned into a Parquet file in the
-        folder for temporary files first.
-    target : str
-        Column to predict.
-
-    Yields
-    ------
-    FileRows
-        The table; files that were made for it are gone at the end.
-
-    Raises
-    ------
-    ImportError
-        If polars is not installed.
-    OSError
-        If the file is missing or may not be read, or the disk is full.
-    ValueError
-        If it cannot be read, or has no rows or no such column.
-    """
-    file = os.fspath(file)
-    with ExitStack() as stack:
-        if Path(file).suffix.lower() in FRAMES:
-            table = scan(file)
-        else:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-            table = as_parquet(file, Path(folder))
-        source = FileRows(table, target)
-        if source.count == 0:
-            raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
-        yield source
 
 
 def as_parquet(file: str, folder: Path, text: Collection[str] = ()) -> polars.LazyFrame:

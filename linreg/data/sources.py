@@ -16,7 +16,7 @@ from linreg.data.blocks import Block, rows_in_a_block
 from linreg.data.columns import encoding_of
 from linreg.data.encoding import ColumnEncoding, Encoding, one_hot
 from linreg.data.gaps import Gaps
-from linreg.data.kinds import Kind
+from linreg.data.kinds import NUMERIC, Kind
 from linreg.data.parts import Part, blocks_of, parts_of
 from linreg.data.row_files import IN_MEMORY
 from linreg.hyperparameters import nearest
@@ -35,6 +35,7 @@ def open_table(
     missing: str = "error",
     categories: Sequence[str] = (),
     encoding: Encoding | None = None,
+    early: bool = True,
 ) -> Table:
     """Open files or a frame as a table of numbers, which is read block by block or at once.
 
@@ -58,6 +59,9 @@ def open_table(
     encoding : Encoding, optional
         How another table was encoded: this one is encoded in the same way, and its gaps are filled with the same
         values. `columns`, `weights` and `categories` are then given by it.
+    early : bool, default=True
+        Look for missing and infinite values now. If not, missing values that are to be refused are found when they
+        are read, which saves a pass over the files.
 
     Returns
     -------
@@ -110,7 +114,7 @@ def open_table(
         else:
             text = [column.name for column in (*encoding.columns, encoding.target) if column.kind.name == "category"]
             parts = parts_of(files, stack, tuple(text))
-        table = Table(parts, encoding, missing, target is not None)
+        table = Table(parts, encoding, missing, target is not None, early=early)
         table.close = stack.pop_all().close
         return table
 
@@ -152,10 +156,12 @@ class Table:
         Where the rows lie.
     encoding : Encoding
         How columns become numbers.
-    missing : {"error", "drop", "mean", "median"}
-        What to do about missing values.
+    missing : {"error", "drop", "mean", "median", "keep"}
+        What to do about missing values; "keep" leaves them and infinite ones as they are.
     with_target : bool
         Whether there is a target, and weights.
+    early : bool, default=True
+        Whether missing values that are to be refused are looked for now; else when they are read.
 
     Attributes
     ----------
@@ -173,7 +179,9 @@ class Table:
 
     close: Callable[[], None]
 
-    def __init__(self, parts: Sequence[Part], encoding: Encoding, missing: str, with_target: bool) -> None:
+    def __init__(
+        self, parts: Sequence[Part], encoding: Encoding, missing: str, with_target: bool, *, early: bool = True
+    ) -> None:
         self.parts, self.missing = tuple(parts), missing
         self.given = sum(part.count for part in parts)
         self.names = encoding.features
@@ -190,7 +198,8 @@ class Table:
                     raise ValueError(f"{part.label} has no column {column.name!r}{nearest(column.name, part.names)}.")
         self._blocks = blocks_of(parts, rows_in_a_block(len(self.names) + 1))
         self._use(encoding)
-        self.gaps, self.count = Gaps(self).checked()
+        self._late = missing == "error" and not early and self._weights is None
+        self.gaps, self.count = ({}, self.given) if missing == "keep" or self._late else Gaps(self).checked()
         if missing in ("mean", "median"):
             self._use(replace(encoding, columns=self._filled(), missing=missing))
         elif missing == "drop":
@@ -203,6 +212,10 @@ class Table:
             self.encoded.append(encoding.target)
         if self._weights is not None:
             self.encoded.append(self._weights)
+        self.plain = all(
+            column.fill is None and column.kind.name in NUMERIC and all(part.family(column.name) for part in self.parts)
+            for column in self.encoded
+        )
 
     def __enter__(self) -> Table:
         return self
@@ -228,9 +241,30 @@ class Table:
         label = part.label
         return part, first, [one.numbers(v, label, first) for one, v in zip(columns, values, strict=True)]
 
+    def matrix(self, block: int) -> Array:
+        """Return a block of a table that is `plain`: all that is encoded, in float64, nan where missing."""
+        part, first, _ = self._blocks[block]
+        return part.matrix([column.name for column in self.encoded], first, rows_in_a_block(len(self.names) + 1))
+
     def read(self, block: int) -> Block:
         """Return a block: features, then the target if there is one; rows that are to be left out are."""
+        rows, weight, whole = self._rows(block)
+        numbers = np.arange(len(rows)) + self._blocks[block][2]
+        if self._late and not np.isfinite(rows.sum()):
+            Gaps(self).checked()
+            self._late = False  # a sum that overflows, of numbers that are all right
+        if self.missing != "drop":
+            return Block(rows, numbers, weight)
+        return Block(rows[whole], numbers[whole], None if weight is None else weight[whole])
+
+    def _rows(self, block: int) -> tuple[Array, Array | None, Array | None]:
+        """Return features and target of a block, its weights, and which rows are complete, where that is asked."""
+        if self.plain:
+            matrix = self.matrix(block)
+            whole = ~np.isnan(matrix).any(axis=1) if self.missing == "drop" else None
+            return (matrix, None, whole) if self._weights is None else (matrix[:, :-1].copy(), matrix[:, -1], whole)
         _, _, found = self.numbers(block)
+        whole = ~np.isnan(found).any(axis=0)
         weight = found.pop() if self._weights is not None else None
         kinds = [(column.name, column.kind) for column in self.encoded[: len(found)]]
         expanded = [
@@ -239,11 +273,7 @@ class Table:
         rows = np.empty((len(found[0]), len(expanded)))
         for place, values in enumerate(expanded):
             rows[:, place] = values
-        numbers = np.arange(len(rows)) + self._blocks[block][2]
-        if self.missing != "drop":
-            return Block(rows, numbers, weight)
-        whole = ~np.isnan(found if weight is None else [*found, weight]).any(axis=0)
-        return Block(rows[whole], numbers[whole], None if weight is None else weight[whole])
+        return rows, weight, whole
 
     def arrays(self) -> tuple[Array, Array | None, Array | None]:
         """Return all rows at once.

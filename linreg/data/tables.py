@@ -1,4 +1,4 @@
-"""A file as a polars table, and a table as features and target; what is wrong with a file is said in one line."""
+"""A file as a polars table; what is wrong with a file is said in one line."""
 
 from __future__ import annotations
 
@@ -227,63 +227,7 @@ def _reason(error: BaseException) -> str:
     return (str(error).splitlines() or ["it is no such file"])[0].rstrip(".")
 
 
-def split_names(names: Sequence[str], target: str) -> list[str]:
-    """Return the names of the features: all but the target.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Columns of a table.
-    target : str
-        Name of the column to predict.
-
-    Returns
-    -------
-    list of str
-        The others, in their order.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or no other.
-    """
-    require_column(target, names)
-    if len(names) == 1:
-        raise ValueError(
-            f"The target {target!r} is the only column of the table: add at least one feature to predict it from."
-        )
-    return [name for name in names if name != target]
-
-
 def require_column(name: str, names: Sequence[str]) -> None:
     """Raise ValueError, with the nearest name, if a table has no such column."""
     if name not in names:
         raise ValueError(f"The table has no column {name!r}{nearest(name, map(shown_name, names))}.")
-
-
-def split_target(frame: polars.DataFrame, target: str) -> tuple[polars.DataFrame, polars.Series]:
-    """Split a table into its features and its target.
-
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        The table; it is not changed.
-    target : str
-        Name of the column to predict.
-
-    Returns
-    -------
-    features : polars.DataFrame
-        All other columns, in their order.
-    target : polars.Series
-        The column to predict.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or no other.
-    """
-    split_names(frame.columns, target)
-    # In a selection, polars would read a name like "^x.*$" as a pattern; here it is taken as it stands.
-    features = frame.clone()
-    return features, features.drop_in_place(target)
