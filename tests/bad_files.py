@@ -1260,8 +1260,8 @@ class Outcome:
         return self.out.partition("Trained with")[0].strip().replace("\n", " ")
 
 
-def outcome_of(case: BadFile, *options: str) -> Outcome:
-    """Run `linreg fit` on a case in a folder of its own."""
+def outcome_of(case: BadFile, *options: str, command: str = "fit") -> Outcome:
+    """Run `linreg fit`, or another command, on a case in a folder of its own."""
     from linreg import cli
 
     before = Path.cwd()
@@ -1271,7 +1271,7 @@ def outcome_of(case: BadFile, *options: str) -> Outcome:
         os.chdir(folder)
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = cli.run([*case.arguments(), *options])
+                code = cli.run([command, *case.arguments()[1:], *options])
         finally:
             os.chdir(before)
     return Outcome(code, out.getvalue(), err.getvalue())

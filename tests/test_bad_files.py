@@ -66,6 +66,31 @@ def test_the_page_lists_what_is_printed(outcomes):
     )
 
 
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+
+
+def test_why_and_study_refuse_in_the_same_words(outcomes):
+    # By default one case of five: the commands share how they read.
+    for case, of_fit in [pair for found in outcomes.values() for pair in found][:: 1 if THOROUGH else 5]:
+        if of_fit.code == cli.FAILED:
+            as_fit = () if "--missing" in case.options else ("--missing", "error")
+            assert bad_files.outcome_of(case, *as_fit, command="why").told() == of_fit.told(), case.name
+            if "--weights" not in case.options:
+                assert bad_files.outcome_of(case, "--steps", "1", command="study").told() == of_fit.told(), case.name
+
+
+def test_why_says_of_every_bad_file_what_is_wrong_or_in_one_line_why_it_cannot(outcomes):
+    for case, of_fit in [pair for found in outcomes.values() for pair in found][:: 1 if THOROUGH else 5]:
+        if {"--missing", "--categories"}.isdisjoint(case.options):
+            outcome = bad_files.outcome_of(case, command="why")
+            if outcome.code == cli.FAILED:  # not even columns can be told
+                assert of_fit.code == cli.FAILED, case.name
+                assert outcome.err.startswith("linreg: "), case.name
+                assert outcome.err.count("\n") == 1, case.name
+            else:
+                assert (outcome.code, outcome.err) == (cli.FOUND, ""), case.name
+
+
 def opened(case, folder, monkeypatch):
     """The numbers of a case."""
     case.write(folder)
@@ -241,7 +266,7 @@ def test_a_mutated_file_of_arrays_is_refused_or_read(ending, data):
             assert len(X) == len(y) == table.count
 
 
-MUTATED = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 100
+MUTATED = 2000 if THOROUGH else 100
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])

@@ -173,7 +173,9 @@ def _streamed(given: Given, others: Given | None, scale: str, moved: Moved, sett
             f"{given.label} holds values whose squares are too large for float64: divide their column by a power of "
             "ten first."
         )
-    return _of_all_rows(large, given, settings)
+    notes = (*given.notes, *([] if scale == "none" else [SCALED.format(scale=scale)]))
+    told = _of_all_rows(large, given, settings)
+    return dataclasses.replace(told, notes=(*told.notes, *notes))
 
 
 def _of_all_rows(large: Large, given: Given, settings: dict[str, Any]) -> Diagnosis:
