@@ -33,6 +33,7 @@ from linreg.callbacks import Callback
 from linreg.data.blocks import ArrayRows, Block, windows
 from linreg.data.prefetch import prefetched
 from linreg.memory import in_bytes, of_the_machine
+from linreg.streaming import plans
 from linreg.streaming.plans import plan
 from linreg.streaming.rows import problem_of
 
@@ -440,6 +441,45 @@ def test_too_little_memory_is_refused_with_what_is_enough():
     enough = int(str(refused.value).split('"')[1])
     assert streams(source, 32, enough)
     LinearRegression(memory=enough, epochs=1).fit(source)
+
+
+@pytest.mark.parametrize(("dtype", "batch_size"), [("float32", 32), ("float64", 5000)])
+def test_too_little_for_rows_and_validation_rows_is_refused_with_the_users_number_and_what_is_enough(dtype, batch_size):
+    X, y, _ = rows(40_000, 3)
+    source, held = (ArrayRows(X, y, ("a", "b", "c")) for _ in range(2))
+    settings = {"epochs": 1, "batch_size": batch_size, "dtype": dtype, "kernel_initializer": "zeros"}
+    with pytest.raises(ValueError, match=r"memory='500KB' is too little for rows and validation rows") as refused:
+        LinearRegression(memory="500KB", **settings).fit(source, validation_data=held)
+    enough = str(refused.value).split('"')[1]
+    ours = LinearRegression(memory=enough, shuffle=False, **settings).fit(source, validation_data=held)
+    theirs = LinearRegression(shuffle=False, **settings).fit(X, y, validation_data=(X, y))
+    assert_same_run(ours, theirs)
+    size = in_bytes("", enough)
+    with pytest.raises(ValueError, match="is too little"):
+        LinearRegression(memory=size - 10**6, **settings).fit(source, validation_data=held)  # it says whole megabytes
+
+
+@pytest.mark.parametrize(("features", "memory"), [(3, "12MB"), (20, "40MB"), (20, "512MB")])
+def test_validation_rows_may_take_a_quarter_of_the_memory_or_what_they_need(features, memory):
+    """The example of docs/streaming.md, whose rows and validation rows lie in blocks of usual size."""
+    X, y, _ = rows(100_000, features)
+    source, held = (ArrayRows(X, y, tuple(f"x{j}" for j in range(features))) for _ in range(2))
+    model = LinearRegression(Adam(0.001), epochs=1, batch_size=1024, memory=memory)
+    assert len(model.fit(source, validation_data=held).history_["val_loss"]) == 1
+
+
+def test_blocks_shrink_with_the_memory_where_a_source_can_be_cut():
+    source = ArrayRows(np.zeros((300_000, 20)), np.zeros(300_000), tuple(f"x{j}" for j in range(20)))
+    for memory in (4 * 10**6, 30 * 10**6, 100 * 10**6):
+        cut = plans.cut(source, 1024, memory, np.float32)
+        # A block is read in four copies of 21 columns of 8 bytes; there are two more of 22 of 4, and 16 for its place.
+        taken = plans.block_rows(cut) * (4 * 21 * 8 + 2 * (22 * 4 + 16))
+        assert taken <= memory / 2
+        assert plan(cut, 1024, memory, np.float32) is not None
+        order = streaming.order(source, np.random.default_rng(0), batch_size=1024, memory=memory)
+        assert np.array_equal(np.sort(order), np.arange(300_000))
+    fixed = ArrayRows(source.X, source.y, source.names, size=200_000)
+    assert plans.cut(fixed, 1024, 10**6, np.float32) is fixed
 
 
 class Endless:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import polars
 
 Array = Any
+
+COLUMN_BYTES = 2**25
+"""So many columns of a file are read together as have so many bytes of numbers in all its rows."""
 
 
 class Part(Protocol):
@@ -90,16 +93,24 @@ class QueryPart:
                     f"Column {name!r} of {self.label} is of type {self._schema[name]}, but one number is needed in "
                     "every row: give each of its parts a column of its own, or leave it out."
                 )
-        query = self._table.slice(first, rows).select(map(column, names))
-        frame = tables.collected(query, self.label)
-        return [_array(frame.get_column(name).alias("")) for name in names]
+        return list(map(_array, self._series(names, first, rows)))
 
     def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
         """Return consecutive rows of columns of numbers."""
         import polars
 
-        frame = tables.collected(self._table.slice(first, rows).select(map(column, names)), self.label)
-        return frame.cast(polars.Float64).to_numpy(order="c")
+        out = np.empty((min(rows, self.count - first), len(names)))
+        for place, series in enumerate(self._series(names, first, rows)):
+            out[:, place] = series.cast(polars.Float64).to_numpy()
+        return out
+
+    def _series(self, names: Sequence[str], first: int, rows: int) -> Iterator[polars.Series]:
+        """Yield columns; of a file few at a time, since polars holds what it unpacks of a row group, however long."""
+        few = max(1, COLUMN_BYTES // (8 * max(1, self.count)) if self.file else len(names))
+        for start in range(0, len(names), few):
+            some = names[start : start + few]
+            frame = tables.collected(self._table.slice(first, rows).select(map(column, some)), self.label)
+            yield from (frame.get_column(name).alias("") for name in some)
 
 
 def _label(file: str) -> str:

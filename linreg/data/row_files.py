@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linreg.data.blocks import Block, Source
+from linreg.data.blocks import Block, Source, block_rows, in_blocks_of
 from linreg.data.csv_files import Types
 from linreg.data.tables import csv_frames
 
@@ -36,6 +36,15 @@ class ScaledRows:
     def __len__(self) -> int:
         """Return how many blocks there are."""
         return len(self.source)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the longest block."""
+        return block_rows(self.source)
+
+    def in_blocks_of(self, rows: int) -> ScaledRows:
+        """Return the same rows in blocks of at most so many, where the source can be cut so."""
+        return ScaledRows(in_blocks_of(self.source, rows), self.transformer)
 
     def read(self, block: int) -> Block:
         """Return a block; infinite values are missing ones in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 from collections.abc import Callable, Sequence
@@ -196,7 +197,7 @@ class Table:
             for column in (*encoding.columns, *([encoding.target] if with_target else [])):
                 if column.name not in part.names:
                     raise ValueError(f"{part.label} has no column {column.name!r}{nearest(column.name, part.names)}.")
-        self._blocks = blocks_of(parts, rows_in_a_block(len(self.names) + 1))
+        self._cut(rows_in_a_block(len(self.names) + 1))
         self._use(encoding)
         self._late = missing == "error" and not early and self._weights is None
         self.gaps, self.count = ({}, self.given) if missing == "keep" or self._late else Gaps(self).checked()
@@ -217,6 +218,20 @@ class Table:
             for column in self.encoded
         )
 
+    def _cut(self, rows: int) -> None:
+        self._size, self._blocks = rows, blocks_of(self.parts, rows)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the longest block."""
+        return min(self._size, max(part.count for part in self.parts))
+
+    def in_blocks_of(self, rows: int) -> Table:
+        """Return the same table in blocks of at most so many rows."""
+        other = copy.copy(self)
+        other._cut(rows)
+        return other
+
     def __enter__(self) -> Table:
         return self
 
@@ -236,15 +251,14 @@ class Table:
         """Return where a block stands, and columns of it as numbers: categories as places in their vocabulary."""
         part, first, _ = self._blocks[block]
         columns = self.encoded if columns is None else columns
-        size = rows_in_a_block(len(self.names) + 1)
-        values = part.columns([column.name for column in columns], first, size)
+        values = part.columns([column.name for column in columns], first, self._size)
         label = part.label
         return part, first, [one.numbers(v, label, first) for one, v in zip(columns, values, strict=True)]
 
     def matrix(self, block: int) -> Array:
         """Return a block of a table that is `plain`: all that is encoded, in float64, nan where missing."""
         part, first, _ = self._blocks[block]
-        return part.matrix([column.name for column in self.encoded], first, rows_in_a_block(len(self.names) + 1))
+        return part.matrix([column.name for column in self.encoded], first, self._size)
 
     def read(self, block: int) -> Block:
         """Return a block: features, then the target if there is one; rows that are to be left out are."""

@@ -14,7 +14,7 @@ from linreg.data.blocks import Block, Source, windows
 from linreg.memory import in_bytes
 from linreg.precision import PRECISIONS
 from linreg.settings import OWNER
-from linreg.streaming.plans import Plan, plan
+from linreg.streaming.plans import Plan, cut, plan
 from linreg.streaming.rows import checked, problem_of
 
 Array = Any
@@ -234,6 +234,7 @@ def order(
     [0, 1, 2, 3, 4]
     """
     kind = PRECISIONS[dtype].dtype
+    source = cut(source, batch_size, in_bytes(OWNER, memory), kind)
     made = plan(source, batch_size, in_bytes(OWNER, memory), kind)
     if made is None:
         numbers = np.concatenate([source.read(block).numbers for block in range(len(source))])
