@@ -303,9 +303,9 @@ class LinearRegression:
         """
         settings, memory = self.settings(), in_bytes(OWNER, self.memory)
         with ExitStack() as stack:
-            others = opened_validation(validation_data, stack)
+            others = opened_validation(validation_data, stack, memory)
             as_given = self.engine == "dask" or isinstance(X, Gram)  # a path may be a folder there
-            rows = None if as_given else stack.enter_context(opened_source(X, y, sample_weight))
+            rows = None if as_given else stack.enter_context(opened_source(X, y, sample_weight, memory=memory))
             memory, for_others = shares(self, rows, others, settings, memory)
             feed: RowFeed | BatchFeed | None = None
             if rows is not None:

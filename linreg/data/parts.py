@@ -14,7 +14,7 @@ import numpy as np
 
 from linreg.data import array_files, arrays, tables
 from linreg.data.csv_files import column
-from linreg.data.row_files import IN_MEMORY, as_parquet
+from linreg.data.row_files import IN_MEMORY, READING_TEXT, as_parquet
 
 if TYPE_CHECKING:
     import polars
@@ -128,7 +128,7 @@ def _array(series: polars.Series) -> Array:
     return series.to_numpy()
 
 
-def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[Part]:
+def parts_of(files: Any, stack: ExitStack, text: Collection[str] = (), memory: int | None = None) -> list[Part]:
     """Return what a table is made of.
 
     Parameters
@@ -139,6 +139,8 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
         Removes files that were made on the way.
     text : collection of str
         Columns of CSV files that are text, whatever stands in them.
+    memory : int, optional
+        Bytes that reading CSV files at once may take, if less than usual.
 
     Returns
     -------
@@ -159,7 +161,8 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
     if hasattr(files, "collect_schema") or hasattr(files, "columns"):
         return [_frame(files)]
     found = matching(files)
-    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > IN_MEMORY
+    most = IN_MEMORY if memory is None else min(IN_MEMORY, memory // READING_TEXT)
+    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > most
     parts = [_file(file, stack, text, large=large) for file in found]
     for part in parts[1:]:
         _same_columns(parts[0], part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 2**28
 """Bytes of numbers, or of text, up to which a file is read at once."""
+READING_TEXT = 4
+"""Bytes that reading a byte of text at once takes."""
+TOGETHER = 4
+"""So many pieces of a CSV file go into one file."""
 
 
 class ScaledRows:
@@ -86,9 +90,19 @@ def as_parquet(file: str, folder: Path, text: Collection[str] = ()) -> polars.La
         frame.write_parquet(pieces[-1], compression="lz4")
     import polars
 
+    return polars.scan_parquet(_read(pieces, types), glob=False)
+
+
+def _read(pieces: Sequence[Path], types: Types) -> list[Path]:
+    """Return files of rows as what their columns hold, a few pieces of text in each; the pieces are removed."""
+    import polars
+
     made = []
-    for piece in pieces:
-        made.append(piece.with_suffix(".rows.parquet"))
-        types.read(polars.read_parquet(piece, glob=False)).write_parquet(made[-1], compression="lz4")
-        piece.unlink()
-    return polars.scan_parquet(made, glob=False)
+    for first in range(0, len(pieces), TOGETHER):
+        some = pieces[first : first + TOGETHER]
+        made.append(some[0].with_suffix(".rows.parquet"))
+        frames = [types.read(polars.read_parquet(piece, glob=False)) for piece in some]
+        polars.concat(frames).write_parquet(made[-1], compression="lz4")
+        for piece in some:
+            piece.unlink()
+    return made

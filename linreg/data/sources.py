@@ -21,6 +21,7 @@ from linreg.data.kinds import NUMERIC, Kind
 from linreg.data.parts import Part, blocks_of, parts_of
 from linreg.data.row_files import IN_MEMORY
 from linreg.hyperparameters import nearest
+from linreg.memory import in_bytes
 
 Array = Any
 
@@ -37,6 +38,7 @@ def open_table(
     categories: Sequence[str] = (),
     encoding: Encoding | None = None,
     early: bool = True,
+    memory: int | str | None = None,
 ) -> Table:
     """Open files or a frame as a table of numbers, which is read block by block or at once.
 
@@ -63,6 +65,8 @@ def open_table(
     early : bool, default=True
         Look for missing and infinite values now. If not, missing values that are to be refused are found when they
         are read, which saves a pass over the files.
+    memory : int or str, optional
+        What reading CSV files may take, in bytes or as text like "512MB": larger ones go through a temporary file.
 
     Returns
     -------
@@ -85,8 +89,8 @@ def open_table(
     Notes
     -----
     Rows are counted from 0 in each file, below its header. A file is read once to see what its text columns hold, once
-    to count what is missing, and again in training. An .npz file, a frame, and CSV files up to 256 MiB are held in
-    memory. The mean is that of all rows, unweighted; a median holds one column in memory.
+    to count what is missing, and again in training. An .npz file, a frame, and CSV files up to 256 MiB, or a quarter of
+    `memory`, are held in memory. The mean is that of all rows, unweighted; a median holds one column in memory.
 
     Examples
     --------
@@ -104,17 +108,18 @@ def open_table(
     """
     if missing not in MISSING:
         raise ValueError(f"Unknown way with missing values {missing!r}{nearest(missing, MISSING)}.")
+    size = None if memory is None else in_bytes("open_table", memory)
     with ExitStack() as stack:
         if encoding is None:
             if target is None:
                 raise ValueError("The target is None, but a column to predict is needed: give its name.")
-            parts = parts_of(files, stack, tuple(categories))
+            parts = parts_of(files, stack, tuple(categories), size)
             encoding = encoding_of(parts, target, columns, weights, categories)
         elif columns is not None or weights is not None or categories or target not in (None, encoding.target.name):
             raise ValueError("An encoding says what columns there are: leave columns, weights, categories and target.")
         else:
             text = [column.name for column in (*encoding.columns, encoding.target) if column.kind.name == "category"]
-            parts = parts_of(files, stack, tuple(text))
+            parts = parts_of(files, stack, tuple(text), size)
         table = Table(parts, encoding, missing, target is not None, early=early)
         table.close = stack.pop_all().close
         return table

@@ -189,7 +189,7 @@ def from_batches(model: Any, batches: Iterable[Any], sample_weight: Any, setting
     return BatchFeed(batches, problem, int(model.epochs))
 
 
-def opened_validation(data: Any, stack: ExitStack) -> Source | None:
+def opened_validation(data: Any, stack: ExitStack, memory: int) -> Source | None:
     """Open validation rows that are in a file or a source; return None for arrays.
 
     Parameters
@@ -198,6 +198,8 @@ def opened_validation(data: Any, stack: ExitStack) -> Source | None:
         What was given as `validation_data`.
     stack : contextlib.ExitStack
         What closes them.
+    memory : int
+        Bytes that reading them may take.
 
     Returns
     -------
@@ -207,7 +209,7 @@ def opened_validation(data: Any, stack: ExitStack) -> Source | None:
     if is_source(data):
         return stack.enter_context(opened_source(data, None, name="validation_data"))
     if isinstance(data, tuple | list) and len(data) == 2 and is_file(*data):
-        return stack.enter_context(opened_source(*data, name="validation_data[0]"))
+        return stack.enter_context(opened_source(*data, name="validation_data[0]", memory=memory))
     return None
 
 
