@@ -6,6 +6,7 @@ stand and what to do about them. What is in an array at all is asked by `linreg.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -238,14 +239,25 @@ def weight_vector(
     if given.ndim > 2 or given.shape[1:] not in {(), (1,)}:
         raise ValueError(f"Sample weights must be 1D array or scalar, got shape {given.shape}: give one weight a row.")
     weights = row_vector(given, dtype, rows, name=name, of=of)
+    refuse_negative(weights, name)
+    refuse_all_zero(bool(weights.any()), name)
+    return weights
+
+
+def refuse_negative(weights: Array, name: str, first: int = 0) -> None:
+    """Raise ValueError for the first weight below 0; `first` is the number of the first row."""
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise ValueError(
-            f"{name} must not be negative, got {weights[row]!s} in row {row}: give each row a weight of 0 or more."
+            f"{name} must not be negative, got {weights[row]!s} in row {first + row}: give each row a weight of 0 or "
+            "more."
         )
-    if not weights.any():
+
+
+def refuse_all_zero(some: bool, name: str) -> None:
+    """Raise ValueError unless some weight is above 0."""
+    if not some:
         raise ValueError(f"every {name} is zero, but at least one weight must be above 0: weigh the rows that count.")
-    return weights
 
 
 def design_matrix(matrix: Array, fit_intercept: bool) -> Array:
@@ -336,22 +348,44 @@ def _finite(array: Array, dtype: Any, name: str, names: list[str] | None) -> Arr
         column = f" (column {names[place[1]]!r})" if names else ""
         return f"the first in {where(place)}{column}, counted from 0"
 
+    raise refused(array, cast, f"Input {name} contains", first)
+
+
+def refused(array: Array, cast: Array, head: str, first: Callable[[Array], str]) -> ValueError:
+    """Return the error for values that are missing, infinite or too large for a type.
+
+    Parameters
+    ----------
+    array : array
+        Values as they were given.
+    cast : array
+        The same in the type that is needed, some of them not finite.
+    head : str
+        How the error begins: what contains them.
+    first : callable
+        Takes an array that is True where values are bad, and says where the first stands.
+
+    Returns
+    -------
+    ValueError
+        The error.
+    """
     missing = np.isnan(cast)
     if missing.any():
-        raise ValueError(
-            f"Input {name} contains NaN: {int(missing.sum())} of {cast.size} values are missing, {first(missing)}. "
+        return ValueError(
+            f"{head} NaN: {int(missing.sum())} of {cast.size} values are missing, {first(missing)}. "
             f"Every loss after it would be nan: {_DROP_OR_IMPUTE}."
         )
     infinite = ~np.isfinite(array)
     if infinite.any():
-        raise ValueError(
-            f"Input {name} contains infinity: {int(infinite.sum())} of {cast.size} values, {first(infinite)}. "
+        return ValueError(
+            f"{head} infinity: {int(infinite.sum())} of {cast.size} values, {first(infinite)}. "
             f"Replace them, or {_DROP_OR_IMPUTE}."
         )
     large = ~np.isfinite(cast)
-    limit = np.finfo(dtype).max
-    otherwise = "" if dtype == np.float64 else ', or train with dtype="float64"'
-    raise ValueError(
-        f"Input {name} contains a value too large for dtype('{np.dtype(dtype).name}') (infinity above {limit:.2g}), "
+    limit = np.finfo(cast.dtype).max
+    otherwise = "" if cast.dtype == np.float64 else ', or train with dtype="float64"'
+    return ValueError(
+        f"{head} a value too large for dtype('{cast.dtype.name}') (infinity above {limit:.2g}), "
         f"{first(large)}: scale it{otherwise}."
     )

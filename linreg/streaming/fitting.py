@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from linreg.batches import Evaluated, Problem, evaluated_at_once
+from linreg.data.arrays import refuse_all_zero
 from linreg.data.blocks import Block, Source, windows
+from linreg.data.checking import checked
 from linreg.data.given import is_file, is_source, opened_source
 from linreg.devices import HOST, device_of
 from linreg.settings import OWNER, Settings
 from linreg.streaming.feeds import BatchFeed, RowFeed
 from linreg.streaming.plans import cut, least, plan, shared
-from linreg.streaming.rows import checked, problem_of
+from linreg.streaming.rows import problem_of
 from linreg.streaming.runs import HeldOut
 
 Array = Any
@@ -55,6 +57,7 @@ def fed(
     made = plan(source, unit, memory, dtype)
     if made is None:
         (block,) = windows(source, source.count, None, checked(source, dtype), together=len(source), dtype=dtype)
+        refuse_all_zero(block.weight is None or bool(block.weight.any()), "weight")
         return problem_of(block, batch_size, fit_intercept), None
     empty = Block(np.empty((0, len(source.names) + 1), dtype), np.empty(0, np.int64))
     feed = RowFeed(source, made, batch_size, fit_intercept, dtype, shuffle)
