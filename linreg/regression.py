@@ -30,7 +30,7 @@ from linreg.regularizers import Regularizer
 from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, with_groups
 from linreg.steps import State
 from linreg.streaming.feeds import BatchFeed, RowFeed
-from linreg.streaming.fitting import from_batches, from_source, held_out, opened_validation
+from linreg.streaming.fitting import from_batches, from_source, held_out, opened_validation, shares
 from linreg.training import Run
 
 Array = Any
@@ -280,7 +280,7 @@ class LinearRegression:
             Keras, so doubling all weights doubles the step. Sources and batches bring their own.
         validation_data : tuple (X, y) or (X, y, sample_weight), tuple (path, target) or Source, optional
             Data whose loss is reported after each epoch; of files and sources block by block as well, in a quarter of
-            `memory`.
+            `memory`, or as much of it as they need.
 
         Returns
         -------
@@ -303,13 +303,14 @@ class LinearRegression:
         """
         settings, memory = self.settings(), in_bytes(OWNER, self.memory)
         with ExitStack() as stack:
-            others = opened_validation(validation_data, stack)
+            others = opened_validation(validation_data, stack, memory)
             as_given = self.engine == "dask" or isinstance(X, Gram)  # a path may be a folder there
-            rows = None if as_given else stack.enter_context(opened_source(X, y, sample_weight))
+            rows = None if as_given else stack.enter_context(opened_source(X, y, sample_weight, memory=memory))
+            memory, for_others = shares(self, rows, others, settings, memory)
             feed: RowFeed | BatchFeed | None = None
             if rows is not None:
                 names: list[str] | None = list(rows.names)
-                problem, feed = from_source(self, rows, settings, memory - (0 if others is None else memory // 4))
+                problem, feed = from_source(self, rows, settings, memory)
             elif not as_given and yields_batches(X, y):
                 feed = from_batches(self, X, sample_weight, settings)
                 problem, names = feed.first, column_names(feed.first_X)
@@ -321,7 +322,7 @@ class LinearRegression:
                 device = device_of(problem.matrix)
                 validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
             else:
-                validation = held_out(self, others, problem, names, settings, memory // 4)
+                validation = held_out(self, others, problem, names, settings, for_others)
             train(
                 self, Given(problem, names, validation, feed), settings, go_on=bool(self.warm_start),
                 epochs=self.epochs, shuffle=self._shuffles(X), keep=True,

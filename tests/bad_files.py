@@ -650,14 +650,14 @@ def spellings() -> list[BadFile]:
             "x,w,y\n1,1,3\n2,-1,5\n",
             "'w'",
             "-1.0 in row 1",
-            "negative weight",
+            "negative",
             options=["--weights", "w"],
         ),
         refused(
             "weights of zero",
             "no row counts",
             "x,w,y\n1,0,3\n2,0,5\n",
-            "No weight in 'w' is above 0",
+            "every weight in 'w' is zero",
             options=["--weights", "w"],
         ),
         refused(

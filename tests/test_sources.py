@@ -236,6 +236,57 @@ def test_a_table_is_a_source_of_windows():
     assert [window.rows[:, 0].tolist() for window in windows] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
+@pytest.mark.parametrize("closed_far_below", [False, True])
+def test_a_stray_quotation_mark_does_not_collect_the_file(tmp_path, monkeypatch, closed_far_below):
+    monkeypatch.setattr(csv_files, "OPEN", 2**12)
+    monkeypatch.setattr(csv_files, "CHUNK", 2**12)
+    file = tmp_path / "stray.csv"
+    rows = ["# a comment", "1,2", "", '"3,4', *["5,6"] * 100_000, '7",8' if closed_far_below else "7,8"]
+    file.write_text("\n".join(["x,y", *rows]))
+    taken, piece = [], csv_files._piece
+
+    def seen(opened, name):
+        taken.append(piece(opened, name))
+        return taken[-1]
+
+    monkeypatch.setattr(csv_files, "_piece", seen)
+    with pytest.raises(ValueError, match=r"below line 3 .*; the first one there is in line 5\."):
+        open_table(file, "y")
+    # A chunk, more while the mark is open, and the lines that each of them ends in.
+    assert sum(map(len, taken)) <= 2**12 + 2**12 + 2 * len("5,6\n")
+
+
+def test_an_inch_sign_is_no_open_quotation_mark(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_files, "OPEN", 2**7)
+    monkeypatch.setattr(csv_files, "CHUNK", 2**7)
+    monkeypatch.setattr(csv_files, "RECORDS", 3)
+    rack = ["x,rack,y", '1,19" wide,2', *[f"{row},none,{row}" for row in range(1000)], '3,"19"" wide",4']
+    (tmp_path / "racks.csv").write_text("\n".join(rack))
+    with open_table(tmp_path / "racks.csv", "y") as table:
+        X, y, _ = table.arrays()
+    assert X[:, 0].tolist() == [1, *range(1000), 3]
+    assert X[:, 1].tolist() == [0, *[1] * 1000, 0]  # '19" wide' is the first category, as written in both ways
+    assert y.tolist() == [2, *range(1000), 4]
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_files, "LINE", 2**10)
+    monkeypatch.setattr(csv_files, "CHUNK", 2**10)
+    (tmp_path / "long.csv").write_text("x,y" + "\r1,2" * 10_000)
+    with pytest.raises(ValueError, match="holds a line of more than"):
+        open_table(tmp_path / "long.csv", "y")
+
+
+def test_a_csv_file_is_read_at_once_only_where_the_memory_does_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    file = tmp_path / "rows.csv"
+    file.write_text("x,y\n" + "1,2\n" * 1000)
+    for memory, turned in ((None, False), ("1MB", False), (1000, True), ("1kB", True)):
+        with open_table(file, "y", memory=memory) as table:
+            assert bool(list(tmp_path.glob("linreg-*"))) == turned
+            assert table.arrays()[0].tolist() == [[1.0]] * 1000
+
+
 def test_the_files_that_a_large_csv_file_was_turned_into_are_gone_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "IN_MEMORY", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -97,7 +97,7 @@ def fit(
             with output.without_native_chatter():
                 table = stack.enter_context(open_table(
                     files, target, columns=names_in(columns), weights=weights, missing=missing,
-                    categories=names_in(categories) or (),
+                    categories=names_in(categories) or (), memory=memory,
                 ))  # fmt: skip
                 if save is not None:
                     _refuse_to_save(table)

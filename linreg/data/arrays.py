@@ -6,6 +6,7 @@ stand and what to do about them. What is in an array at all is asked by `linreg.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -351,22 +352,44 @@ def _finite(array: Array, dtype: Any, name: str, names: list[str] | None, number
         column = f" (column {names[place[1]]!r})" if names else ""
         return f"the first in {where(place, number)}{column}, counted from 0"
 
+    raise refused(array, cast, f"Input {name} contains", first)
+
+
+def refused(array: Array, cast: Array, head: str, first: Callable[[Array], str]) -> ValueError:
+    """Return the error for values that are missing, infinite or too large for a type.
+
+    Parameters
+    ----------
+    array : array
+        Values as they were given.
+    cast : array
+        The same in the type that is needed, some of them not finite.
+    head : str
+        How the error begins: what contains them.
+    first : callable
+        Takes an array that is True where values are bad, and says where the first stands.
+
+    Returns
+    -------
+    ValueError
+        The error.
+    """
     missing = np.isnan(cast)
     if missing.any():
-        raise ValueError(
-            f"Input {name} contains NaN: {int(missing.sum())} of {cast.size} values are missing, {first(missing)}. "
+        return ValueError(
+            f"{head} NaN: {int(missing.sum())} of {cast.size} values are missing, {first(missing)}. "
             f"Every loss after it would be nan: {_DROP_OR_IMPUTE}."
         )
     infinite = ~np.isfinite(array)
     if infinite.any():
-        raise ValueError(
-            f"Input {name} contains infinity: {int(infinite.sum())} of {cast.size} values, {first(infinite)}. "
+        return ValueError(
+            f"{head} infinity: {int(infinite.sum())} of {cast.size} values, {first(infinite)}. "
             f"Replace them, or {_DROP_OR_IMPUTE}."
         )
     large = ~np.isfinite(cast)
-    limit = np.finfo(dtype).max
-    otherwise = "" if dtype == np.float64 else ', or train with dtype="float64"'
-    raise ValueError(
-        f"Input {name} contains a value too large for dtype('{np.dtype(dtype).name}') (infinity above {limit:.2g}), "
+    limit = np.finfo(cast.dtype).max
+    otherwise = "" if cast.dtype == np.float64 else ', or train with dtype="float64"'
+    return ValueError(
+        f"{head} a value too large for dtype('{cast.dtype.name}') (infinity above {limit:.2g}), "
         f"{first(large)}: scale it{otherwise}."
     )

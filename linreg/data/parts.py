@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,12 +15,15 @@ import numpy as np
 
 from linreg.data import array_files, arrays, tables
 from linreg.data.csv_files import column
-from linreg.data.row_files import IN_MEMORY, as_parquet
+from linreg.data.row_files import IN_MEMORY, READING_TEXT, as_parquet
 
 if TYPE_CHECKING:
     import polars
 
 Array = Any
+
+COLUMN_BYTES = 2**25
+"""So many columns of a file are read together as have so many bytes of numbers in all its rows."""
 
 
 class Part(Protocol):
@@ -91,16 +94,24 @@ class QueryPart:
                     f"Column {name!r} of {self.label} is of type {self._schema[name]}, but one number is needed in "
                     "every row: give each of its parts a column of its own, or leave it out."
                 )
-        query = self._table.slice(first, rows).select(map(column, names))
-        frame = tables.collected(query, self.label)
-        return [_array(frame.get_column(name).alias("")) for name in names]
+        return list(map(_array, self._series(names, first, rows)))
 
     def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
         """Return consecutive rows of columns of numbers."""
         import polars
 
-        frame = tables.collected(self._table.slice(first, rows).select(map(column, names)), self.label)
-        return frame.cast(polars.Float64).to_numpy(order="c")
+        out = np.empty((min(rows, self.count - first), len(names)))
+        for place, series in enumerate(self._series(names, first, rows)):
+            out[:, place] = series.cast(polars.Float64).to_numpy()
+        return out
+
+    def _series(self, names: Sequence[str], first: int, rows: int) -> Iterator[polars.Series]:
+        """Yield columns; of a file few at a time, since polars holds what it unpacks of a row group, however long."""
+        few = max(1, COLUMN_BYTES // (8 * max(1, self.count)) if self.file else len(names))
+        for start in range(0, len(names), few):
+            some = names[start : start + few]
+            frame = tables.collected(self._table.slice(first, rows).select(map(column, some)), self.label)
+            yield from (frame.get_column(name).alias("") for name in some)
 
 
 def _label(file: str) -> str:
@@ -118,7 +129,7 @@ def _array(series: polars.Series) -> Array:
     return series.to_numpy()
 
 
-def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[Part]:
+def parts_of(files: Any, stack: ExitStack, text: Collection[str] = (), memory: int | None = None) -> list[Part]:
     """Return what a table is made of.
 
     Parameters
@@ -129,6 +140,8 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
         Removes files that were made on the way.
     text : collection of str
         Columns of CSV files that are text, whatever stands in them.
+    memory : int, optional
+        Bytes that reading CSV files at once may take, if less than usual.
 
     Returns
     -------
@@ -149,7 +162,8 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
     if hasattr(files, "collect_schema") or hasattr(files, "columns"):
         return [_frame(files)]
     found = matching(files)
-    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > IN_MEMORY
+    most = IN_MEMORY if memory is None else min(IN_MEMORY, memory // READING_TEXT)
+    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > most
     parts = [_file(file, stack, text, large=large) for file in found]
     for part in parts[1:]:
         same_columns(parts[0], part)

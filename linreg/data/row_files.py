@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linreg.data.blocks import Block, Source
+from linreg.data.blocks import Block, Source, block_rows, in_blocks_of
 from linreg.data.csv_files import Types
 from linreg.data.tables import csv_frames
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 2**28
 """Bytes of numbers, or of text, up to which a file is read at once."""
+READING_TEXT = 4
+"""Bytes that reading a byte of text at once takes."""
+TOGETHER = 4
+"""So many pieces of a CSV file go into one file."""
 
 
 class ScaledRows:
@@ -36,6 +40,15 @@ class ScaledRows:
     def __len__(self) -> int:
         """Return how many blocks there are."""
         return len(self.source)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the longest block."""
+        return block_rows(self.source)
+
+    def in_blocks_of(self, rows: int) -> ScaledRows:
+        """Return the same rows in blocks of at most so many, where the source can be cut so."""
+        return ScaledRows(in_blocks_of(self.source, rows), self.transformer)
 
     def read(self, block: int) -> Block:
         """Return a block; infinite values are missing ones in it."""
@@ -77,9 +90,19 @@ def as_parquet(file: str, folder: Path, text: Collection[str] = ()) -> polars.La
         frame.write_parquet(pieces[-1], compression="lz4")
     import polars
 
+    return polars.scan_parquet(_read(pieces, types), glob=False)
+
+
+def _read(pieces: Sequence[Path], types: Types) -> list[Path]:
+    """Return files of rows as what their columns hold, a few pieces of text in each; the pieces are removed."""
+    import polars
+
     made = []
-    for piece in pieces:
-        made.append(piece.with_suffix(".rows.parquet"))
-        types.read(polars.read_parquet(piece, glob=False)).write_parquet(made[-1], compression="lz4")
-        piece.unlink()
-    return polars.scan_parquet(made, glob=False)
+    for first in range(0, len(pieces), TOGETHER):
+        some = pieces[first : first + TOGETHER]
+        made.append(some[0].with_suffix(".rows.parquet"))
+        frames = [types.read(polars.read_parquet(piece, glob=False)) for piece in some]
+        polars.concat(frames).write_parquet(made[-1], compression="lz4")
+        for piece in some:
+            piece.unlink()
+    return made
