@@ -94,24 +94,34 @@ class QueryPart:
                     f"Column {name!r} of {self.label} is of type {self._schema[name]}, but one number is needed in "
                     "every row: give each of its parts a column of its own, or leave it out."
                 )
-        return list(map(_array, self._series(names, first, rows)))
+        with tables.unharmed(self.label):
+            return list(map(_array, self._series(names, first, rows)))
 
     def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
         """Return consecutive rows of columns of numbers."""
         import polars
 
         out = np.empty((min(rows, self.count - first), len(names)))
-        for place, series in enumerate(self._series(names, first, rows)):
-            out[:, place] = series.cast(polars.Float64).to_numpy()
+        with tables.unharmed(self.label):
+            for place, series in enumerate(self._series(names, first, rows)):
+                out[:, place] = series.cast(polars.Float64).to_numpy()
         return out
 
     def _series(self, names: Sequence[str], first: int, rows: int) -> Iterator[polars.Series]:
         """Yield columns; of a file few at a time, since polars holds what it unpacks of a row group, however long."""
+        expected = max(0, min(rows, self.count - first))
         few = max(1, COLUMN_BYTES // (8 * max(1, self.count)) if self.file else len(names))
         for start in range(0, len(names), few):
             some = names[start : start + few]
             frame = tables.collected(self._table.slice(first, rows).select(map(column, some)), self.label)
-            yield from (frame.get_column(name).alias("") for name in some)
+            for name in some:
+                series = frame.get_column(name).alias("")
+                if len(series) != expected:
+                    raise ValueError(
+                        f"{self.label} cannot be read ({len(series)} values instead of {expected} in {name!r}): the "
+                        "file is damaged, make it anew."
+                    )
+                yield series
 
 
 def _label(file: str) -> str:

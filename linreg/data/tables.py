@@ -6,6 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,10 +163,17 @@ def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
     ValueError
         If the file is damaged.
     """
+    with unharmed(label):
+        return query.collect()
+
+
+@contextmanager
+def unharmed(label: str) -> Iterator[None]:
+    """Raise ValueError for what polars says of a damaged file, which may come up as late as in NumPy's arrays."""
     import polars
 
     try:
-        return query.collect()
+        yield
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         raise ValueError(
             f"{label} cannot be read (polars says: {_reason(error)}): the file is damaged, make it anew."
