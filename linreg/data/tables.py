@@ -169,7 +169,23 @@ def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
 
 @contextmanager
 def unharmed(label: str) -> Iterator[None]:
-    """Raise ValueError for what polars says of a damaged file, which may come up as late as in NumPy's arrays."""
+    """Say in one line what polars finds in a damaged file, which may come up as late as when it makes NumPy's arrays.
+
+    Parameters
+    ----------
+    label : str
+        What to call the file in errors.
+
+    Yields
+    ------
+    None
+        While it is read.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
     import polars
 
     try:
