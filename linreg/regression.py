@@ -267,12 +267,12 @@ class LinearRegression:
         Parameters
         ----------
         X : array or frame of shape (rows, features), path, Source, iterable of tuple, or Gram
-            Features: finite numbers. A CuPy array is trained on its GPU. The path of a Parquet, Arrow or CSV file, or
-            a `linreg.data.blocks.Source`, is read block by block where it is larger than `memory`. An iterable of
-            batches (X, y) or (X, y, sample_weight) makes one step of each, in its order; `batch_size` and `shuffle`
-            then do nothing. Moments (`linreg.gram.gather`) take the place of X and y in full batches of a squared
-            error. With `engine="dask"` an array or frame of Dask, or the path of a Parquet file or of a folder of
-            them; y and the weights may then be names of columns.
+            Features: finite numbers. A CuPy array is trained on its GPU. The path of a file that
+            `linreg.data.open_table` reads, or a pattern of them, or a `linreg.data.blocks.Source`, is read block by
+            block where it is larger than `memory`. An iterable of batches (X, y) or (X, y, sample_weight) makes one
+            step of each, in its order; `batch_size` and `shuffle` then do nothing. Moments (`linreg.gram.gather`) take
+            the place of X and y in full batches of a squared error. With `engine="dask"` an array or frame of Dask, or
+            the path of a Parquet file or of a folder of them; y and the weights may then be names of columns.
         y : array of shape (rows,) or (rows, 1), str or None
             Target; brought to where X is trained, unless it is a CuPy array and X is not. The name of its column where
             X is a path, None where X is a source, yields batches or is a Gram.
