@@ -2,6 +2,9 @@
 
 import datetime as dt
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 
@@ -298,6 +301,56 @@ def test_the_files_that_a_large_csv_file_was_turned_into_are_gone_at_the_end(tmp
     with pytest.raises(ValueError, match="no column 'z'"):
         open_table(tmp_path / "f.csv", "z")
     assert [path.name for path in tmp_path.iterdir()] == ["f.csv"]
+
+
+KILLED = """
+import os, signal, sys, tempfile
+from linreg.data import csv_files, open_table, parts
+parts.IN_MEMORY, csv_files.CHUNK, tempfile.tempdir = 0, 8, sys.argv[2]
+piece = csv_files._piece
+def third(*given):
+    third.calls += 1
+    if third.calls == 3:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return piece(*given)
+third.calls = 0
+csv_files._piece = third
+open_table(sys.argv[1], "y")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows ends processes without signals")
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_that_is_in_use(tmp_path, monkeypatch):
+    file, place = tmp_path / "f.csv", tmp_path / "temporary"
+    place.mkdir()
+    file.write_text("x,y\n" + "1,2\n" * 30)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(file), str(place)], check=False)  # noqa: S603
+    assert killed.returncode == -signal.SIGTERM
+    [left] = place.iterdir()
+    assert len(list(left.iterdir())) > 1
+    monkeypatch.setattr(parts, "IN_MEMORY", 0)
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    with open_table(file, "y"):
+        assert left.exists()  # it may be one that is being made
+    os.utime(left, (0, 0))
+    with open_table(file, "y"):
+        [used] = place.iterdir()
+        assert used != left
+        os.utime(used, (0, 0))
+        with open_table(file, "y") as table:
+            assert used.exists()
+            assert table.count == 30
+    assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"), [(["1.parquet", "2.parquet", "x.csv"], "*.parquet"), (["1.txt"], "*.csv")]
+)
+def test_a_folder_is_refused_with_a_pattern_of_what_is_in_it(tmp_path, names, pattern):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(IsADirectoryError, match=re.escape(f"{tmp_path}/{pattern}")):
+        LinearRegression().fit(tmp_path, "y")
 
 
 # The command

@@ -726,6 +726,71 @@ def test_partial_fit_is_a_pass_in_the_order_given():
     assert len(model.history_["loss"]) == 4
 
 
+def test_a_fitted_model_is_used_on_files_and_sources_as_on_their_arrays(tmp_path):
+    polars = pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
+    from linreg.data import open_table
+
+    X, y, weight = rows(9000, 3, weighted=True)
+    frame = polars.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": y, "w": weight})
+    frame.write_parquet(tmp_path / "weighted.parquet")
+    frame.drop("w").write_parquet(tmp_path / "rows.parquet")
+    path, table = tmp_path / "rows.parquet", frame.select("a", "b", "c")
+    settings = {"epochs": 2, "batch_size": 64, "random_state": 0, "kernel_regularizer": "l2", "dtype": "float64"}
+    model = LinearRegression(**settings).fit(table, y)
+    # A dot product of three terms and an intercept is rounded four times, in whatever order; sums of n rows n times.
+    rounding = np.finfo(np.float64).eps
+    with open_table(tmp_path / "weighted.parquet", "y", weights="w") as weighted:
+        weighted = weighted.in_blocks_of(700)
+        np.testing.assert_allclose(model.predict(weighted), model.predict(table), rtol=0, atol=40 * rounding)
+        assert model.score(weighted) == pytest.approx(model.score(table, y, weight), abs=9000 * rounding)
+        assert model.evaluate(weighted) == model.evaluate(table, y, weight)
+        ours, theirs = (LinearRegression(**settings) for _ in range(2))
+        for _ in range(2):
+            ours.partial_fit(weighted)
+            theirs.partial_fit(table, y, weight)
+        assert_same_run(ours, theirs)
+    assert model.score(path, "y") == pytest.approx(model.score(table, y), abs=9000 * rounding)
+    assert model.evaluate(path, "y") == model.evaluate(table, y)
+    with patch.object(batches, "EVALUATED", 1):  # the memory holds not all rows at once
+        small = LinearRegression(**settings, memory=1_100_000).fit(table, y)
+        rows_of_file = ArrayRows(X, y, ("a", "b", "c"))
+        assert streams(plans.cut(rows_of_file, 64, 1_100_000, np.float64), 64, 1_100_000, "float64")
+        assert small.evaluate(path, "y") == model.evaluate(table, y)
+        assert_same_run(small.partial_fit(path, "y"), model.partial_fit(table, y))
+    assert_same_run(
+        LinearRegression(**settings).partial_fit(path, "y"), LinearRegression(**settings).partial_fit(table, y)
+    )
+
+
+def test_what_a_fitted_model_cannot_do_with_files_and_sources_is_told(tmp_path):
+    X, y, _ = rows(50, 3)
+    with pytest.raises(ValueError, match="not fitted yet"):
+        LinearRegression().predict(source_of(X, y))
+    model = LinearRegression(epochs=1).fit(source_of(X, y))
+    with pytest.raises(TypeError, match=r"but X is the path 'f.csv': give linreg.data.open_table\('f.csv', target"):
+        model.predict("f.csv")
+    other = ArrayRows(X, y, ("x0", "x1", "z"))
+    for use in (model.predict, model.score, model.evaluate, model.partial_fit):
+        with pytest.raises(ValueError, match="feature names should match"):
+            use(other)
+    with pytest.raises(ValueError, match="X has 2 features, but LinearRegression is expecting 3"):
+        LinearRegression(epochs=1).fit(X, y).score(source_of(X[:, :2], y))
+    with pytest.raises(ValueError, match="contain NaN"):
+        model.predict(source_of(np.where(X > 1, np.nan, X), y))
+    pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
+    from linreg.data import open_table
+
+    (tmp_path / "f.csv").write_text("x0,x1,x2,y\n1,2,3,4\n5,7,6,8\n")
+    with open_table(tmp_path / "f.csv", "y") as table:
+        encoding = table.encoding
+    with open_table(tmp_path / "f.csv", None, encoding=encoding) as table:
+        by_hand = table.arrays()[0].astype(np.float32) @ model.coef_ + np.float32(model.intercept_)
+        np.testing.assert_allclose(model.predict(table), by_hand, rtol=8 * np.finfo(np.float32).eps)  # eight roundings
+        for use in (model.fit, model.score, model.evaluate):
+            with pytest.raises(ValueError, match="X was opened without a target: give its name to open_table"):
+                use(table)
+
+
 def test_partial_fit_goes_on_after_fit_and_refuses_other_features():
     X, y, _ = rows(100, 3)
     model = LinearRegression(epochs=1, shuffle=False, random_state=0).fit(X, y).partial_fit(X, y)

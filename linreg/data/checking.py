@@ -48,7 +48,7 @@ def _refuse(block: Block, rows: Array, weight: Array | None, names: list[str]) -
     """Raise if some values of a block cannot be trained on; a sum that overflows is no reason."""
     given, cast = block.rows, rows
     if weight is not None:
-        given, cast = np.column_stack([block.rows, block.weight]), np.column_stack([rows, weight])
+        given, cast = (np.column_stack(pair) for pair in ([block.rows, block.weight], [rows, weight]))
         names = [*names[: rows.shape[1]], names[-1]]
 
     def first(bad: Array) -> str:

@@ -84,6 +84,8 @@ def opened_source(
         )
     if not is_file(X, y):
         target = getattr(X, "target", None)
+        if target is None and hasattr(X, "target"):
+            raise ValueError(f"{name} was opened without a target: give its name to open_table.")
         if y is not None and not (isinstance(y, str) and target in (None, y)):
             raise ValueError(
                 f"{name} is a source whose blocks hold the target"

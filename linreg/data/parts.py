@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from linreg.data import array_files, arrays, tables
+from linreg.data import array_files, arrays, tables, temporary
 from linreg.data.csv_files import column
 from linreg.data.row_files import IN_MEMORY, READING_TEXT, as_parquet
 
@@ -248,8 +247,7 @@ def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) ->
     if ending in tables.FRAMES:
         part = QueryPart(file, tables.scan(file))
     elif large:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-        part = QueryPart(file, as_parquet(file, Path(folder), text))
+        part = QueryPart(file, as_parquet(file, stack.enter_context(temporary.folder()), text))
     else:
         part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy())
     if not part.count:

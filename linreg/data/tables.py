@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 import os
 import stat
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linreg.data import csv_files, datasets
+from linreg.data.array_files import ENDINGS
 from linreg.data.csv_files import shown_name
 from linreg.hyperparameters import nearest
 
@@ -234,13 +236,21 @@ def require_file(file: str) -> Path:
         shown = file if len(file) < MOST_SHOWN else f"{file[:MOST_SHOWN]}..."
         raise OSError(f"{shown!r} cannot be opened ({error.strerror}): give the path of a file.") from None
     if stat.S_ISDIR(mode):
-        inside = os.path.join(file, f"*{place.suffix or '.csv'}")
+        inside = os.path.join(file, f"*{_ending_in(place)}")
         raise IsADirectoryError(f"{file!r} is a directory: give the path of one file, or `fit` a pattern: {inside}.")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{file!r} is a pipe or a device: write what comes out of it into a file first.")
     if not os.access(place, os.R_OK):
         raise PermissionError(f"{file!r} may not be read: change its permissions.")
     return place
+
+
+def _ending_in(folder: Path) -> str:
+    """Return the ending of most tables in a folder; that of its own name, or .csv, if there are none."""
+    found: Counter[str] = Counter()
+    with suppress(OSError):
+        found.update(one.suffix for one in folder.iterdir() if one.suffix.lower() in {".csv", *FRAMES, *ENDINGS})
+    return found.most_common(1)[0][0] if found else folder.suffix or ".csv"
 
 
 def require_polars() -> None:

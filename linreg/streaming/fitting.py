@@ -80,8 +80,10 @@ def shares(model: Any, rows: Source | None, others: Source | None, settings: Set
 
     Returns
     -------
-    rows, others : int
-        Bytes for each.
+    rows : int
+        Bytes for the rows.
+    others : int
+        Bytes for the validation rows.
 
     Raises
     ------
@@ -100,7 +102,9 @@ def _evaluated(model: Any, features: int) -> int:
     return int(model.batch_size) * evaluated_at_once(int(model.batch_size), features + bool(model.fit_intercept))
 
 
-def from_source(model: Any, rows: Source, settings: Settings, memory: int) -> tuple[Problem, RowFeed | None]:
+def from_source(
+    model: Any, rows: Source, settings: Settings, memory: int, *, shuffle: bool
+) -> tuple[Problem, RowFeed | None]:
     """Return the rows of a source: as arrays where they fit into memory, else what brings them.
 
     Parameters
@@ -113,6 +117,8 @@ def from_source(model: Any, rows: Source, settings: Settings, memory: int) -> tu
         Its settings.
     memory : int
         Bytes that they may take.
+    shuffle : bool
+        Whether every epoch has its own order.
 
     Returns
     -------
@@ -128,7 +134,7 @@ def from_source(model: Any, rows: Source, settings: Settings, memory: int) -> tu
     """
     problem, feed = fed(
         rows, unit=int(model.batch_size), memory=memory, batch_size=int(model.batch_size),
-        fit_intercept=bool(model.fit_intercept), dtype=settings.precision.dtype, shuffle=bool(model.shuffle),
+        fit_intercept=bool(model.fit_intercept), dtype=settings.precision.dtype, shuffle=shuffle,
     )  # fmt: skip
     if feed is None:
         return _there(problem, model._training_device(problem.matrix)), None

@@ -130,8 +130,10 @@ def shared(memory: int, given: Any, training: int, validation: int) -> tuple[int
 
     Returns
     -------
-    training, validation : int
-        Bytes for each.
+    training : int
+        Bytes for the rows.
+    validation : int
+        Bytes for the validation rows.
 
     Raises
     ------
