@@ -13,6 +13,7 @@ import numpy as np
 
 from linreg.callbacks import Callback
 from linreg.data.blocks import Source
+from linreg.data.checking import checked
 from linreg.data.dask_rows import DaskRows
 from linreg.data.row_files import ScaledRows
 from linreg.data.scaling import fitted_to, in_original_units, scaler, standard_scaler
@@ -21,10 +22,9 @@ from linreg.diagnosis.verdicts import verdict
 from linreg.dynamics import least_squares
 from linreg.dynamics.optima import exact_optimum
 from linreg.dynamics.quadratic import LARGEST_HESSIAN, Quadratic
-from linreg.gram import Gram, Moments, gather
+from linreg.gram import Gram, Moments, gather, refuse_too_large
 from linreg.losses import MeanSquaredError
 from linreg.regression import LinearRegression
-from linreg.streaming.rows import checked
 
 Array = Any
 SETTLED = 0.01
@@ -218,10 +218,7 @@ def summed_up(
             if in_parts:
                 fitted.partial_fit(block.rows[:, :-1])
             read(len(block.rows))
-    if not np.isfinite(moments.products).all():
-        raise ValueError(
-            "The rows hold values whose squares are too large for float64: divide their column by a power of ten first."
-        )
+    refuse_too_large(moments)
     return fitted, moments
 
 

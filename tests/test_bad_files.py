@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 
 pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
 
+import mutated_files
 import polars as pl
 
 from linreg import cli
 from linreg.data import csv_files, open_table, parts
+from linreg.data.dask_rows import DaskRows
+from linreg.data.given import opened_source
 from linreg.data.sources import names_in
+from linreg.data.tables import FRAMES
 
 PAGE = Path(__file__).parents[1] / "docs" / "bad-files.md"
 CASES = {case.name: case for cases in bad_files.SECTIONS.values() for case in cases()}
@@ -135,6 +139,50 @@ def test_files_larger_than_memory_are_refused_in_the_same_words(tmp_path, monkey
         assert [part for part in case.said if part.isprintable() and "\\" not in part and part not in said] == [], (
             f"{case.name}: {said}"
         )
+
+
+def by_path(path, target):
+    """The rows of a file as `fit` reads them, features and then the target."""
+    with opened_source(path, target) as source:
+        return np.vstack([source.read(block).rows for block in range(len(source))])
+
+
+def by_dask(path, target):
+    """The rows of a file as `fit` reads them on Dask, in threads."""
+    dask = pytest.importorskip("dask", reason="Dask is not installed: pip install 'linreg[dask]'")
+    blocks = dask.compute(*DaskRows.of(path, target).each(rows_of_block), scheduler="threads")
+    return np.vstack(blocks)
+
+
+def rows_of_block(block):
+    """The rows of a block."""
+    return block.rows
+
+
+def holds_numbers(file):
+    """Whether all columns of a file are of types of numbers or booleans."""
+    frame = (pl.read_parquet if file.endswith("parquet") else pl.read_ipc)(file)
+    return all(kind.is_numeric() or kind == pl.Boolean for kind in frame.schema.values())
+
+
+@pytest.mark.parametrize("way", [by_path, by_dask])
+def test_fit_on_a_path_and_dask_read_files_of_numbers_and_refuse_all_others_in_one_line(way, tmp_path, monkeypatch):
+    cases = [case for case in CASES.values() if Path(case.given[0]).suffix in FRAMES and len(case.given) == 1]
+    cases = [case for case in cases if set(case.options) <= {"--target", "y"}]
+    read = 0
+    for number, case in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        case.write(folder)
+        monkeypatch.chdir(folder)
+        if case.X is not None and holds_numbers(case.given[0]):
+            expected = np.column_stack([case.X, case.y])
+            np.testing.assert_array_equal(way(case.given[0], "y"), expected, err_msg=case.name)
+            read += 1
+        else:
+            with pytest.raises((OSError, TypeError, ValueError), match=r"^[^\n]{30,}$"):
+                way(case.given[0], "y")
+    assert 10 < read < len(cases) - 50
 
 
 # Mutations: whatever becomes of a good file, it is refused in words or read as what it says.
@@ -279,6 +327,20 @@ def test_a_mutated_file_of_arrays_is_refused_or_read(ending, data):
             assert len(X) == len(y) == table.count
 
 
+@pytest.mark.parametrize(("ending", "write"), [("parquet", "write_parquet"), ("arrow", "write_ipc")])
+def test_a_changed_byte_of_a_number_is_not_seen_as_the_page_says(ending, write, tmp_path):
+    file = tmp_path / f"f.{ending}"
+    frame = pl.DataFrame({"x": np.arange(1000) + 0.5, "y": np.arange(1000)})
+    getattr(frame, write)(file, compression="uncompressed")
+    data = bytearray(file.read_bytes())
+    data[data.find(np.float64(500.5).tobytes()) + 2] ^= 0x40
+    file.write_bytes(data)
+    with open_table(file, "y") as table:
+        X, _, _ = table.arrays()
+    assert X[500, 0] == 500.5 + 2.0**-22  # bit 22 of the mantissa, whose last bit is 2**-44 here
+    assert np.delete(X[:, 0] == np.arange(1000) + 0.5, 500).all()
+
+
 MUTATED = 2000 if THOROUGH else 100
 
 
@@ -296,12 +358,15 @@ def test_a_mutated_file_of_polars_is_refused_or_read_unless_polars_gives_up(endi
             timeout=120 + MUTATED,
             env=environment,
         )
-        said += [line.split(" ", 1)[1] for line in run.stdout.splitlines()]
+        said += [line.split("|")[1:] for line in run.stdout.splitlines()]
         if len(said) < MUTATED:
             assert "memory allocation of" in run.stderr, run.stderr
-            said.append("given up")
+            said.append([f"{way} given up" for way in mutated_files.WAYS])
             given_up += 1
         first = len(said)
-    assert set(said) <= {"read", "refused", "given up"}
-    assert said.count("refused") > MUTATED // 4
+    for number, way in enumerate(mutated_files.WAYS):
+        outcomes = [of_a_file[number] for of_a_file in said]
+        assert set(outcomes) <= {f"{way} {what}" for what in ("read", "refused", "given up")}
+        assert outcomes.count(f"{way} read") > MUTATED // 20
+        assert outcomes.count(f"{way} refused") > MUTATED // 4
     assert given_up <= 1 + MUTATED // 200

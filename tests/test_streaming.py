@@ -33,6 +33,7 @@ from linreg.callbacks import Callback
 from linreg.data.blocks import ArrayRows, Block, windows
 from linreg.data.prefetch import prefetched
 from linreg.memory import in_bytes, of_the_machine
+from linreg.streaming import plans
 from linreg.streaming.plans import plan
 from linreg.streaming.rows import problem_of
 
@@ -368,11 +369,21 @@ def test_what_goes_with_a_source_is_refused_in_words():
 @pytest.mark.parametrize(
     ("value", "place", "dtype", "message"),
     [
-        (np.nan, (41, 1), "float32", "1 value is missing in the 7 rows that were read last: column 'x1' in row 41 "),
-        (np.inf, (63, 3), "float32", "1 value is infinite in the 7 rows that were read last: target 'y' in row 63 "),
-        (1e200, (5, 0), "float32", "1 value is too large for float32 in .*: column 'x0' in row 5 .*dtype=\"float64\""),
-        (-1.0, (29, 4), "float64", "Weights must not be negative, got -1.0 in row 29"),
-        (np.nan, (29, 4), "float64", "1 value is missing in .*: weight in row 29 "),
+        (
+            np.nan,
+            (41, 1),
+            "float32",
+            "The 7 rows that were read last contain NaN: 1 of 35 .* column 'x1' in row 41,",
+        ),
+        (np.inf, (63, 3), "float32", "contain infinity: 1 of 35 values, the first in target 'y' in row 63,"),
+        (
+            1e200,
+            (5, 0),
+            "float32",
+            "too large for dtype.'float32'. .* column 'x0' in row 5,.*dtype=\"float64\"",
+        ),
+        (-1.0, (29, 4), "float64", "The weight of a row must not be negative, got -1.0 in row 29"),
+        (np.nan, (29, 4), "float64", "contain NaN: 1 of 35 .* the first in weight in row 29,"),
     ],
 )
 @pytest.mark.parametrize("large", [True, False])
@@ -388,6 +399,21 @@ def test_values_that_cannot_be_trained_on_are_refused_with_their_place(value, pl
         model.fit(source)
 
 
+@pytest.mark.parametrize("large", [True, False])
+def test_weights_that_are_all_zero_are_refused_as_those_of_arrays_are(large):
+    X, y, _ = rows(200, 3)
+    source = source_of(X, y, np.zeros(200))
+    model = LinearRegression(batch_size=8, memory=budget(source, 8) if large else None)
+    for data in ((source,), (X, y, np.zeros(200))):
+        with pytest.raises(ValueError, match=r"every \w+ is zero, but at least one weight must be above 0: weigh"):
+            model.fit(*data)
+    one = np.zeros(200)
+    one[150] = 1.0
+    assert model.fit(source_of(X, y, one)).n_iter_ == 100
+    with pytest.raises(ValueError, match="every weight is zero"):
+        model.set_params(memory=None).fit(X, y, validation_data=source)
+
+
 def test_values_whose_sum_overflows_are_not_refused():
     X, y, _ = rows(200, 1)
     X = np.full_like(X, 3e38)
@@ -395,10 +421,10 @@ def test_values_whose_sum_overflows_are_not_refused():
     assert len(model.history_["loss"]) == 1
 
 
-def test_the_first_places_of_many_bad_values_are_told():
+def test_many_bad_values_are_counted_and_the_first_is_placed():
     X, y, _ = rows(200, 3)
     X[20:25, 2] = np.nan
-    with pytest.raises(ValueError, match=r"5 values are missing .* in row 20, .* in row 21, .* in row 22, \.\.\. \("):
+    with pytest.raises(ValueError, match=r"contain NaN: 5 of 400 values are missing, .* column 'x2' in row 20,"):
         LinearRegression().fit(source_of(X, y, block=100))
 
 
@@ -440,6 +466,45 @@ def test_too_little_memory_is_refused_with_what_is_enough():
     enough = int(str(refused.value).split('"')[1])
     assert streams(source, 32, enough)
     LinearRegression(memory=enough, epochs=1).fit(source)
+
+
+@pytest.mark.parametrize(("dtype", "batch_size"), [("float32", 32), ("float64", 5000)])
+def test_too_little_for_rows_and_validation_rows_is_refused_with_the_users_number_and_what_is_enough(dtype, batch_size):
+    X, y, _ = rows(40_000, 3)
+    source, held = (ArrayRows(X, y, ("a", "b", "c")) for _ in range(2))
+    settings = {"epochs": 1, "batch_size": batch_size, "dtype": dtype, "kernel_initializer": "zeros"}
+    with pytest.raises(ValueError, match=r"memory='500KB' is too little for rows and validation rows") as refused:
+        LinearRegression(memory="500KB", **settings).fit(source, validation_data=held)
+    enough = str(refused.value).split('"')[1]
+    ours = LinearRegression(memory=enough, shuffle=False, **settings).fit(source, validation_data=held)
+    theirs = LinearRegression(shuffle=False, **settings).fit(X, y, validation_data=(X, y))
+    assert_same_run(ours, theirs)
+    size = in_bytes("", enough)
+    with pytest.raises(ValueError, match="is too little"):
+        LinearRegression(memory=size - 10**6, **settings).fit(source, validation_data=held)  # it says whole megabytes
+
+
+@pytest.mark.parametrize(("features", "memory"), [(3, "12MB"), (20, "40MB"), (20, "512MB")])
+def test_validation_rows_may_take_a_quarter_of_the_memory_or_what_they_need(features, memory):
+    """The example of docs/streaming.md, whose rows and validation rows lie in blocks of usual size."""
+    X, y, _ = rows(100_000, features)
+    source, held = (ArrayRows(X, y, tuple(f"x{j}" for j in range(features))) for _ in range(2))
+    model = LinearRegression(Adam(0.001), epochs=1, batch_size=1024, memory=memory)
+    assert len(model.fit(source, validation_data=held).history_["val_loss"]) == 1
+
+
+def test_blocks_shrink_with_the_memory_where_a_source_can_be_cut():
+    source = ArrayRows(np.zeros((300_000, 20)), np.zeros(300_000), tuple(f"x{j}" for j in range(20)))
+    for memory in (4 * 10**6, 30 * 10**6, 100 * 10**6):
+        cut = plans.cut(source, 1024, memory, np.float64)
+        # A block is read in four copies of 21 columns of 8 bytes; there are two more of 22, and 16 for its place.
+        taken = plans.block_rows(cut) * (4 * 21 * 8 + 2 * (22 * 8 + 16))
+        assert taken <= memory / 2
+        assert plan(cut, 1024, memory, np.float64) is not None
+        order = streaming.order(source, np.random.default_rng(0), batch_size=1024, memory=memory, dtype="float64")
+        assert np.array_equal(np.sort(order), np.arange(300_000))
+    fixed = ArrayRows(source.X, source.y, source.names, size=200_000)
+    assert plans.cut(fixed, 1024, 10**6, np.float64) is fixed
 
 
 class Endless:
@@ -672,6 +737,71 @@ def test_partial_fit_is_a_pass_in_the_order_given():
         assert_equal_bits(ours, theirs)
     assert model.n_iter_ == 4
     assert len(model.history_["loss"]) == 4
+
+
+def test_a_fitted_model_is_used_on_files_and_sources_as_on_their_arrays(tmp_path):
+    polars = pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
+    from linreg.data import open_table
+
+    X, y, weight = rows(9000, 3, weighted=True)
+    frame = polars.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": y, "w": weight})
+    frame.write_parquet(tmp_path / "weighted.parquet")
+    frame.drop("w").write_parquet(tmp_path / "rows.parquet")
+    path, table = tmp_path / "rows.parquet", frame.select("a", "b", "c")
+    settings = {"epochs": 2, "batch_size": 64, "random_state": 0, "kernel_regularizer": "l2", "dtype": "float64"}
+    model = LinearRegression(**settings).fit(table, y)
+    # A dot product of three terms and an intercept is rounded four times, in whatever order; sums of n rows n times.
+    rounding = np.finfo(np.float64).eps
+    with open_table(tmp_path / "weighted.parquet", "y", weights="w") as weighted:
+        weighted = weighted.in_blocks_of(700)
+        np.testing.assert_allclose(model.predict(weighted), model.predict(table), rtol=0, atol=40 * rounding)
+        assert model.score(weighted) == pytest.approx(model.score(table, y, weight), abs=9000 * rounding)
+        assert model.evaluate(weighted) == model.evaluate(table, y, weight)
+        ours, theirs = (LinearRegression(**settings) for _ in range(2))
+        for _ in range(2):
+            ours.partial_fit(weighted)
+            theirs.partial_fit(table, y, weight)
+        assert_same_run(ours, theirs)
+    assert model.score(path, "y") == pytest.approx(model.score(table, y), abs=9000 * rounding)
+    assert model.evaluate(path, "y") == model.evaluate(table, y)
+    with patch.object(batches, "EVALUATED", 1):  # the memory holds not all rows at once
+        small = LinearRegression(**settings, memory=1_100_000).fit(table, y)
+        rows_of_file = ArrayRows(X, y, ("a", "b", "c"))
+        assert streams(plans.cut(rows_of_file, 64, 1_100_000, np.float64), 64, 1_100_000, "float64")
+        assert small.evaluate(path, "y") == model.evaluate(table, y)
+        assert_same_run(small.partial_fit(path, "y"), model.partial_fit(table, y))
+    assert_same_run(
+        LinearRegression(**settings).partial_fit(path, "y"), LinearRegression(**settings).partial_fit(table, y)
+    )
+
+
+def test_what_a_fitted_model_cannot_do_with_files_and_sources_is_told(tmp_path):
+    X, y, _ = rows(50, 3)
+    with pytest.raises(ValueError, match="not fitted yet"):
+        LinearRegression().predict(source_of(X, y))
+    model = LinearRegression(epochs=1).fit(source_of(X, y))
+    with pytest.raises(TypeError, match=r"but X is the path 'f.csv': give linreg.data.open_table\('f.csv', target"):
+        model.predict("f.csv")
+    other = ArrayRows(X, y, ("x0", "x1", "z"))
+    for use in (model.predict, model.score, model.evaluate, model.partial_fit):
+        with pytest.raises(ValueError, match="feature names should match"):
+            use(other)
+    with pytest.raises(ValueError, match="X has 2 features, but LinearRegression is expecting 3"):
+        LinearRegression(epochs=1).fit(X, y).score(source_of(X[:, :2], y))
+    with pytest.raises(ValueError, match="contain NaN"):
+        model.predict(source_of(np.where(X > 1, np.nan, X), y))
+    pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
+    from linreg.data import open_table
+
+    (tmp_path / "f.csv").write_text("x0,x1,x2,y\n1,2,3,4\n5,7,6,8\n")
+    with open_table(tmp_path / "f.csv", "y") as table:
+        encoding = table.encoding
+    with open_table(tmp_path / "f.csv", None, encoding=encoding) as table:
+        by_hand = table.arrays()[0].astype(np.float32) @ model.coef_ + np.float32(model.intercept_)
+        np.testing.assert_allclose(model.predict(table), by_hand, rtol=8 * np.finfo(np.float32).eps)  # eight roundings
+        for use in (model.fit, model.score, model.evaluate):
+            with pytest.raises(ValueError, match="X was opened without a target: give its name to open_table"):
+                use(table)
 
 
 def test_partial_fit_goes_on_after_fit_and_refuses_other_features():

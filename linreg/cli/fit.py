@@ -100,7 +100,7 @@ def fit(
             with output.without_native_chatter():
                 table = stack.enter_context(open_table(
                     files, target, columns=names_in(columns), weights=weights, missing=missing,
-                    categories=names_in(categories) or (),
+                    categories=names_in(categories) or (), memory=memory,
                 ))  # fmt: skip
                 streamed = stream or (stream is None and (memory is not None or not table.fits))
                 rows = None if streamed else table.arrays()
@@ -146,7 +146,9 @@ def fit(
 def _only_with_dask(files: list[str], others: dict[str, Any]) -> None:
     """Refuse what --dask does not do."""
     if len(files) > 1:
-        raise ValueError("--dask trains on one Parquet file or one folder of them: give its path alone.")
+        raise ValueError(
+            "--dask trains on one Parquet file, folder or pattern of them: give it alone, a pattern in quotation marks."
+        )
     given = [name for name, value in others.items() if value is not None]
     if given:
         raise ValueError(

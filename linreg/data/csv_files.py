@@ -17,8 +17,14 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     import polars
 
-CHUNK = 2**24
-"""So many bytes of a file are read at a time, and up to the end of their last row."""
+CHUNK = 2**22
+"""So many bytes of a file are read at a time, and up to the end of their last row; text and frame take ten times it."""
+OPEN = 2**22
+"""So many more bytes are read where a quotation mark is open; Python's csv module takes 2**17 characters in one."""
+LINE = 2**26
+"""A line may have so many bytes."""
+RECORDS = 2**12
+"""So many rows are held as Python's text at a time."""
 SHOWN_NAMES = 20
 
 _OTHER_FILES = {
@@ -118,7 +124,7 @@ def shown_name(name: str) -> str:
 def _texts(opened: BinaryIO, file: str) -> Iterator[tuple[str, int]]:
     """Yield the text of a file in pieces of whole rows, newlines at line ends, and the lines before each."""
     line, start = 0, True
-    while piece := _piece(opened):
+    while piece := _piece(opened, file):
         if start:
             other = next((what for magic, what in _OTHER_FILES.items() if piece.startswith(magic)), None)
             if other is not None:
@@ -142,15 +148,18 @@ def _texts(opened: BinaryIO, file: str) -> Iterator[tuple[str, int]]:
         line += text.count("\n")
 
 
-def _piece(opened: BinaryIO) -> bytes:
-    """Return the next bytes of a file, to the end of a line that ends no line within quotation marks."""
-    pieces: list[bytes] = []
-    odd = False
-    while piece := opened.read(CHUNK):
-        piece += opened.readline()
-        pieces.append(piece)
-        odd ^= bool(piece.count(b'"') % 2)
-        if not odd:
+def _piece(opened: BinaryIO, file: str) -> bytes:
+    """Return the next bytes of a file, to the end of a line that ends no line within quotation marks if one is near."""
+    pieces = [opened.read(CHUNK)]
+    odd, more = pieces[0].count(b'"') % 2, 0
+    while line := opened.readline(LINE):
+        if len(line) == LINE:
+            raise ValueError(
+                f"{file!r} holds a line of more than {LINE >> 20} MiB: give it line ends, one (\\n) for each row."
+            )
+        pieces.append(line)
+        odd, more = (odd + line.count(b'"')) % 2, more + len(line)
+        if not odd or more > OPEN:
             break
     return b"".join(pieces)
 
@@ -184,24 +193,33 @@ def _quoted(text: str, names: list[str], file: str, layout: Layout, line: int) -
     """Return rows in which quotation marks stand, as a frame of text."""
     import polars
 
-    number, records = line, []
+    number, below, records, frames = line, 0, list[list[str]](), []
+
+    def frame() -> polars.DataFrame:
+        columns = zip(*records, strict=True) if records else [()] * len(names)
+        return polars.DataFrame(
+            [
+                polars.Series("", values, polars.String).replace("", None).alias(name)
+                for name, values in zip(names, columns, strict=True)
+            ]
+        )
+
     try:
-        for number, _, record in _records(text, layout, line, len(names)):
+        for number, end, record in _records(text, layout, line, len(names)):
+            below = end
             if len(record) != len(names):
                 raise _ragged(number, len(record), names, file)
             records.append(record)
+            if len(records) == RECORDS:
+                frames.append(frame())
+                records.clear()
     except csv.Error as error:
+        opens = number + 1 + text.count("\n", below, max(below, text.find('"', below)))
         raise ValueError(
             f"{file!r} cannot be read as CSV below line {number} ({error}): look for a quotation mark that is never "
-            "closed, or that stands within a value and is not doubled."
+            f"closed, or that stands within a value and is not doubled; the first one there is in line {opens}."
         ) from None
-    columns = zip(*records, strict=True) if records else [()] * len(names)
-    return polars.DataFrame(
-        [
-            polars.Series("", values, polars.String).replace("", None).alias(name)
-            for name, values in zip(names, columns, strict=True)
-        ]
-    )
+    return polars.concat([*frames, frame()])
 
 
 def _separator(text: str) -> str:

@@ -39,7 +39,9 @@ def _table(given: Any) -> bool:
 
 
 @contextmanager
-def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X") -> Iterator[Source | None]:
+def opened_source(
+    X: Any, y: Any, sample_weight: Any = None, *, name: str = "X", memory: int | None = None
+) -> Iterator[Source | None]:
     """Open what is no array.
 
     Parameters
@@ -52,6 +54,8 @@ def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X")
         None, where X is one of these: sources bring their weights.
     name : str, default="X"
         What to call X in errors.
+    memory : int, optional
+        Bytes that reading it may take.
 
     Yields
     ------
@@ -80,6 +84,8 @@ def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X")
         )
     if not is_file(X, y):
         target = getattr(X, "target", None)
+        if target is None and hasattr(X, "target"):
+            raise ValueError(f"{name} was opened without a target: give its name to open_table.")
         if y is not None and not (isinstance(y, str) and target in (None, y)):
             raise ValueError(
                 f"{name} is a source whose blocks hold the target"
@@ -94,7 +100,7 @@ def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X")
         )
     from linreg.data.sources import open_table  # not before there is a file
 
-    with open_table(X, y, early=False) as table:
+    with open_table(X, y, early=False, memory=memory) as table:
         encoding = table.encoding
         others = [c.name for c in (*encoding.columns, encoding.target) if c.kind.name not in NUMERIC]
         if others:

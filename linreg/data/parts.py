@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import glob
 import os
-import tempfile
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from linreg.data import array_files, arrays, tables
+from linreg.data import array_files, arrays, tables, temporary
 from linreg.data.csv_files import Layout, column
 from linreg.data.csv_types import Types
-from linreg.data.row_files import IN_MEMORY, csv_tables
+from linreg.data.row_files import IN_MEMORY, READING_TEXT, csv_tables
 
 if TYPE_CHECKING:
     import polars
 
 Array = Any
+
+COLUMN_BYTES = 2**25
+"""So many columns of a file are read together as have so many bytes of numbers in all its rows."""
 
 
 class Part(Protocol):
@@ -128,16 +131,34 @@ class QueryPart:
                     f"Column {name!r} of {self.label} is of type {self._schema[name]}, but one number is needed in "
                     "every row: give each of its parts a column of its own, or leave it out."
                 )
-        query = self._table.slice(first, rows).select(map(column, names))
-        frame = self._collected(query)
-        return [_array(frame.get_column(name).alias("")) for name in names]
+        with tables.readable(self.label, of_file=bool(self.file)):
+            return list(map(_array, self._series(names, first, rows)))
 
     def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
         """Return consecutive rows of columns of numbers."""
         import polars
 
-        frame = self._collected(self._table.slice(first, rows).select(map(column, names)))
-        return frame.cast(polars.Float64).to_numpy(order="c")
+        out = np.empty((min(rows, self.count - first), len(names)))
+        with tables.readable(self.label, of_file=bool(self.file)):
+            for place, series in enumerate(self._series(names, first, rows)):
+                out[:, place] = series.cast(polars.Float64).to_numpy()
+        return out
+
+    def _series(self, names: Sequence[str], first: int, rows: int) -> Iterator[polars.Series]:
+        """Yield columns; of a file few at a time, since polars holds what it unpacks of a row group, however long."""
+        expected = max(0, min(rows, self.count - first))
+        few = max(1, COLUMN_BYTES // (8 * max(1, self.count)) if self.file else len(names))
+        for start in range(0, len(names), few):
+            some = names[start : start + few]
+            frame = self._collected(self._table.slice(first, rows).select(map(column, some)))
+            for name in some:
+                series = frame.get_column(name).alias("")
+                if len(series) != expected:
+                    raise ValueError(
+                        f"{self.label} cannot be read ({len(series)} values instead of {expected} in {name!r}): the "
+                        "file is damaged, make it anew."
+                    )
+                yield series
 
 
 def _label(file: str) -> str:
@@ -155,7 +176,7 @@ def _array(series: polars.Series) -> Array:
     return series.to_numpy()
 
 
-def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[Part]:
+def parts_of(files: Any, stack: ExitStack, text: Collection[str] = (), memory: int | None = None) -> list[Part]:
     """Return what a table is made of.
 
     Parameters
@@ -166,6 +187,8 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
         Removes files that were made on the way.
     text : collection of str
         Columns that are text, whatever stands in them in CSV files, or whole numbers in others.
+    memory : int, optional
+        Bytes that reading CSV files at once may take, if less than usual.
 
     Returns
     -------
@@ -189,15 +212,16 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
             raise ValueError("The table has column names but no rows: give at least one row.")
         return [part]
     found = matching(files)
-    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > IN_MEMORY
+    most = IN_MEMORY if memory is None else min(IN_MEMORY, memory // READING_TEXT)
+    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > most
     parts = _files(found, stack, text, large=large)
     for part in parts[1:]:
-        _same_columns(parts[0], part)
+        same_columns(parts[0], part)
     return parts
 
 
 def matching(files: Any) -> list[str]:
-    """Return the files that are named, and in order those that match a pattern.
+    """Return the files that are named, and in natural order (part.2 before part.10) those that match a pattern.
 
     Parameters
     ----------
@@ -224,7 +248,7 @@ def matching(files: Any) -> list[str]:
     found: list[str] = []
     for file in [os.fspath(one) for one in given]:
         if glob.has_magic(file) and not os.path.exists(file):
-            matches = sorted(one for one in glob.glob(file, recursive=True) if not os.path.isdir(one))
+            matches = sorted((one for one in glob.glob(file, recursive=True) if not os.path.isdir(one)), key=_natural)
             if not matches:
                 raise FileNotFoundError(f"No file matches {file!r}: look whether folder and ending are right.")
             found += matches
@@ -238,6 +262,11 @@ def matching(files: Any) -> list[str]:
     if not found:
         raise ValueError("No file is given: give the path of a CSV, Parquet, Arrow, .npy or .npz file.")
     return found
+
+
+def _natural(path: str) -> tuple[list[str | int], str]:
+    """Return what sorts paths with the numbers in them as numbers; Dask sorts a folder in the same way."""
+    return [int(one) if one.isdecimal() else one for one in re.split(r"(\d+)", path)], path
 
 
 def _frame(frame: Any, text: Collection[str]) -> Part:
@@ -266,7 +295,7 @@ def _files(files: Sequence[str], stack: ExitStack, text: Collection[str], *, lar
     rest = [file for file in files if file not in parts]
     folder = None
     if rest and large:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-")))
+        folder = stack.enter_context(temporary.folder())
     for file, (table, layout) in zip(rest, csv_tables(rest, types, folder), strict=True):
         parts[file] = QueryPart(file, table, layout=layout)
     empty = next((file for file in files if not parts[file].count), None)
@@ -275,8 +304,8 @@ def _files(files: Sequence[str], stack: ExitStack, text: Collection[str], *, lar
     return [parts[file] for file in files]
 
 
-def _same_columns(first: Part, other: Part) -> None:
-    """Raise if a part has not the columns of the first."""
+def same_columns(first: Part, other: Part) -> None:
+    """Raise ValueError if a part has not the columns of the first, in whatever order."""
     for one, two in ((first, other), (other, first)):
         absent = next((name for name in one.names if name not in two.names), None)
         if absent is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linreg.data.blocks import Block, Source
+from linreg.data.blocks import Block, Source, block_rows, in_blocks_of
 from linreg.data.csv_files import Layout
 from linreg.data.csv_types import Types
 from linreg.data.tables import csv_frames
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 IN_MEMORY = 2**28
 """Bytes of numbers, or of text, up to which a file is read at once."""
+READING_TEXT = 4
+"""Bytes that reading a byte of text at once takes."""
+TOGETHER = 4
+"""So many pieces of a CSV file go into one file."""
 
 
 class ScaledRows:
@@ -37,6 +41,15 @@ class ScaledRows:
     def __len__(self) -> int:
         """Return how many blocks there are."""
         return len(self.source)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the longest block."""
+        return block_rows(self.source)
+
+    def in_blocks_of(self, rows: int) -> ScaledRows:
+        """Return the same rows in blocks of at most so many, where the source can be cut so."""
+        return ScaledRows(in_blocks_of(self.source, rows), self.transformer)
 
     def read(self, block: int) -> Block:
         """Return a block; infinite values are missing ones in it."""
@@ -88,14 +101,17 @@ def csv_tables(files: Sequence[str], types: Types, folder: Path | None = None) -
 
 
 def _read(pieces: Sequence[Any], types: Types) -> polars.LazyFrame:
-    """Return pieces of a table of text, frames or Parquet files, as what their columns hold."""
+    """Return pieces of a table of text as what their columns hold: frames, or Parquet files, which are removed."""
     import polars
 
     if not isinstance(pieces[0], Path):
         return polars.concat([types.read(frame) for frame in pieces]).lazy()
     made = []
-    for piece in pieces:
-        made.append(piece.with_suffix(".rows.parquet"))
-        types.read(polars.read_parquet(piece, glob=False)).write_parquet(made[-1], compression="lz4")
-        piece.unlink()
+    for first in range(0, len(pieces), TOGETHER):
+        some = pieces[first : first + TOGETHER]
+        made.append(some[0].with_suffix(".rows.parquet"))
+        frames = [types.read(polars.read_parquet(piece, glob=False)) for piece in some]
+        polars.concat(frames).write_parquet(made[-1], compression="lz4")
+        for piece in some:
+            piece.unlink()
     return polars.scan_parquet(made, glob=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from linreg.data.kinds import NUMERIC, Kind
 from linreg.data.parts import Part, blocks_of, parts_of
 from linreg.data.row_files import IN_MEMORY
 from linreg.hyperparameters import nearest
+from linreg.memory import in_bytes
 
 Array = Any
 
@@ -35,6 +37,7 @@ def open_table(
     categories: Sequence[str] = (),
     encoding: Encoding | None = None,
     early: bool = True,
+    memory: int | str | None = None,
 ) -> Table:
     """Open files or a frame as a table of numbers, which is read block by block or at once.
 
@@ -61,6 +64,8 @@ def open_table(
     early : bool, default=True
         Look for missing and infinite values now. If not, missing values that are to be refused are found when they
         are read, which saves a pass over the files.
+    memory : int or str, optional
+        What reading CSV files may take, in bytes or as text like "512MB": larger ones go through a temporary file.
 
     Returns
     -------
@@ -84,8 +89,8 @@ def open_table(
     Notes
     -----
     Rows are counted from 0 in each file, below its header. A file is read once to see what its text columns hold, once
-    to count what is missing, and again in training. An .npz file, a frame, and CSV files up to 256 MiB are held in
-    memory. The mean is that of all rows, unweighted; a median holds one column in memory.
+    to count what is missing, and again in training. An .npz file, a frame, and CSV files up to 256 MiB, or a quarter of
+    `memory`, are held in memory. The mean is that of all rows, unweighted; a median holds one column in memory.
 
     Examples
     --------
@@ -106,18 +111,19 @@ def open_table(
     for name, value in (("columns", columns), ("categories", categories)):
         if isinstance(value, str):
             raise TypeError(f"Expected a list of column names as {name}, got {value!r}: give [{value!r}].")
+    size = None if memory is None else in_bytes("open_table", memory)
     with ExitStack() as stack:
         if encoding is None:
             if target is None:
                 raise ValueError("The target is None, but a column to predict is needed: give its name.")
-            parts = parts_of(files, stack, tuple(categories))
+            parts = parts_of(files, stack, tuple(categories), size)
             encoding = encoding_of(parts, target, columns, weights, categories)
         elif columns is not None or weights is not None or categories or target not in (None, encoding.target.name):
             raise ValueError("An encoding says what columns there are: leave columns, weights, categories and target.")
         else:
             every = (*encoding.columns, encoding.target)
             text = [column.name for column in every if column.kind.name == "category" or column.kind.style]
-            parts = parts_of(files, stack, tuple(text))
+            parts = parts_of(files, stack, tuple(text), size)
         table = Table(parts, encoding, missing, target is not None, early=early)
         table.close = stack.pop_all().close
         return table
@@ -204,7 +210,7 @@ class Table:
                         f"{part.label} has no column {column.name!r}, which the table of the training had"
                         f"{nearest(column.name, map(shown_name, part.names))}. Add it, or rename the one that holds it."
                     )
-        self._blocks = blocks_of(parts, rows_in_a_block(len(self.names) + 1))
+        self._cut(rows_in_a_block(len(self.names) + 1))
         self._use(encoding)
         self._late = missing == "error" and not early and self._weights is None
         self.gaps, self.count = ({}, self.given) if missing == "keep" or self._late else Gaps(self).checked()
@@ -225,6 +231,20 @@ class Table:
             for column in self.encoded
         )
 
+    def _cut(self, rows: int) -> None:
+        self._size, self._blocks = rows, blocks_of(self.parts, rows)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the longest block."""
+        return min(self._size, max(part.count for part in self.parts))
+
+    def in_blocks_of(self, rows: int) -> Table:
+        """Return the same table in blocks of at most so many rows."""
+        other = copy.copy(self)
+        other._cut(rows)
+        return other
+
     def __enter__(self) -> Table:
         return self
 
@@ -244,15 +264,14 @@ class Table:
         """Return where a block stands, and columns of it as numbers: categories as places in their vocabulary."""
         part, first, _ = self._blocks[block]
         columns = self.encoded if columns is None else columns
-        size = rows_in_a_block(len(self.names) + 1)
-        values = part.columns([column.name for column in columns], first, size)
+        values = part.columns([column.name for column in columns], first, self._size)
         label = part.label
         return part, first, [one.numbers(v, label, first) for one, v in zip(columns, values, strict=True)]
 
     def matrix(self, block: int) -> Array:
         """Return a block of a table that is `plain`: all that is encoded, in float64, nan where missing."""
         part, first, _ = self._blocks[block]
-        return part.matrix([column.name for column in self.encoded], first, rows_in_a_block(len(self.names) + 1))
+        return part.matrix([column.name for column in self.encoded], first, self._size)
 
     def read(self, block: int) -> Block:
         """Return a block: features, then the target if there is one; rows that are to be left out are."""

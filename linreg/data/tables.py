@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linreg.data import csv_files, datasets
+from linreg.data.array_files import ENDINGS
 from linreg.data.csv_files import shown_name
 from linreg.data.csv_types import Types
 from linreg.hyperparameters import nearest
@@ -130,8 +133,11 @@ def scan(file: str) -> polars.LazyFrame:
     place = require_file(file)
     how = FRAMES[place.suffix.lower()]
     try:
+        # The path is taken as it stands: scan_ipc of polars 1 has no `glob`.
         table: polars.LazyFrame = (
-            polars.scan_parquet(place, glob=False) if how == "scan_parquet" else polars.scan_ipc(place)
+            polars.scan_parquet(place, glob=False)
+            if how == "scan_parquet"
+            else polars.scan_ipc(glob.escape(os.fspath(place)))
         )
         names = list(table.collect_schema())
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
@@ -170,14 +176,14 @@ def collected(query: polars.LazyFrame, label: str, *, of_file: bool = True) -> p
 
 
 @contextmanager
-def readable(label: str, *, of_file: bool) -> Iterator[None]:
-    """Say in one line what polars says of a query.
+def readable(label: str, *, of_file: bool = True) -> Iterator[None]:
+    """Say in one line what polars says of a query, or finds in a damaged file as late as when it makes NumPy's arrays.
 
     Parameters
     ----------
     label : str
         What to call its file in errors.
-    of_file : bool
+    of_file : bool, default=True
         Whether it reads a file and does nothing else.
 
     Yields
@@ -237,13 +243,21 @@ def require_file(file: str) -> Path:
         shown = file if len(file) < MOST_SHOWN else f"{file[:MOST_SHOWN]}..."
         raise OSError(f"{shown!r} cannot be opened ({error.strerror}): give the path of a file.") from None
     if stat.S_ISDIR(mode):
-        inside = os.path.join(file, f"*{place.suffix or '.csv'}")
+        inside = os.path.join(file, f"*{_ending_in(place)}")
         raise IsADirectoryError(f"{file!r} is a directory: give the path of one file, or `fit` a pattern: {inside}.")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{file!r} is a pipe or a device: write what comes out of it into a file first.")
     if not os.access(place, os.R_OK):
         raise PermissionError(f"{file!r} may not be read: change its permissions.")
     return place
+
+
+def _ending_in(folder: Path) -> str:
+    """Return the ending of most tables in a folder; that of its own name, or .csv, if there are none."""
+    found: Counter[str] = Counter()
+    with suppress(OSError):
+        found.update(one.suffix for one in folder.iterdir() if one.suffix.lower() in {".csv", *FRAMES, *ENDINGS})
+    return found.most_common(1)[0][0] if found else folder.suffix or ".csv"
 
 
 def require_polars() -> None:
