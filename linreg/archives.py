@@ -29,8 +29,8 @@ from linreg.whole_files import write_whole
 
 Array = Any
 
-LARGEST, LARGEST_DOCUMENT, MOST_MEMBERS = 2**30, 2**24, 2**12
-"""Bytes of a file, bytes of its document, and members."""
+LARGEST, LARGEST_DOCUMENT, MOST_MEMBERS, DEEPEST = 2**30, 2**24, 2**12, 64
+"""Bytes of a file, bytes of its document, members, and lists within lists of the document."""
 DOCUMENT = "document.json"
 SEAL = b"linreg sha256 "
 SEALED = len(SEAL) + 64
@@ -104,6 +104,7 @@ def packed(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
     ValueError
         If it would be larger than what is read again.
     """
+    _check_depth(document)
     text = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
     size = sum(np.asarray(array).nbytes for array in arrays.values())
     if len(text) > LARGEST_DOCUMENT or size + len(text) > LARGEST * 0.99 or len(arrays) >= MOST_MEMBERS:
@@ -238,6 +239,7 @@ def _unpacked(content: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
         document = json.loads(opened.read(DOCUMENT), parse_constant=_no_number)
         if not isinstance(document, dict):
             raise ValueError("its document is no set of names and values")
+        _check_depth(document)
         return document, {name.removesuffix(".npy"): _array(opened.read(name)) for name in names[1:]}
 
 
@@ -251,6 +253,21 @@ def _check_end(content: bytes) -> None:
         raise ValueError("its end is not that of an archive")
     if not 0 < here <= MOST_MEMBERS or size > 200 * here or content[place - 20 : place - 16] == LARGE_MARK:
         raise ValueError("its list of members is too long")
+
+
+def _check_depth(document: Mapping[str, Any]) -> None:
+    """Refuse a document in which more lists stand within each other than those who read it are ready for."""
+    inside: list[Any] = [dict(document)]
+    for _ in range(DEEPEST):
+        inside = [
+            one
+            for outer in inside
+            for one in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(one, dict | list | tuple)
+        ]
+        if not inside:
+            return
+    raise ValueError(f"more than {DEEPEST} lists stand within each other in its document")
 
 
 def _no_number(text: str) -> NoReturn:

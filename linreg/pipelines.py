@@ -15,8 +15,10 @@ import numpy as np
 
 from linreg.data.arrays import column_names, column_of, feature_matrix, rows_and_features
 from linreg.data.conversion import numbers
+from linreg.data.encoding import Encoding, listed
 from linreg.regression import LinearRegression
 from linreg.saving.models import SavedModel, write_model
+from linreg.sklearn_adapter import not_fitted
 
 Array = Any
 Step = dict[str, Any]
@@ -70,13 +72,22 @@ class PreparedModel:
         Centre and spread by which the target was standardised.
     names : sequence of str, optional
         Names of the features, as they come.
+    encoding : Encoding, optional
+        How a table becomes those features, where the model was trained on one that `linreg.data.open_table` has read.
 
     Attributes
     ----------
     n_features_in_ : int
         Features, as they come.
     feature_names_in_ : array of str
-        Their names, where they have any.
+        Their names, where they have any; with an encoding, those that it makes, such as "town=Ulm".
+
+    Raises
+    ------
+    TypeError
+        If the encoding is none.
+    ValueError
+        If it makes other features than those of the model.
     """
 
     def __init__(
@@ -85,9 +96,12 @@ class PreparedModel:
         steps: Sequence[Step] = (),
         target: tuple[float, float] | None = None,
         names: Sequence[str] | None = None,
+        encoding: Encoding | None = None,
     ) -> None:
-        self.model, self.steps, self.target = model, tuple(steps), target
+        self.model, self.steps, self.target, self.encoding = model, tuple(steps), target, encoding
         self.n_features_in_ = _features(self.steps, model.n_features_in_)
+        if encoding is not None:
+            names = _encoded_names(encoding, names, self.n_features_in_)
         if names is not None:
             self.feature_names_in_ = np.array(list(names), dtype=object)
 
@@ -96,8 +110,10 @@ class PreparedModel:
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features)
-            Features as they come; of a frame, the columns with the names of the features are taken.
+        X : array or frame of shape (rows, features), or path
+            Features as they come; of a frame, the columns with the names of the features are taken. With an encoding,
+            a frame of pandas or polars, or the path of a file, of the columns that `open_table` has read; an array
+            holds the numbers that it has made of them.
 
         Returns
         -------
@@ -106,13 +122,38 @@ class PreparedModel:
 
         Raises
         ------
+        OSError
+            If a file cannot be read.
         TypeError
             If a column holds no numbers.
         ValueError
-            If a column is missing, or values are, and nothing fills them in.
+            If a column is missing, or values are, and nothing fills them in; with an encoding, if a value is not as it
+            was in training, such as a new category. The message names the column, the row and the value.
+
+        Notes
+        -----
+        A table is read block by block, and every row gives one prediction: a row with a gap is refused also where
+        training has left such rows out.
         """
+        table = isinstance(X, str | os.PathLike) or hasattr(X, "collect_schema") or hasattr(X, "columns")
+        if self.encoding is None or not table:
+            return self._predicted(self._matrix(X))
+        from linreg.data.sources import open_table  # not before there is a table
+
+        with open_table(X, None, encoding=self.encoding) as opened:
+            return np.concatenate([self._of_block(opened, block) for block in range(len(opened))])
+
+    def _of_block(self, table: Any, block: int) -> Array:
+        """Return the predictions of a block of a table."""
+        rows, numbers, _ = table.read(block)
+        try:
+            return self._predicted(rows)
+        except ValueError as error:  # a number that is too large for the arithmetic of the model
+            before = f"In the rows from {numbers[0]} on: " if block else ""
+            raise ValueError(f"{before}{error}") from None
+
+    def _predicted(self, matrix: Array) -> Array:
         with np.errstate(all="ignore"):
-            matrix = self._matrix(X)
             for step in self.steps:
                 matrix = STEPS[step["kind"]][0](matrix, step)
             predicted = self.model._predict(feature_matrix(matrix, self.model.coef_.dtype.type))
@@ -164,6 +205,7 @@ class PreparedModel:
             "steps": [dict(step) for step in self.steps],
             "target": self.target,
             "names": None if names is None else [str(name) for name in names],
+            **({} if self.encoding is None else {"encoding": self.encoding.to_dict()}),
         }
         return write_model(path, self.model, preparation)
 
@@ -177,7 +219,23 @@ def _features(steps: Sequence[Step], left: int) -> int:
     return left
 
 
-def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
+def _encoded_names(encoding: Encoding, names: Sequence[str] | None, features: int) -> Sequence[str]:
+    """Return the names of the features that an encoding makes; raise where they are not those of a model."""
+    if not isinstance(encoding, Encoding):
+        raise TypeError(f"The encoding is a {type(encoding).__name__}: give that of the table, table.encoding.")
+    if names is None and len(encoding.features) == features:
+        return encoding.features
+    if names is None or len(names) != features or not encoding.makes(names):
+        columns = listed(tuple(column.name for column in encoding.columns))
+        known = f"{features} features" if names is None else listed(tuple(map(str, names)))
+        raise ValueError(
+            f"The encoding makes features of {columns}, but the model was trained on {known}: give the encoding of the "
+            "table that it was trained on."
+        )
+    return names
+
+
+def save(estimator: Any, path: str | os.PathLike[str], *, encoding: Encoding | None = None) -> Path:
     """Write a fitted model to a file, with the preparation that a pipeline of scikit-learn holds around it.
 
     Parameters
@@ -186,6 +244,9 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
         The fitted model; what `linreg.diagnosis.estimators.apply` returns, or a pipeline like it.
     path : path
         The file, whose name ends in .npz.
+    encoding : Encoding, optional
+        The `encoding` of the table, opened by `linreg.data.open_table`, whose numbers the model was trained on: what
+        is loaded then predicts from such tables, frames and files alike, and reads them in the same way.
 
     Returns
     -------
@@ -200,7 +261,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
         If the pipeline holds a transformer that is not known: known are StandardScaler, MinMaxScaler, RobustScaler,
         SimpleImputer, PCA, and a ColumnTransformer that selects columns.
     ValueError
-        If the name of the file does not end in .npz.
+        If the name of the file does not end in .npz, or the encoding makes other features than those of the model.
 
     Examples
     --------
@@ -216,9 +277,13 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
     >>> cured.predict([[4000.0]]).round(2), pipeline.predict([[4000.0]]).round(2)
     (array([4.], dtype=float32), array([4.], dtype=float32))
     """
-    if isinstance(estimator, LinearRegression | PreparedModel):
+    if isinstance(estimator, LinearRegression) and encoding is None:
         return estimator.save(path)
-    return prepared(estimator).save(path)
+    made = estimator if isinstance(estimator, PreparedModel) else prepared(estimator)
+    if encoding is not None:
+        names = getattr(made, "feature_names_in_", None)
+        made = PreparedModel(made.model, made.steps, made.target, names, encoding)
+    return made.save(path)
 
 
 def load(path: str | os.PathLike[str]) -> LinearRegression | PreparedModel:
@@ -232,7 +297,8 @@ def load(path: str | os.PathLike[str]) -> LinearRegression | PreparedModel:
     Returns
     -------
     LinearRegression or PreparedModel
-        The model; with what is around it, if there is something.
+        The model; with what is around it, if there is something. Its `predict` takes what it took before: arrays, or
+        frames with the columns of `fit`. Saved with the encoding of a table, it takes such tables.
 
     Raises
     ------
@@ -261,15 +327,17 @@ def load(path: str | os.PathLike[str]) -> LinearRegression | PreparedModel:
         saved.archive.refuse("its preparation has steps that this linreg does not know")
     if target is not None and not (isinstance(target, list) and [type(one) for one in target] == [float, float]):
         saved.archive.refuse("its target has no centre and spread")
-    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not named and (names is not None or "encoding" in saved.preparation):
         saved.archive.refuse("its features have no names")
     try:
-        found = PreparedModel(model, steps, None if target is None else (target[0], target[1]), names)
+        encoding = Encoding.from_dict(saved.preparation["encoding"]) if "encoding" in saved.preparation else None
+        found = PreparedModel(model, steps, None if target is None else (target[0], target[1]), names, encoding)
         if names is not None and len(names) != found.n_features_in_:
             raise ValueError("there are more or fewer names than features")
         found.predict(np.zeros((1, found.n_features_in_)))
     except (ValueError, TypeError, IndexError, KeyError) as error:
-        saved.archive.refuse(f"its preparation does not fit together ({error})")
+        saved.archive.refuse(f"its preparation does not fit together ({' '.join(str(error).split()):.300})")
     return found
 
 
@@ -307,6 +375,8 @@ def prepared(estimator: Any) -> PreparedModel:
     model = inner.steps[-1][1] if hasattr(inner, "steps") else inner
     if not isinstance(model, LinearRegression):
         raise TypeError(f"save: the last step must be a LinearRegression, got a {type(model).__name__}.")
+    if not hasattr(model, "coef_"):
+        raise not_fitted(type(model).__name__)
     names = getattr(inner, "feature_names_in_", None)
     scaled = None
     if target is not None:

@@ -17,6 +17,8 @@ import linreg
 from linreg import SGD, Adam, LinearRegression, archives
 from linreg.archives import SEAL, SEALED, read_archive, write_archive
 from linreg.callbacks import EarlyStopping
+from linreg.data.encoding import ColumnEncoding, Encoding
+from linreg.data.kinds import Kind
 from linreg.saving import checkpoints, models
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
@@ -24,21 +26,30 @@ CORRUPTIONS, SIGNED = (10_000, 10_000) if THOROUGH else (400, 200)
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 3))
 Y = X @ [1.0, -2.0, 0.5] + 3
+COLUMNS = [
+    ("town", Kind("category", vocabulary=("Bern", "Ulm")), None),
+    ("load", Kind("thousands_separator", "point", "kg", ("unknown",)), 2.5),
+    ("built", Kind("date", origin=6.3e14), 7.0),
+]
+"""How a table is read, in a model of one."""
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A model and a checkpoint."""
+    """A model, a model of a table and a checkpoint."""
     folder = tmp_path_factory.mktemp("files")
     settings = {"random_state": 0, "epochs": 3, "callbacks": [EarlyStopping("loss", restore_best_weights=True)]}
     model = LinearRegression(Adam(0.1, use_ema=True), checkpoint=folder / "run.npz", **settings).fit(X, Y)
     model.save(folder / "model.npz")
-    return {"model": folder / "model.npz", "checkpoint": folder / "run.npz"}
+    columns = tuple(ColumnEncoding(name, kind, fill) for name, kind, fill in COLUMNS)
+    encoding = Encoding(columns, ColumnEncoding("y", Kind("number")), missing="mean")
+    linreg.save(model, folder / "table.npz", encoding=encoding)
+    return {"model": folder / "model.npz", "table": folder / "table.npz", "checkpoint": folder / "run.npz"}
 
 
 def read(kind, path):
     """Read a file as its users do."""
-    if kind == "model":
+    if kind != "checkpoint":
         return linreg.load(path)
     settings = {"random_state": 0, "epochs": 3, "callbacks": [EarlyStopping("loss", restore_best_weights=True)]}
     return LinearRegression(Adam(0.1, use_ema=True), checkpoint=path, **settings).fit(X, Y)
@@ -71,10 +82,10 @@ def signed(content):
     return body + SEAL + hashlib.sha256(body).hexdigest().encode()
 
 
-@pytest.mark.parametrize("kind", ["model", "checkpoint"])
+@pytest.mark.parametrize("kind", ["model", "table", "checkpoint"])
 def test_every_corruption_of_a_file_is_refused(files, tmp_path, kind):
     content, path = files[kind].read_bytes(), tmp_path / "changed.npz"
-    name = {"model": models.KIND, "checkpoint": checkpoints.KIND}[kind]
+    name = checkpoints.KIND if kind == "checkpoint" else models.KIND
     rng = np.random.default_rng(1)
     refused = 0
     for _ in range(CORRUPTIONS):
@@ -91,7 +102,7 @@ def test_every_corruption_of_a_file_is_refused(files, tmp_path, kind):
     read(kind, path)
 
 
-@pytest.mark.parametrize("kind", ["model", "checkpoint"])
+@pytest.mark.parametrize("kind", ["model", "table", "checkpoint"])
 def test_a_corrupted_file_that_is_signed_is_refused_or_harmless(files, tmp_path, kind):
     content, path = files[kind].read_bytes(), tmp_path / "changed.npz"
     rng = np.random.default_rng(2)
@@ -232,6 +243,9 @@ ARCHIVES = {
     "no document": lambda: archive_of([("a.npy", npy(PLAIN % b"", bytes(8)))], None),
     "too many members": lambda: archive_of([(f"a{i}.npy", b"") for i in range(5000)], MODEL),
     "brackets in the document": lambda: archive_of([], b"[" * 10**6),
+    "lists within lists": lambda: archive_of(
+        [], b'{"kind": "linreg model", "format": 1, "learning_rate_at_fit": ' + b"[" * 700 + b"]" * 700 + b"}"
+    ),
     "nan in the document": lambda: archive_of([], b'{"kind": "linreg model", "format": NaN}'),
     "a number of a million digits": lambda: archive_of(
         [], b'{"kind": "linreg model", "format": ' + b"9" * 10**6 + b"}"

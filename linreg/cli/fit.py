@@ -16,7 +16,7 @@ from linreg.cli.dask import connected
 from linreg.cli.options import FILES, with_settings
 from linreg.data.dask_rows import DaskRows
 from linreg.data.scaling import scaler
-from linreg.data.sources import Table, names_in, open_table
+from linreg.data.sources import names_in, open_table
 from linreg.diagnosis.evidence import printable
 from linreg.pipelines import PreparedModel, plain_step
 from linreg.regression import LinearRegression
@@ -61,7 +61,10 @@ def fit(
         typer.Option(help="Keep the run in this file (.npz) while it lasts; go on from it where it is there already."),
     ] = None,
     every: Annotated[str, typer.Option(help="How often it is kept: after so many epochs, or 30s, 5min, 1h.")] = "60s",
-    save: Annotated[Path | None, typer.Option(help="Save the model in this file (.npz), for linreg predict.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Save the model, and how its columns were read, in this file (.npz), for linreg predict."),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the loss curve into this file (.png, .svg, .pdf).")] = None,
     dask: Annotated[
         str | None,
@@ -101,8 +104,6 @@ def fit(
                     files, target, columns=names_in(columns), weights=weights, missing=missing,
                     categories=names_in(categories) or (),
                 ))  # fmt: skip
-                if save is not None:
-                    _refuse_to_save(table)
                 streamed = stream or (stream is None and (memory is not None or not table.fits))
                 rows = None if streamed else table.arrays()
             stack.enter_context(_told_where_it_stopped())
@@ -119,7 +120,7 @@ def fit(
             as_it_is = parts == 1 and not any(chosen.values()) and not table.gaps
             if save is not None:
                 steps = [] if fitted is None else [plain_step(fitted)]
-                PreparedModel(model, steps, names=list(table.names)).save(save)
+                PreparedModel(model, steps, encoding=table.encoding).save(save)
     scaled = [] if scale == "none" else ["--scale", scale]
     why = None
     if report.doubtful and as_it_is:  # `why` reads one whole file
@@ -162,16 +163,6 @@ def _told_where_it_stopped() -> Iterator[None]:
         raise StoppedError(str(stopped), STOPPED) from None
     except Terminated as stopped:
         raise StoppedError(stopped.words, TERMINATED) from None
-
-
-def _refuse_to_save(table: Table) -> None:
-    """Refuse to save a model whose features were made of other columns, which `linreg predict` could not make again."""
-    made = [column for column in table.encoding.columns if column.kind.name != "number"]
-    if made:
-        raise ValueError(
-            f"--save keeps models of columns of numbers, but {made[0].name!r} holds {made[0].kind.name} values: "
-            "turn it into numbers first, leave it out (--columns), or leave --save out."
-        )
 
 
 def _draw(report: FitReport, title: str, path: Path) -> None:

@@ -30,11 +30,17 @@ def predict(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> int:
-    """Predict the rows of a table by a saved model, in their order; the columns are found by their names."""
+    """Predict the rows of a table by a saved model, in their order.
+
+    Columns are found by their names and read as those of the table that the model was trained on.
+    """
     if out is not None and file_path(out, "predictions.csv").suffix.lower() not in (".csv", ".parquet"):
         raise ValueError(f"Predictions are written as .csv or .parquet, got {out.name!r}: change its ending.")
     fitted = load(model)
-    predicted = fitted.predict(_features(fitted, read_table(file), file, str(model)))
+    with output.without_native_chatter():
+        encoded = getattr(fitted, "encoding", None) is not None
+        rows: Any = file if encoded else _features(fitted, read_table(file), file, str(model))
+        predicted = fitted.predict(rows)
     if as_json:
         output.print_json({"predictions": finite_or_none(predicted.tolist())})
     if out is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from linreg.data.blocks import rows_in_a_block
 from linreg.data.encoding import ColumnEncoding, Encoding
-from linreg.data.kinds import NUMERIC, Kind, Seen
+from linreg.data.kinds import NUMERIC, Kind, Seen, cells_of
 from linreg.data.notation import shown
 from linreg.data.parts import Part
 from linreg.data.reading import MOST_CATEGORIES
@@ -71,8 +71,7 @@ def _seen(parts: Sequence[Part], name: str, category: bool) -> Seen:
         size = rows_in_a_block(1)
         for first in range(0, part.count, size):
             [values] = part.columns([name], first, size)
-            values = values.astype(object) if category and values.dtype.kind in "fiub" else values
-            seen.look(values, f"column {name!r} of {part.label}", first)
+            seen.look(cells_of(values) if category else values, f"column {name!r} of {part.label}", first)
             if len(seen.texts) > MOST_TEXTS:
                 raise ValueError(
                     f"Column {name!r} of {part.label} holds more than {MOST_TEXTS} different texts: leave it out "

@@ -5,8 +5,9 @@ An encoding is plain values (`to_dict`, `from_dict`), so that a file can hold it
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,13 @@ Array = Any
 
 NAMED = 6
 """So many categories are listed in an error or a note."""
-KINDS = (
-    "number", "boolean", "number_as_text", "thousands_separator", "decimal_comma", "percent", "date", "duration",
-    "category",
-)  # fmt: skip
-STYLES = ("", "point", "comma", "either", "month first", "day first")
+MISSING = ("error", "drop", "mean", "median")
+TYPED_KINDS = ("number", "boolean", "duration")
+TEXT_KINDS = ("number_as_text", "thousands_separator", "decimal_comma", "percent")
+SHAPES = {
+    "point": "1,234.5", "comma": "1.234,5", "either": "12,5", "month first": "12/31/2024", "day first": "31/12/2024",
+}  # fmt: skip
+"""Every style in which text is read, and an example of it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class ColumnEncoding:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features: its own, or "colour=red" for each category but the first."""
-        return tuple(name for name, _ in one_hot(self.name, self.kind, np.empty(0)))
+        return tuple(feature_names(self.name, self.kind))
 
     def numbers(self, values: Array, label: str, first: int = 0) -> Array:
         """Return values as numbers.
@@ -77,17 +80,21 @@ class ColumnEncoding:
         if len(strange):
             value = values[strange[0]]
             what = shown(value) if isinstance(value, str) else str(value)
+            other = "train anew on rows that have it" if self.kind.name == "category" else "leave its row out"
             raise ValueError(
                 f"Column {self.name!r} of {label} holds {what} in row {first + int(strange[0])} (counted from 0), but "
-                f"{self._expected()}: correct it, or read the table anew with rows that have it."
+                f"{self._expected()}: correct it, or {other}."
             )
         return found if self.fill is None else np.where(np.isnan(found), self.fill, found)
 
     def _expected(self) -> str:
         if self.kind.name == "category":
             return f"its categories are {listed(self.kind.vocabulary)}"
-        what = {"date": "dates", "duration": "durations"}.get(self.kind.name, "numbers")
-        return f"{what}{f' like {self.kind.examples[0]}' if self.kind.examples else ''} are expected there"
+        what = {"date": "dates", "duration": "durations", "boolean": "true and false"}.get(self.kind.name, "numbers")
+        shape = {"number": "1234.5", "date": "2024-12-31"}.get(self.kind.name, "")
+        written = " ".join(filter(None, [SHAPES.get(self.kind.style, shape), self.kind.unit]))
+        example = self.kind.examples[0] if self.kind.examples else shown(written) if written else ""
+        return f"{what}{f' like {example}' if example else ''} are expected there"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -106,12 +113,13 @@ class ColumnEncoding:
         _require_fields(plain, expected, "an encoded column")
         texts = [*plain["strays"], *plain["categories"]]
         numbers = [plain["origin"], 0.0 if plain["fill"] is None else plain["fill"]]
-        if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, numbers)):
-            raise ValueError(f"The encoding of column {plain['column']!r} holds values of a wrong type: write it anew.")
-        if plain["kind"] not in KINDS or plain["style"] not in STYLES or bool in map(type, numbers):
-            raise ValueError(f"The encoding of column {plain['column']!r} is of an unknown kind: write it anew.")
+        name = shown(plain["column"])
+        if not all(isinstance(text, str) for text in texts) or not all(map(_is_finite, numbers)):
+            raise ValueError(f"The encoding of column {name} holds values of a wrong type: write it anew.")
         kind = Kind(plain["kind"], plain["style"], plain["unit"], tuple(plain["strays"]), float(plain["origin"]),
                     tuple(plain["categories"]))  # fmt: skip
+        if not _is_whole(kind) or (kind.name == "category" and plain["fill"] is not None):
+            raise ValueError(f"The encoding of column {name} is of an unknown kind: write it anew.")
         return cls(plain["column"], kind, None if plain["fill"] is None else float(plain["fill"]))
 
 
@@ -139,7 +147,12 @@ class Encoding:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features."""
-        return tuple(name for column in self.columns for name in column.features)
+        return tuple(name for column in self.columns for name in feature_names(column.name, column.kind))
+
+    def makes(self, names: Sequence[str]) -> bool:
+        """Whether the features have these names; of others, no more are made than there are names."""
+        made = (name for column in self.columns for name in feature_names(column.name, column.kind))
+        return all(one == other for one, other in itertools.zip_longest(made, names))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -156,7 +169,36 @@ class Encoding:
         expected = {"columns": list, "target": dict, "weights": str | None, "missing": str}
         _require_fields(plain, expected, "an encoding")
         columns = tuple(map(ColumnEncoding.from_dict, plain["columns"]))
-        return cls(columns, ColumnEncoding.from_dict(plain["target"]), plain["weights"], plain["missing"])
+        target = ColumnEncoding.from_dict(plain["target"])
+        names = [column.name for column in (*columns, target)] + [plain["weights"]]
+        if not columns or len(set(names)) < len(names):
+            raise ValueError("The encoding has no columns, or the same one twice: write it anew.")
+        if target.kind.name == "category" or target.fill is not None:
+            raise ValueError(f"The target {shown(target.name)} of the encoding is no number: write it anew.")
+        if plain["missing"] not in MISSING:
+            raise ValueError("The encoding does not say what was done to missing values: write it anew.")
+        return cls(columns, target, plain["weights"], plain["missing"])
+
+
+def feature_names(name: str, kind: Kind) -> Iterator[str]:
+    """Yield the names of the features that come of a column.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+    kind : Kind
+        Its kind.
+
+    Yields
+    ------
+    str
+        The column's, or "colour=red" for each category but the first.
+    """
+    if kind.name != "category":
+        yield name
+    else:
+        yield from (f"{name}={category}" for category in kind.vocabulary[1:])
 
 
 def one_hot(name: str, kind: Kind, values: Array) -> Iterator[tuple[str, Array]]:
@@ -178,17 +220,37 @@ def one_hot(name: str, kind: Kind, values: Array) -> Iterator[tuple[str, Array]]
     values : array of shape (rows,)
         The numbers; 1 where that category stands, else 0, nan where none does.
     """
-    if kind.name != "category":
-        yield name, values
-        return
     missing = np.isnan(values)
-    for place, category in enumerate(kind.vocabulary[1:], start=1):
-        yield f"{name}={category}", np.where(missing, np.nan, values == place)
+    for place, feature in enumerate(feature_names(name, kind), start=1):
+        yield feature, np.where(missing, np.nan, values == place) if kind.name == "category" else values
 
 
 def listed(texts: tuple[str, ...]) -> str:
     """Return some texts as they are shown in an error: the first few."""
     return ", ".join(map(shown, texts[:NAMED])) + (f" and {len(texts) - NAMED} more" if len(texts) > NAMED else "")
+
+
+def _is_finite(number: Any) -> bool:
+    """Whether this is a number that float64 holds."""
+    try:
+        return type(number) in (int, float) and math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def _is_whole(kind: Kind) -> bool:
+    """Whether `linreg.data.kinds.Seen` can have decided on a kind: on this name with this style and these words."""
+    if any(one >= other for texts in (kind.strays, kind.vocabulary) for one, other in itertools.pairwise(texts)):
+        return False
+    if kind.name == "category":
+        return len(kind.vocabulary) > 0 and kind == Kind("category", vocabulary=kind.vocabulary)
+    if kind.name == "date":
+        return kind.style in ("", "month first", "day first") and kind == Kind("date", kind.style, origin=kind.origin)
+    if kind.name in TYPED_KINDS:
+        return kind == Kind(kind.name)
+    unread = kind == Kind("number_as_text", strays=kind.strays)
+    read = kind.name in TEXT_KINDS and kind.style in ("point", "comma", "either")
+    return unread or (read and kind == Kind(kind.name, kind.style, kind.unit, kind.strays))
 
 
 def _require_fields(plain: Any, expected: dict[str, Any], what: str) -> None:
@@ -197,4 +259,5 @@ def _require_fields(plain: Any, expected: dict[str, Any], what: str) -> None:
         raise ValueError(f"Expected {what} as a dict with {', '.join(expected)}: write it anew with to_dict().")
     wrong = next((name for name, kind in expected.items() if not isinstance(plain[name], kind)), None)
     if wrong is not None:
-        raise ValueError(f"{what[0].upper()}{what[1:]} has {plain[wrong]!r:.60} as {wrong!r}: write it anew.")
+        value = " ".join(repr(plain[wrong]).split())
+        raise ValueError(f"{what[0].upper()}{what[1:]} has {value:.60} as {wrong!r}: write it anew.")

@@ -67,6 +67,8 @@ class Gaps:
         }
         for name, category in unfilled.items():
             what = f"Column {name!r} of {self._labels()}: {self._counted(name)}"
+            if table.missing == "error" and table.target is None:
+                raise ValueError(f"{what}, and nothing fills them in: mend them, or leave such rows out.")
             if table.missing == "error":
                 more = len(unfilled) - 1
                 others = f"; {more} more column{'s'[: more > 1]} ha{'ve' if more > 1 else 's'} gaps" if more else ""

@@ -35,6 +35,8 @@ STRAY = 0.1
 DIFFERENT = 10
 """Different numbers, for each such word, of a column that holds no categories."""
 NUMERIC = {"number", "boolean"}
+TYPED = {"number": "plain", "number_as_text": "plain", "boolean": "true or false", "date": "year first"}
+"""How words are written in a column that was typed, and is text among other rows."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class Kind:
         TypeError
             If something is no single value.
         """
-        if self.name == "category" and values.dtype.kind in "fiub":
-            values = values.astype(object)
+        if self.name == "category":
+            values = cells_of(values)
         cells = values.tolist() if values.dtype.kind in "OUST" else None
         if cells is None or not _only_text(cells):
             return self.of_told(*told(values, label, first))
@@ -109,10 +111,13 @@ class Kind:
         """Return the same of what `told` says of values."""
         if cells is not None:
             out, strange = self._of_cells(cells, family, found)
-            return out, np.flatnonzero(strange)
-        if family in self._families() or np.isnan(found).all():
-            return self._scaled(found), np.empty(0, np.intp)
-        return np.full(len(found), np.nan), np.flatnonzero(~np.isnan(found))
+        elif family in self._families():
+            out, strange = self._scaled(found), np.zeros(len(found), bool)
+        else:
+            out, strange = np.full(len(found), np.nan), ~np.isnan(found)
+        if self.name == "boolean":
+            strange |= ~(np.isnan(out) | (out == 0) | (out == 1))
+        return out, np.flatnonzero(strange)
 
     def _families(self) -> set[str]:
         if self.name in {"date", "duration"}:
@@ -125,14 +130,15 @@ class Kind:
         if self.name == "category":
             places = {category: place for place, category in enumerate(self.vocabulary)}
             for i in np.flatnonzero(family != "").tolist():
-                out[i] = places.get(as_text(cells[i]), np.nan)
+                out[i] = _place(places, as_text(cells[i]), found[i] if family[i] == "number" else np.nan)
             return out, (family != "") & np.isnan(out)
         allowed = self._families()
+        style, strays = self.style or TYPED.get(self.name, ""), frozenset(self.strays)
         for i, of in enumerate(family.tolist()):
             if of == "text":
                 word = as_text(cells[i])
-                missing = says_missing(word) or word in self.strays
-                read = written(word, self.style, self.unit) if self.style and not missing else None
+                missing = says_missing(word) or word in strays
+                read = written(word, style, self.unit) if style and not missing else None
                 out[i] = np.nan if read is None else read
                 strange[i] = read is None and not missing
             elif of and of not in allowed:
@@ -141,6 +147,19 @@ class Kind:
 
     def _scaled(self, found: Array) -> Array:
         return (found - self.origin) / DAY if self.name in {"date", "duration"} else found
+
+
+def cells_of(values: Array) -> Array:
+    """Return values as they are to be taken as categories: numbers, booleans and dates as objects."""
+    if values.dtype.kind in "mM" and np.datetime_data(values.dtype)[0] in ("ns", "ps", "fs", "as"):
+        values = values.astype(f"{values.dtype.kind}8[us]")  # finer ones become whole numbers as objects
+    return values.astype(object) if values.dtype.kind in "fiubmM" else values
+
+
+def _place(places: dict[str, int], text: str, number: float) -> float:
+    """Return the place of a cell among categories, nan if it is none: a number is also found as 1 or as 1.0."""
+    same = [str(float(number)), f"{number:.0f}"] if float(number).is_integer() else []
+    return next((places[one] for one in (text, *same) if one in places), np.nan)
 
 
 def told(values: Array, label: str, first: int = 0) -> tuple[Any, Array, list[Any] | None]:

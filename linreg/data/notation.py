@@ -107,16 +107,20 @@ def written(word: str, style: str, unit: str = "") -> float | None:
     word : str
         The word.
     style, unit : str
-        Of a `Read`.
+        Of a `Read`; or "plain" for "-1.5e3", "year first" for "2024-01-31", "true or false" for those and plain ones.
 
     Returns
     -------
     float or None
         The number; of a date, microseconds since 1970.
     """
-    if style in _DATES:
-        date = _date(word.strip(), _DATES[style])
+    if style in _READ:
+        date = _date(word.strip(), _READ[style])
         return None if date is None else moment(date)
+    if style == "true or false" and word.strip().lower() in ("true", "false"):
+        return float(word.strip().lower() == "true")
+    if style in ("plain", "true or false"):
+        return float(word) if _PLAIN.fullmatch(word.strip()) else None
     bare, found = _without_unit((word,)) if unit else ((word,), "")
     read = _written_in(_NOTATIONS[style], bare) if bare and found == unit else None
     return None if read is None else read.values[bare[0]]
@@ -168,6 +172,8 @@ _MONTH_FIRST, _DAY_FIRST = (
 
 
 _DATES = {"month first": _MONTH_FIRST, "day first": _DAY_FIRST}
+_READ = {**_DATES, "year first": [re.compile(rf"{_YEAR}(?P<mark>-){_MONTH}-{_DAY_OF_MONTH}{_TIME}")]}
+_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
 
 
 def dates_in(words: Sequence[str]) -> Read | None:

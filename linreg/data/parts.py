@@ -55,11 +55,14 @@ class ArraysPart:
 
 
 class QueryPart:
-    """A polars frame or query, of which so much is read at a time as is asked for."""
+    """A polars frame or query, of which so much is read at a time as is asked for; whole numbers in `text` are text."""
 
-    def __init__(self, file: str, table: polars.LazyFrame) -> None:
+    def __init__(self, file: str, table: polars.LazyFrame, text: Collection[str] = ()) -> None:
         import polars
 
+        whole = [name for name, kind in table.collect_schema().items() if name in text and kind.is_integer()]
+        if whole:  # with a gap among them, NumPy would make 1.0 of 1
+            table = table.with_columns(column(name).cast(polars.String) for name in whole)
         self.file, self.label, self._table = file, _label(file), table
         self._schema = dict(table.collect_schema())
         self.names = tuple(self._schema)
@@ -110,7 +113,7 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
     stack : ExitStack
         Removes files that were made on the way.
     text : collection of str
-        Columns of CSV files that are text, whatever stands in them.
+        Columns that are text, whatever stands in them in CSV files, or whole numbers in others.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
         If a file cannot be read, is named twice, or has other columns than the first.
     """
     if hasattr(files, "collect_schema") or hasattr(files, "columns"):
-        return [_frame(files)]
+        return [_frame(files, text)]
     found = matching(files)
     large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > IN_MEMORY
     parts = [_file(file, stack, text, large=large) for file in found]
@@ -182,10 +185,10 @@ def matching(files: Any) -> list[str]:
     return found
 
 
-def _frame(frame: Any) -> Part:
+def _frame(frame: Any, text: Collection[str]) -> Part:
     """Return a frame as a part."""
     if hasattr(frame, "collect_schema"):
-        return QueryPart("", frame.lazy())
+        return QueryPart("", frame.lazy(), text)
     names = arrays.column_names(frame)
     if names is None:
         raise TypeError("The frame has no column names that are text: X.columns = X.columns.astype(str).")
@@ -199,7 +202,7 @@ def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) ->
     if ending in array_files.ENDINGS:
         return ArraysPart(file, array_files.array_columns(file))
     if ending in tables.FRAMES:
-        part = QueryPart(file, tables.scan(file))
+        part = QueryPart(file, tables.scan(file), text)
     elif large:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
         part = QueryPart(file, as_parquet(file, Path(folder), text))

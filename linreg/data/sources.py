@@ -14,7 +14,8 @@ import numpy as np
 from linreg.data.account import notes
 from linreg.data.blocks import Block, rows_in_a_block
 from linreg.data.columns import encoding_of
-from linreg.data.encoding import ColumnEncoding, Encoding, one_hot
+from linreg.data.csv_files import shown_name
+from linreg.data.encoding import MISSING, ColumnEncoding, Encoding, one_hot
 from linreg.data.gaps import Gaps
 from linreg.data.kinds import Kind
 from linreg.data.parts import Part, blocks_of, parts_of
@@ -22,8 +23,6 @@ from linreg.data.row_files import IN_MEMORY
 from linreg.hyperparameters import nearest
 
 Array = Any
-
-MISSING = ("error", "drop", "mean", "median")
 
 
 def open_table(
@@ -187,7 +186,10 @@ class Table:
         for part in parts:
             for column in (*encoding.columns, *([encoding.target] if with_target else [])):
                 if column.name not in part.names:
-                    raise ValueError(f"{part.label} has no column {column.name!r}{nearest(column.name, part.names)}.")
+                    raise ValueError(
+                        f"{part.label} has no column {column.name!r}, which the table of the training had"
+                        f"{nearest(column.name, map(shown_name, part.names))}. Add it, or rename the one that holds it."
+                    )
         self._blocks = blocks_of(parts, rows_in_a_block(len(self.names) + 1))
         self._use(encoding)
         self.gaps, self.count = Gaps(self).checked()

@@ -16,7 +16,8 @@ from linreg.whole_files import file_path
 
 Array = Any
 
-KIND, FORMAT = "linreg model", 1
+KIND, FORMAT = "linreg model", 2
+"""Format 2 says how a table was read; a model without that is written in format 1, which earlier versions read too."""
 LEFT_OUT = {"callbacks", "verbose", "checkpoint", "checkpoint_every", "memory"}
 """Parameters that belong to a call and not to the model."""
 SHARED = "the generator of the state"
@@ -81,7 +82,7 @@ def write_model(path: Any, model: Any, preparation: Mapping[str, Any] | None = N
     names = getattr(model, "feature_names_in_", None)
     document = {
         "kind": KIND,
-        "format": FORMAT,
+        "format": 1 if preparation is None or "encoding" not in preparation else FORMAT,
         "parameters": {name: _plain(packer, name, value) for name, value in own.items()},
         "coef": packer.array(model.coef_, "coef"),
         "intercept": packer.plain(float(model.intercept_)),
@@ -166,5 +167,8 @@ class SavedModel:
             not isinstance(names, list) or len(names) != len(coef) or not all(isinstance(name, str) for name in names)
         ):
             self.archive.refuse("its features have not one name each")
-        if not isinstance(self.preparation, dict | None):
+        encoded = {"encoding"} if self.archive.document["format"] > 1 else set()
+        if self.preparation is None and not encoded:
+            return
+        if not isinstance(self.preparation, dict) or set(self.preparation) != {"steps", "target", "names"} | encoded:
             self.archive.refuse("its preparation is none")
