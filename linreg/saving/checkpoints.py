@@ -21,7 +21,8 @@ from linreg.batches import Problem
 from linreg.callbacks import Callback
 from linreg.locks import locked
 from linreg.saving.fingerprints import differences, digest_of_rows
-from linreg.saving.plain import Packer, Unpacker
+from linreg.saving.notes import plain_note, read_note
+from linreg.saving.plain import Packer
 from linreg.saving.states import (
     part,
     plain_history,
@@ -136,14 +137,15 @@ class Checkpoint:
 
     def restore(self, run: Run) -> bool:
         """Bring callbacks to where they stood; return whether they had ended the run."""
+        self._noted(Packer())  # what no file can hold is to be known before the first step
         if self.found is None:
             return False
-        document, read = self.found.document, Unpacker(self.found)
+        document = self.found.document
         notes = part(self.found, document, "callbacks")
         if not isinstance(notes, list) or len(notes) != len(self._callbacks):
             self.found.refuse("its callbacks are not those of this run")
         for callback, plain in zip(self._callbacks, notes, strict=True):
-            state = read.value(plain)
+            state = read_note(self.found, plain)
             if not isinstance(state, dict):
                 self.found.refuse("a callback has noted nothing")
             callback.set_state(state)
@@ -211,7 +213,7 @@ class Checkpoint:
             "place": plain_position(packer, at),
             "window": None if run.window is None or not at.batches else digest_of_rows(run.window),
             "history": plain_history(packer, run.history),
-            "callbacks": [packer.plain(callback.get_state(), "noted") for callback in self._callbacks],
+            "callbacks": self._noted(packer),
             "ended": run.stop_training,
         }
         try:
@@ -223,6 +225,17 @@ class Checkpoint:
                 f"epoch {epoch}; {kept}. Make it writable, then give the same again to go on from there."
             ) from None
         self._written, self._epoch, self._kept = time.monotonic(), epoch, now
+
+    def _noted(self, packer: Packer) -> list[Any]:
+        """Return what callbacks have noted."""
+        named = [(type(callback).__name__, callback.get_state()) for callback in self._callbacks]
+        for kind, state in named:
+            if type(state) is not dict:
+                raise TypeError(f"{kind}.get_state() must return a dict, got {state!r:.60}.")
+        return [
+            {"dict": [[name, plain_note(packer, value, f"{kind}.{name}")] for name, value in state.items()]}
+            for kind, state in named
+        ]
 
     def words(self, run: Run) -> str:  # noqa: ARG002 (others may tell more)
         """Say how to go on with the run."""
