@@ -151,6 +151,7 @@ class LinearRegression:
 
     _estimator_type = "regressor"
     resumed_: int
+    _begun: Any = None
 
     def __init__(
         self,
@@ -351,13 +352,18 @@ class LinearRegression:
         TypeError
             If the data hold something that is no number.
         ValueError
-            If a parameter is refused, shapes do not fit, or values are missing or infinite.
+            If a parameter is refused, shapes do not fit, or values are missing or infinite; or if there is a
+            `checkpoint`, which one call does not keep.
 
         Notes
         -----
         The first call starts as `fit` does; whether `warm_start` is set does not matter. Rows of one batch make one
         step, as Keras' `train_on_batch` does. Callbacks see each call as a run of one epoch.
         """
+        if self.checkpoint is not None:
+            raise ValueError(
+                "partial_fit keeps no checkpoint: set checkpoint=None, and save the model (model.save) between calls."
+            )
         if hasattr(self, "coef_"):
             self._checked(X)
         settings, device = self.settings(), self._training_device(X)
@@ -468,6 +474,7 @@ class LinearRegression:
         self.n_iter_ = state.epoch
         self.n_features_in_ = features
         self.state_ = state
+        self._begun = None
         self._learning_rate: Any = self.settings().optimizer.learning_rate
 
     # Files.

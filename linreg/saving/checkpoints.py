@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,9 +36,39 @@ from linreg.saving.states import (
 )
 from linreg.steps import State
 from linreg.training import Position, Run
-from linreg.whole_files import NotWrittenError, previous, remove_leftovers
+from linreg.whole_files import NotWrittenError, file_path, previous, remove_leftovers
 
 KIND, FORMAT = "linreg checkpoint", 1
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How the last run of a model began, for its next `fit`: model and generator stand elsewhere by then.
+
+    Parameters
+    ----------
+    path : str
+        The file that keeps it.
+    start : object
+        The start in its fingerprint.
+    random_state : str
+        Words on `random_state` in its fingerprint.
+    epoch : int
+        The epoch in which it has begun.
+    ended : bool
+        Whether it was run to its end.
+    """
+
+    path: str
+    start: Any
+    random_state: str
+    epoch: int
+    ended: bool
+
+    def fingerprint(self, now: Mapping[str, Any], *, going_on: bool) -> dict[str, Any]:
+        """Return the fingerprint of a run that has begun there, with what else is given now."""
+        settings = {**now["settings"], "random_state": self.random_state}
+        return {**now, "settings": settings, "start": self.start if going_on else now["start"]}
 
 
 class Checkpoint:
@@ -57,6 +88,9 @@ class Checkpoint:
         Callbacks whose notes are kept.
     begin : int
         The epoch in which the run has begun.
+    last : Begun, optional
+        How the last run of the model began. The file of that run is gone on with, but by a warm start after its end,
+        which is a run of its own.
 
     Attributes
     ----------
@@ -72,6 +106,7 @@ class Checkpoint:
         fingerprint: Mapping[str, Any],
         callbacks: Sequence[Callback],
         begin: int,
+        last: Begun | None = None,
     ) -> None:
         self.path, self.found = path, _found(path)
         self._epochs, self._seconds = (every, math.inf) if unit == "epochs" else (math.inf, every)
@@ -80,12 +115,27 @@ class Checkpoint:
         self._kept: tuple[int, int, int, bool] | None = None
         self._window: str | None = None
         if self.found is not None:
-            self._check(self.found)
+            self._check(self.found, last)
 
-    def _check(self, found: Archive) -> None:
-        changed = differences(found.document.get("of"), self._fingerprint)
+    def _check(self, found: Archive, last: Begun | None) -> None:
+        of = found.document.get("of")
+        changed = differences(of, self._fingerprint)
+        if changed and last is not None and last.path == os.path.abspath(self.path):
+            going_on = self._fingerprint["start"] is not None
+            former = last.fingerprint(self._fingerprint, going_on=going_on)
+            if not differences(of, former):
+                if last.ended and going_on:
+                    self.found = None
+                else:
+                    self._fingerprint, self._begin = former, last.epoch if going_on else self._begin
+                return
         if changed:
             self._refuse("; ".join(changed))
+
+    def begun(self, *, ended: bool) -> Begun:
+        """Return how the run began, and whether it was run to its end."""
+        of = self._fingerprint
+        return Begun(os.path.abspath(self.path), of["start"], of["settings"]["random_state"], self._begin, ended)
 
     def _refuse(self, changed: str) -> NoReturn:
         raise ValueError(
@@ -267,7 +317,12 @@ def kept(path: str | os.PathLike[str], *what: Any) -> Iterator[Checkpoint]:
     ValueError
         If it is damaged, or is the checkpoint of another run.
     """
-    file = Path(path)
+    file = file_path(path, "run.npz")
+    if previous(file).is_dir():
+        raise IsADirectoryError(
+            f"{str(previous(file))!r} is a folder, but the checkpoint before the last one is kept there: move it away, "
+            "or choose another file."
+        )
     with locked(file, "the checkpoint of a run"):
         remove_leftovers(file)
         yield Checkpoint(file, *what)

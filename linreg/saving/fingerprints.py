@@ -51,8 +51,13 @@ def fingerprint(
     return {
         "data": dict(data),
         "settings": {**words, **settings},
-        "start": None if start is None else digest(start.parameters, *start.slots, start.average, start.total),
+        "start": None if start is None else _of_start(start),
     }
+
+
+def _of_start(start: State) -> str:
+    counters = f"{start.iterations} {start.epoch} {described(start.generator)}"
+    return _together(counters, [digest(start.parameters, *start.slots, start.average, start.total)])
 
 
 def of_arrays(problem: Problem, of: str = "") -> dict[str, str | None]:
@@ -149,7 +154,9 @@ def described(value: Any) -> str:
     if isinstance(value, HyperParameters):
         return type(value).__name__
     if isinstance(value, np.random.Generator):
-        return f"Generator({type(value.bit_generator).__name__})"
+        return _of_generator("Generator", value.bit_generator.state)
+    if isinstance(value, np.random.RandomState):
+        return _of_generator("RandomState", value.get_state(legacy=False))
     if isinstance(value, Callback) and type(value).__module__.startswith("linreg."):
         own = [name for name in inspect.signature(type(value)).parameters if hasattr(value, name)]
         return f"{type(value).__name__}({', '.join(f'{name}={described(getattr(value, name))}' for name in own)})"
@@ -161,6 +168,18 @@ def described(value: Any) -> str:
         return f"{np.shape(value)} {digest(value)}"
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{named.__module__}.{named.__qualname__}"
+
+
+def _of_generator(kind: str, state: Mapping[str, Any]) -> str:
+    """Return words on a generator that are others wherever it stands elsewhere."""
+    parts = (f"{name} {_numbers(value)}" for name, value in sorted(state.items()))
+    return f"{kind}({state['bit_generator']}, state {_together('', parts)[:16]})"
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [(name, _numbers(inner)) for name, inner in sorted(value.items())]
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
