@@ -20,6 +20,8 @@ Array = Any
 
 OF_THIS_CALL = {"epochs", "warm_start", "verbose", "checkpoint", "checkpoint_every", "memory"}
 """Parameters that may be others when a run goes on."""
+MAKE_THE_NUMBERS = ("dtype", "fit_intercept")
+"""Settings that make other numbers of the same data."""
 HOW = "how rows come"
 """A setting that runs on rows in memory have not; where it differs, digests are of other things."""
 SPREAD, OF_A_BLOCK = 8, 256
@@ -201,9 +203,10 @@ def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
         return ["it does not say of which run it is"]
     found = []
     as_before = saved["settings"].get(HOW) == now["settings"].get(HOW)
+    same_numbers = all(saved["settings"].get(name) == now["settings"].get(name) for name in MAKE_THE_NUMBERS)
     for name in dict.fromkeys((*now["data"], *saved["data"])) if as_before else ():
         was, given = saved["data"].get(name), now["data"].get(name)
-        if was != given:
+        if was != given and (same_numbers or None in (was, given)):
             how = "was not given" if was is None else "was given" if given is None else "held other numbers"
             found.append(f"{name} {how}")
     for name in dict.fromkeys((*now["settings"], *saved["settings"])):
