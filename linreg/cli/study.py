@@ -14,6 +14,7 @@ from linreg import experiments
 from linreg import study as studies
 from linreg.cli import output
 from linreg.cli.options import FILE, with_settings
+from linreg.cli.places import check_places
 from linreg.data.arrays import feature_matrix, row_vector
 from linreg.data.scaling import scaler
 from linreg.data.tables import read_table, split_target
@@ -71,6 +72,9 @@ def study(
         out = Path("linreg-study")
     if out is not None:
         experiments.check_folder(out)
+    pictures = [] if out is None else [out / f"{name}.{'svg' if svg else 'png'}" for name in studies.PICTURES]
+    drawn = {f"--out, {path.name}:": path for path in pictures}
+    check_places({"--trace": trace, "--html": html, "--animate": film, **drawn}, [file])
     X, y, names = _columns(file, target, scale)
     subject = studies.Subject(X, y, names, target, LinearRegression(**settings), scale)
     printed: dict[str, Any] = {}

@@ -11,6 +11,7 @@ import typer
 
 from linreg.cli import FOUND, output
 from linreg.cli.options import FILE, of_keras, with_settings
+from linreg.cli.places import check_places
 from linreg.data.arrays import feature_matrix
 from linreg.data.reading import read
 from linreg.data.row_files import streams
@@ -78,6 +79,7 @@ def why(
         raise ValueError(f"Unknown kind of code {code!r}{nearest(code, ('python', 'keras'))}.")
     if html is not None:
         page.page_path(html)
+    check_places({"--html": html}, [file, validation, model, past])
     front = None
     if model is not None:
         if past is not None:
@@ -95,13 +97,15 @@ def why(
             else:
                 found = _of_run(str(file), str(target), settings, scale, validation, front)
     title = f"{file}, target {target}" if past is None else str(past)
-    with output.working("Drawing the page ...", show=html is not None and not as_json):
-        if html is not None:
-            page.write(found, html, title)
     if as_json:
         output.print_json(values.to_dict(found))
     else:
-        _show(found, html, code)
+        _show(found, code)
+    if html is not None:
+        with output.working("Drawing the page ...", show=not as_json):
+            page.write(found, html, title)
+        if not as_json:
+            output.console().print(f"\nPage: {printable(str(html))}", markup=False)
     return 0 if words.healthy(found) else FOUND
 
 
@@ -161,7 +165,7 @@ def _scaled(fitted: Any, X: Any, name: str) -> Any:
     return polars.DataFrame(fitted.transform(feature_matrix(X, np.float64, name=name)), schema=X.columns)
 
 
-def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
+def _show(found: Diagnosis, code: str | None) -> None:
     console = output.console()
     for line in terminal.lines(found, min(terminal.WIDTH, console.width)):
         console.print(output.styled(line.label, "bold", line.text, STYLES.get(line.role, "")))
@@ -170,5 +174,3 @@ def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
     if code is not None:
         # As it stands, so that it can be pasted.
         typer.echo(f"\n{listing(found, code) or 'There is no remedy that code could follow.'}")
-    if html is not None:
-        console.print(f"\nPage: {printable(str(html))}", markup=False)
