@@ -90,8 +90,9 @@ class LinearRegression:
         where a run is to be repeated on another machine.
     checkpoint : str or path, optional
         A file, .npz, that keeps the run while it lasts. Where it is there already, `fit` goes on from it, to the bits
-        of the run that was not stopped, and refuses it if it is of other data or settings. Not for iterators, which
-        can be read only once. See docs/saving.md.
+        of the run that was not stopped, and refuses it if it is of other data or settings. A warm start after the end
+        of a run is a run of its own, which the file then keeps. Not for iterators, which can be read only once. See
+        docs/saving.md.
     checkpoint_every : int or str, default="60s"
         How often it is written: every so many epochs, or after a time, "30s", "5min" or "1h". At the end of a run, and
         when it is stopped by Ctrl-C or SIGTERM, it always is.
