@@ -364,6 +364,17 @@ def test_a_note_that_no_file_holds_is_refused_in_one_line_before_the_first_step(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("state", [[1], {1: 2}], ids=str)
+def test_a_state_of_a_callback_that_has_no_names_is_refused_before_the_first_step(tmp_path, state):
+    class Wrong(Callback):
+        def get_state(self):
+            return state
+
+    with pytest.raises(TypeError, match=r"^Wrong\.get_state\(\) must return a dict with text as keys, got "):
+        LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", callbacks=[Wrong()]).fit(*data())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_longer_float_is_refused_where_there_is_one(tmp_path):
     if np.dtype(np.longdouble) == np.float64:
         pytest.skip("the longest float of this machine has 64 bits")

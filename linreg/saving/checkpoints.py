@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,8 +20,8 @@ from linreg.archives import Archive, ArchiveError, read_archive, write_archive
 from linreg.batches import Problem
 from linreg.callbacks import Callback
 from linreg.locks import locked
-from linreg.saving.fingerprints import differences, digest_of_rows
-from linreg.saving.notes import plain_note, read_note
+from linreg.saving.fingerprints import Begun, differences, digest_of_rows
+from linreg.saving.notes import plain_notes, read_note
 from linreg.saving.plain import Packer
 from linreg.saving.states import (
     part,
@@ -39,36 +38,6 @@ from linreg.training import Position, Run
 from linreg.whole_files import NotWrittenError, file_path, previous, remove_leftovers
 
 KIND, FORMAT = "linreg checkpoint", 1
-
-
-@dataclass(frozen=True)
-class Begun:
-    """How the last run of a model began, for its next `fit`: model and generator stand elsewhere by then.
-
-    Parameters
-    ----------
-    path : str
-        The file that keeps it.
-    start : object
-        The start in its fingerprint.
-    random_state : str
-        Words on `random_state` in its fingerprint.
-    epoch : int
-        The epoch in which it has begun.
-    ended : bool
-        Whether it was run to its end.
-    """
-
-    path: str
-    start: Any
-    random_state: str
-    epoch: int
-    ended: bool
-
-    def fingerprint(self, now: Mapping[str, Any], *, going_on: bool) -> dict[str, Any]:
-        """Return the fingerprint of a run that has begun there, with what else is given now."""
-        settings = {**now["settings"], "random_state": self.random_state}
-        return {**now, "settings": settings, "start": self.start if going_on else now["start"]}
 
 
 class Checkpoint:
@@ -187,7 +156,7 @@ class Checkpoint:
 
     def restore(self, run: Run) -> bool:
         """Bring callbacks to where they stood; return whether they had ended the run."""
-        self._noted(Packer())  # what no file can hold is to be known before the first step
+        plain_notes(Packer(), self._callbacks)  # what no file can hold is to be known before the first step
         if self.found is None:
             return False
         document = self.found.document
@@ -263,7 +232,7 @@ class Checkpoint:
             "place": plain_position(packer, at),
             "window": None if run.window is None or not at.batches else digest_of_rows(run.window),
             "history": plain_history(packer, run.history),
-            "callbacks": self._noted(packer),
+            "callbacks": plain_notes(packer, self._callbacks),
             "ended": run.stop_training,
         }
         try:
@@ -275,17 +244,6 @@ class Checkpoint:
                 f"epoch {epoch}; {kept}. Make it writable, then give the same again to go on from there."
             ) from None
         self._written, self._epoch, self._kept = time.monotonic(), epoch, now
-
-    def _noted(self, packer: Packer) -> list[Any]:
-        """Return what callbacks have noted."""
-        named = [(type(callback).__name__, callback.get_state()) for callback in self._callbacks]
-        for kind, state in named:
-            if type(state) is not dict:
-                raise TypeError(f"{kind}.get_state() must return a dict, got {state!r:.60}.")
-        return [
-            {"dict": [[name, plain_note(packer, value, f"{kind}.{name}")] for name, value in state.items()]}
-            for kind, state in named
-        ]
 
     def words(self, run: Run) -> str:  # noqa: ARG002 (others may tell more)
         """Say how to go on with the run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,36 @@ HOW = "how rows come"
 """A setting that runs on rows in memory have not; where it differs, digests are of other things."""
 SPREAD, OF_A_BLOCK = 8, 256
 """Blocks of a source, and rows of a block of Dask's, whose numbers are compared."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How the last run of a model began, for its next `fit`: model and generator stand elsewhere by then.
+
+    Parameters
+    ----------
+    path : str
+        The file that keeps it.
+    start : object
+        The start in its fingerprint.
+    random_state : str
+        Words on `random_state` in its fingerprint.
+    epoch : int
+        The epoch in which it has begun.
+    ended : bool
+        Whether it was run to its end.
+    """
+
+    path: str
+    start: Any
+    random_state: str
+    epoch: int
+    ended: bool
+
+    def fingerprint(self, now: Mapping[str, Any], *, going_on: bool) -> dict[str, Any]:
+        """Return the fingerprint of a run that has begun there, with what else is given now."""
+        settings = {**now["settings"], "random_state": self.random_state}
+        return {**now, "settings": settings, "start": self.start if going_on else now["start"]}
 
 
 def fingerprint(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from linreg.archives import LARGEST, Archive
+from linreg.callbacks import Callback
 from linreg.devices import on_host
 from linreg.hyperparameters import HyperParameters
 from linreg.saving.plain import ARRAY, Packer, Unpacker
@@ -19,6 +21,35 @@ _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")
 TYPES = {name: np.dtype(name) for name in (*_NUMBERS, *(f"{kind}8[{unit}]" for kind in "mM" for unit in _UNITS))}
 """Types of numbers whose bytes are kept, by the names that a file gives them."""
 LARGEST_INTEGER, DEEPEST, MOST_DIMENSIONS = 2**128, 20, 32
+
+
+def plain_notes(packer: Packer, callbacks: Iterable[Callback]) -> list[Any]:
+    """Return what callbacks have noted as plain values.
+
+    Parameters
+    ----------
+    packer : Packer
+        Keeps the arrays.
+    callbacks : iterable of Callback
+        The callbacks.
+
+    Returns
+    -------
+    list
+        Names and values of each.
+
+    Raises
+    ------
+    TypeError
+        If one has noted what no file holds.
+    """
+    notes = []
+    for callback in callbacks:
+        kind, state = type(callback).__name__, callback.get_state()
+        if type(state) is not dict or not all(type(name) is str for name in state):
+            raise TypeError(f"{kind}.get_state() must return a dict with text as keys, got {state!r:.60}.")
+        notes.append({"dict": [[name, plain_note(packer, value, f"{kind}.{name}")] for name, value in state.items()]})
+    return notes
 
 
 def plain_note(packer: Packer, value: Any, name: str, depth: int = 0) -> Any:
