@@ -106,6 +106,8 @@ def train(
             if keeper.found is not None:
                 done, position, history = keeper.bring_back(keeper.found, state)
             _tell_resumed(model, done)
+        else:
+            model.__dict__.pop("resumed_", None)
         bar = stack.enter_context(progress_bar(epochs - done, counted, enabled=bool(model.verbose)))
         if feed is not None and counted is not None and bar:
             feed.moved = bar[0].moved
@@ -123,10 +125,13 @@ def train(
             position=position,
             keeper=keeper,
         )
+        ended = False
         try:
             run.train(epochs - done)
+            ended = True
         finally:
             model._keep(run, given.names)
+            model._begun = None if keeper is None else keeper.begun(ended=ended)
 
 
 def start(model: Any, problem: Problem, settings: Settings) -> State:
@@ -224,7 +229,7 @@ def _kept(model: Any, given: Given, state: State, *, going_on: bool) -> Abstract
     parameters = with_nested(with_groups(model.get_params(deep=False)))
     of = fingerprint(*_told(model, given), parameters, state if going_on else None)
     every, unit = interval(model.checkpoint_every)
-    return kept(model.checkpoint, every, unit, of, tuple(model.callbacks), state.epoch)
+    return kept(model.checkpoint, every, unit, of, tuple(model.callbacks), state.epoch, model._begun)
 
 
 def _told(model: Any, given: Given) -> tuple[dict[str, Any], dict[str, str]]:

@@ -91,8 +91,9 @@ class LinearRegression:
         where a run is to be repeated on another machine.
     checkpoint : str or path, optional
         A file, .npz, that keeps the run while it lasts. Where it is there already, `fit` goes on from it, to the bits
-        of the run that was not stopped, and refuses it if it is of other data or settings. Not for iterators, which
-        can be read only once. See docs/saving.md.
+        of the run that was not stopped, and refuses it if it is of other data or settings. A warm start after the end
+        of a run is a run of its own, which the file then keeps. Not for iterators, which can be read only once. See
+        docs/saving.md.
     checkpoint_every : int or str, default="60s"
         How often it is written: every so many epochs, or after a time, "30s", "5min" or "1h". At the end of a run, and
         when it is stopped by Ctrl-C or SIGTERM, it always is.
@@ -152,6 +153,7 @@ class LinearRegression:
 
     _estimator_type = "regressor"
     resumed_: int
+    _begun: Any = None
 
     def __init__(
         self,
@@ -353,13 +355,18 @@ class LinearRegression:
         TypeError
             If the data hold something that is no number.
         ValueError
-            If a parameter is refused, shapes do not fit, or values are missing or infinite.
+            If a parameter is refused, shapes do not fit, or values are missing or infinite; or if there is a
+            `checkpoint`, which one call does not keep.
 
         Notes
         -----
         The first call starts as `fit` does; whether `warm_start` is set does not matter. Rows of one batch make one
         step, as Keras' `train_on_batch` does. Callbacks see each call as a run of one epoch.
         """
+        if self.checkpoint is not None:
+            raise ValueError(
+                "partial_fit keeps no checkpoint: set checkpoint=None, and save the model (model.save) between calls."
+            )
         settings, memory = self.settings(), in_bytes(OWNER, self.memory)
         with opened_source(X, y, sample_weight, memory=memory) as rows:
             if hasattr(self, "coef_"):
@@ -477,6 +484,7 @@ class LinearRegression:
         self.n_iter_ = state.epoch
         self.n_features_in_ = features
         self.state_ = state
+        self._begun = None
         self._learning_rate: Any = self.settings().optimizer.learning_rate
 
     # Files.

@@ -15,6 +15,7 @@ import typer
 
 import linreg
 from linreg.cli import FOUND, STOPPED, output
+from linreg.cli.places import check_places
 from linreg.hyperparameters import check_number
 from linreg.whole_files import file_path
 
@@ -50,6 +51,7 @@ def bench(
     for path, example in ((save, "bench.json"), (html, "bench.html")):
         if path is not None:
             file_path(path, example)
+    check_places({"--save": save, "--html": html}, [compare])
     if plot is not None and not plot.is_dir():
         raise ValueError(f"There is no folder {str(plot)!r} to put pictures in: make it first.")
     with _own_stderr():

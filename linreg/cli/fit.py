@@ -14,7 +14,9 @@ from linreg import study
 from linreg.cli import FOUND, STOPPED, StoppedError, output
 from linreg.cli.dask import connected
 from linreg.cli.options import FILES, MISSING, Categories, Columns, Weights, with_settings
+from linreg.cli.places import check_places
 from linreg.data.dask_rows import DaskRows
+from linreg.data.parts import matching
 from linreg.data.scaling import scaler
 from linreg.data.sources import names_in, open_table
 from linreg.diagnosis.evidence import printable
@@ -29,7 +31,9 @@ from linreg.report import (
     summed_up,
 )
 from linreg.saving.models import archive_path
+from linreg.settings import interval
 from linreg.stopping import TERMINATED, Terminated
+from linreg.whole_files import file_path
 
 
 @with_settings
@@ -76,13 +80,16 @@ def fit(
 
     Exits with 1 if the loss rose.
     """
-    kept = {"checkpoint": checkpoint, "checkpoint_every": int(every) if every.isdecimal() else every}
+    kept = {"checkpoint": checkpoint, "checkpoint_every": _how_often(every)}
     model = LinearRegression(**{**settings, **kept, "verbose": 0 if as_json else 1})
     model.settings()
     if plot is not None:
         study.picture_path(plot)
     if save is not None:
         archive_path(save)
+    if checkpoint is not None:
+        file_path(checkpoint, "run.npz")
+    check_places({"--save": save, "--checkpoint": checkpoint, "--plot": plot}, matching(files))
     scaling = None if scale == "none" else scale
     chosen = {"columns": columns, "weights": weights, "categories": categories, "memory": memory}
     data: dict[str, Any] = {"notes": []}
@@ -92,7 +99,7 @@ def fit(
         with connected(dask), _told_where_it_stopped():
             model.set_params(engine="dask", dtype="float64", shuffle=False)
             report = fit_and_report_on_dask(model, DaskRows.of(files[0], target), scaling)
-        parts = 1
+        parts, prepared = 1, None
     else:
         if stream is False and memory is not None:
             raise ValueError("--memory is for rows that are read block by block: leave --no-stream or --memory out.")
@@ -115,9 +122,8 @@ def fit(
                     fitted, moments = summed_up(table, scaling, moved)
                 report = report_on_source(model, table, fitted, moments)
             data, parts = finite_or_none(table.to_dict()), len(table.parts)
-            if save is not None:
-                steps = [] if fitted is None else [plain_step(fitted)]
-                PreparedModel(model, steps, encoding=table.encoding).save(save)
+            steps = [] if fitted is None else [plain_step(fitted)]
+            prepared = PreparedModel(model, steps, encoding=table.encoding) if save is not None else None
     scaled = [] if scale == "none" else ["--scale", scale]
     why = None
     if report.doubtful and dask is None:
@@ -135,12 +141,28 @@ def fit(
         _show(report, model, f"{file}: {report.rows} rows", target, data["notes"], scale, again)
         if why is not None:
             output.console().print(f"To see why: {printable(why)}", markup=False, soft_wrap=True)
-        if save is not None:
+    try:
+        if save is not None and prepared is not None:
+            prepared.save(save)
             predict = shlex.join(["linreg", "predict", str(save), files[0]])
-            output.console().print(f"To predict: {printable(predict)}", markup=False, soft_wrap=True)
-    if plot is not None:
-        _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
+            if not as_json:
+                output.console().print(f"To predict: {printable(predict)}", markup=False, soft_wrap=True)
+    finally:
+        if plot is not None:
+            _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     return FOUND if report.rose else 0
+
+
+def _how_often(every: str) -> int | str:
+    """Return `--every` as the estimator takes it."""
+    try:
+        asked = int(every) if every.isdecimal() else every
+        interval(asked)
+    except ValueError:
+        raise ValueError(
+            f"--every must be a number of epochs from 1 on, as 10, or a time, as 30s, 5min or 1h, got {every!r:.40}."
+        ) from None
+    return asked
 
 
 def _only_with_dask(files: list[str], others: dict[str, Any]) -> None:

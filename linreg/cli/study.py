@@ -13,6 +13,8 @@ from linreg import experiments
 from linreg import study as studies
 from linreg.cli import output
 from linreg.cli.options import FILES, MISSING, Categories, Columns, with_settings
+from linreg.cli.places import check_places
+from linreg.data.parts import matching
 from linreg.data.scaling import scaler
 from linreg.data.sources import names_in, open_table
 from linreg.diagnosis.evidence import printable
@@ -72,6 +74,9 @@ def study(
         out = Path("linreg-study")
     if out is not None:
         experiments.check_folder(out)
+    pictures = [] if out is None else [out / f"{name}.{'svg' if svg else 'png'}" for name in studies.PICTURES]
+    drawn = {f"--out, {path.name}:": path for path in pictures}
+    check_places({"--trace": trace, "--html": html, "--animate": film, **drawn}, matching(files))
     with output.without_native_chatter(), open_table(
         files, target, columns=names_in(columns), missing=missing, categories=names_in(categories) or ()
     ) as table:  # fmt: skip

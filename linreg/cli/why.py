@@ -10,6 +10,8 @@ import typer
 
 from linreg.cli import FOUND, output
 from linreg.cli.options import FILES, Categories, Columns, Weights, of_keras, with_settings
+from linreg.cli.places import check_places
+from linreg.data.parts import matching
 from linreg.data.reading import read
 from linreg.data.sources import names_in
 from linreg.diagnosis import Diagnosis, history, page, terminal, values, words
@@ -79,6 +81,7 @@ def why(
         raise ValueError(f"Unknown kind of code {code!r}{nearest(code, ('python', 'keras'))}.")
     if html is not None:
         page.page_path(html)
+    check_places({"--html": html}, [*(matching(files) if files else ()), validation, model, past])
     front = None
     if model is not None:
         if past is not None:
@@ -98,13 +101,15 @@ def why(
                 **settings,
             )  # fmt: skip
     title = f"{files[0] if len(files) == 1 else f'{len(files)} files'}, target {target}" if past is None else str(past)
-    with output.working("Drawing the page ...", show=html is not None and not as_json):
-        if html is not None:
-            page.write(found, html, title)
     if as_json:
         output.print_json(values.to_dict(found))
     else:
-        _show(found, html, code)
+        _show(found, code)
+    if html is not None:
+        with output.working("Drawing the page ...", show=not as_json):
+            page.write(found, html, title)
+        if not as_json:
+            output.console().print(f"\nPage: {printable(str(html))}", markup=False)
     return 0 if words.healthy(found) else FOUND
 
 
@@ -118,7 +123,7 @@ def _of_history(past: Path, files: list[str], target: str | None) -> Diagnosis:
     return history.explain(losses, val_losses, variance=variance)
 
 
-def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
+def _show(found: Diagnosis, code: str | None) -> None:
     console = output.console()
     for line in terminal.lines(found, min(terminal.WIDTH, console.width)):
         console.print(output.styled(line.label, "bold", line.text, STYLES.get(line.role, "")))
@@ -127,5 +132,3 @@ def _show(found: Diagnosis, html: Path | None, code: str | None) -> None:
     if code is not None:
         # As it stands, so that it can be pasted.
         typer.echo(f"\n{listing(found, code) or 'There is no remedy that code could follow.'}")
-    if html is not None:
-        console.print(f"\nPage: {printable(str(html))}", markup=False)

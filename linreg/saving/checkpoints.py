@@ -20,8 +20,9 @@ from linreg.archives import Archive, ArchiveError, read_archive, write_archive
 from linreg.batches import Problem
 from linreg.callbacks import Callback
 from linreg.locks import locked
-from linreg.saving.fingerprints import differences, digest_of_rows
-from linreg.saving.plain import Packer, Unpacker
+from linreg.saving.fingerprints import Begun, differences, digest_of_rows
+from linreg.saving.notes import plain_notes, read_note
+from linreg.saving.plain import Packer
 from linreg.saving.states import (
     part,
     plain_history,
@@ -34,7 +35,7 @@ from linreg.saving.states import (
 )
 from linreg.steps import State
 from linreg.training import Position, Run
-from linreg.whole_files import NotWrittenError, previous, remove_leftovers
+from linreg.whole_files import NotWrittenError, file_path, previous, remove_leftovers
 
 KIND, FORMAT = "linreg checkpoint", 1
 
@@ -56,6 +57,9 @@ class Checkpoint:
         Callbacks whose notes are kept.
     begin : int
         The epoch in which the run has begun.
+    last : Begun, optional
+        How the last run of the model began. The file of that run is gone on with, but by a warm start after its end,
+        which is a run of its own.
 
     Attributes
     ----------
@@ -71,6 +75,7 @@ class Checkpoint:
         fingerprint: Mapping[str, Any],
         callbacks: Sequence[Callback],
         begin: int,
+        last: Begun | None = None,
     ) -> None:
         self.path, self.found = path, _found(path)
         self._epochs, self._seconds = (every, math.inf) if unit == "epochs" else (math.inf, every)
@@ -79,12 +84,27 @@ class Checkpoint:
         self._kept: tuple[int, int, int, bool] | None = None
         self._window: str | None = None
         if self.found is not None:
-            self._check(self.found)
+            self._check(self.found, last)
 
-    def _check(self, found: Archive) -> None:
-        changed = differences(found.document.get("of"), self._fingerprint)
+    def _check(self, found: Archive, last: Begun | None) -> None:
+        of = found.document.get("of")
+        changed = differences(of, self._fingerprint)
+        if changed and last is not None and last.path == os.path.abspath(self.path):
+            going_on = self._fingerprint["start"] is not None
+            former = last.fingerprint(self._fingerprint, going_on=going_on)
+            if not differences(of, former):
+                if last.ended and going_on:
+                    self.found = None
+                else:
+                    self._fingerprint, self._begin = former, last.epoch if going_on else self._begin
+                return
         if changed:
             self._refuse("; ".join(changed))
+
+    def begun(self, *, ended: bool) -> Begun:
+        """Return how the run began, and whether it was run to its end."""
+        of = self._fingerprint
+        return Begun(os.path.abspath(self.path), of["start"], of["settings"]["random_state"], self._begin, ended)
 
     def _refuse(self, changed: str) -> NoReturn:
         raise ValueError(
@@ -136,14 +156,15 @@ class Checkpoint:
 
     def restore(self, run: Run) -> bool:
         """Bring callbacks to where they stood; return whether they had ended the run."""
+        plain_notes(Packer(), self._callbacks)  # what no file can hold is to be known before the first step
         if self.found is None:
             return False
-        document, read = self.found.document, Unpacker(self.found)
+        document = self.found.document
         notes = part(self.found, document, "callbacks")
         if not isinstance(notes, list) or len(notes) != len(self._callbacks):
             self.found.refuse("its callbacks are not those of this run")
         for callback, plain in zip(self._callbacks, notes, strict=True):
-            state = read.value(plain)
+            state = read_note(self.found, plain)
             if not isinstance(state, dict):
                 self.found.refuse("a callback has noted nothing")
             callback.set_state(state)
@@ -211,7 +232,7 @@ class Checkpoint:
             "place": plain_position(packer, at),
             "window": None if run.window is None or not at.batches else digest_of_rows(run.window),
             "history": plain_history(packer, run.history),
-            "callbacks": [packer.plain(callback.get_state(), "noted") for callback in self._callbacks],
+            "callbacks": plain_notes(packer, self._callbacks),
             "ended": run.stop_training,
         }
         try:
@@ -254,7 +275,12 @@ def kept(path: str | os.PathLike[str], *what: Any) -> Iterator[Checkpoint]:
     ValueError
         If it is damaged, or is the checkpoint of another run.
     """
-    file = Path(path)
+    file = file_path(path, "run.npz")
+    if previous(file).is_dir():
+        raise IsADirectoryError(
+            f"{str(previous(file))!r} is a folder, but the checkpoint before the last one is kept there: move it away, "
+            "or choose another file."
+        )
     with locked(file, "the checkpoint of a run"):
         remove_leftovers(file)
         yield Checkpoint(file, *what)
