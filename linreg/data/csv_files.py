@@ -21,9 +21,9 @@ _MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
 # A blank line or a comment, but no row that begins with what a spreadsheet writes for a failed formula.
 _SKIPPED = r"(?:#(?!N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!)[^\n]*)?"
 
-CHUNK = 2**22
-"""So many bytes of a file are read at a time, and up to the end of their last row; text and frame take ten times it."""
-OPEN = 2**22
+CHUNK = 2**21
+"""So many bytes of a file are read at a time, and up to the end of their last row; text and frame take up to twenty times it."""
+OPEN = 2**21
 """So many more bytes are read where a quotation mark is open; Python's csv module takes 2**17 characters in one."""
 LINE = 2**26
 """A line may have so many bytes."""
