@@ -22,7 +22,7 @@ _MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
 _SKIPPED = r"(?:#(?!N/A|DIV/0!|NAME\?|NULL!|NUM!|REF!|VALUE!)[^\n]*)?"
 
 CHUNK = 2**21
-"""So many bytes of a file are read at a time, and up to the end of their last row; text and frame take up to twenty times it."""
+"""So many bytes of a file are read at a time, and up to the end of their last row; they take up to 20 times as many."""
 OPEN = 2**21
 """So many more bytes are read where a quotation mark is open; Python's csv module takes 2**17 characters in one."""
 LINE = 2**26
