@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     import polars
 
-CHUNK = 2**22
-"""So many bytes of a file are read at a time, and up to the end of their last row; text and frame take ten times it."""
-OPEN = 2**22
+CHUNK = 2**21
+"""So many bytes of a file are read at a time, and up to the end of their last row; they take up to 20 times as many."""
+OPEN = 2**21
 """So many more bytes are read where a quotation mark is open; Python's csv module takes 2**17 characters in one."""
 LINE = 2**26
 """A line may have so many bytes."""

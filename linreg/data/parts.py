@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Array = Any
 
-COLUMN_BYTES = 2**25
+COLUMN_BYTES = 2**24
 """So many columns of a file are read together as have so many bytes of numbers in all its rows."""
 
 
