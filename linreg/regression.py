@@ -587,7 +587,7 @@ class LinearRegression:
         ValueError
             If X does not have the features of `fit`.
         """
-        if isinstance(X, os.PathLike | str):
+        if isinstance(X, os.PathLike) or (isinstance(X, str) and Path(X).suffix):
             raise TypeError(
                 f"predict takes rows or a source of them, but X is the path {os.fspath(X)!r}: give "
                 f"linreg.data.open_table({os.fspath(X)!r}, target, columns=[...]), or use `linreg predict`."
