@@ -16,9 +16,7 @@ RATIOS = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser):
-    parser.addoption(
-        "--hot-loop", choices=("quick", "standard", "all"), default="standard", help="cases that are timed"
-    )
+    parser.addoption("--hot-loop", choices=("quick", "standard", "all"), default="quick", help="cases that are timed")
 
 
 def pytest_configure(config):

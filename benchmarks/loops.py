@@ -1,8 +1,4 @@
-"""The training loops that are compared: the same run, from zeros, over the same batches in the same order.
-
-Each is a function of a `Task` that returns `prepare`: `train = prepare()` goes back to the start, outside of the clock,
-and `train()`, which is timed, returns the parameters at the end, the kernel and then the bias.
-"""
+"""The work that loops are compared by, and the bare calls of NumPy that it takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +7,17 @@ from itertools import cycle
 import numpy as np
 
 from linreg import SGD, Adam, RMSprop
-from linreg.batches import Problem
 from linreg.data.arrays import design_matrix
 from linreg.losses import Loss
 from linreg.optimizers import Optimizer
-from linreg.precision import PRECISIONS
-from linreg.steps import State
-from linreg.training import Run
 
 Prepare = Callable[[], Callable[[], np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Task:
+    """So many steps of one optimizer and loss from zeros, over the batches of X and y in the order they lie in."""
+
     optimizer: Optimizer
     loss: Loss
     X: np.ndarray
@@ -31,32 +25,11 @@ class Task:
     batch_size: int
     steps: int
 
-    @property
-    def epochs(self) -> int:
-        return self.steps * self.batch_size // len(self.y)
-
-
-def linreg_loop(task: Task, kind: type[Run] = Run) -> Prepare:
-    """The loop that `LinearRegression` runs, with its history; `kind` is what an engine runs."""
-    features, precision = task.X.shape[1], PRECISIONS[task.X.dtype.name]
-    problem = Problem(design_matrix(task.X, True), task.y, None, task.batch_size, features)
-
-    def prepare():
-        zeros = np.zeros(features + 1, precision.dtype)
-        state = State.start(zeros, task.optimizer, precision, np.random.default_rng(0))
-        run = kind(problem, state, task.optimizer, task.loss, precision, shuffle=False)
-
-        def train():
-            run.train(task.epochs)
-            return state.parameters
-
-        return train
-
-    return prepare
-
 
 def minimal_numpy(task: Task) -> Prepare:
-    """What is left when NumPy is called for the formulas alone: the floor for any loop that is not compiled.
+    """Return `prepare`: `train = prepare()` goes back to zeros, and `train()` returns the parameters at the end.
+
+    What is left when NumPy is called for the formulas alone: the floor for any loop that is not compiled.
 
     One formula a loop, written in; every result goes into a buffer; constants are 0-d arrays, which ufuncs take faster
     than scalars; `dot` is a method bound beforehand. No history, no callbacks, no Ctrl-C, no other option of any kind.
@@ -147,41 +120,3 @@ def _minimal_adam(task, batches, c, delta, p, g, m, v, t, *_):
         divide(g, t, g)
         subtract(p, g, p)
     return p
-
-
-def keras_fit(task: Task) -> Prepare:
-    """`model.fit` of `Dense(1)`, traced and warm before it is timed.
-
-    Every epoch has a cost of its own there, of tens of steps, so short epochs make a step look dearer: at 32 steps an
-    epoch, up to twice what it costs in one of 2,000.
-    """
-    import pytest
-
-    reason = "the peer Keras is not installed: pip install 'linreg[tf]'"
-    pytest.importorskip("tensorflow", reason=reason)
-    keras = pytest.importorskip("keras", reason=reason)
-    model = keras.Sequential([keras.Input((task.X.shape[1],)), keras.layers.Dense(1, kernel_initializer="zeros")])
-    optimizer = getattr(keras.optimizers, type(task.optimizer).__name__)(task.optimizer.learning_rate)
-    model.compile(optimizer=optimizer, loss=getattr(keras.losses, type(task.loss).__name__)())
-    optimizer.build(model.trainable_variables)
-    start = [(variable, variable.numpy()) for variable in (*model.variables, *optimizer.variables)]
-
-    def fit(epochs):
-        model.fit(task.X, task.y, batch_size=task.batch_size, epochs=epochs, shuffle=False, verbose=0)
-
-    fit(epochs=1)
-
-    def prepare():
-        for variable, value in start:
-            variable.assign(value)
-
-        def train():
-            fit(task.epochs)
-            return np.concatenate([np.ravel(weights) for weights in model.get_weights()])
-
-        return train
-
-    return prepare
-
-
-LOOPS = {"linreg": linreg_loop, "minimal NumPy": minimal_numpy, "keras model.fit": keras_fit}

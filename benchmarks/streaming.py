@@ -53,10 +53,10 @@ def make(folder: Path, rows: int) -> Path:
 
 def read(file: Path, memory: str) -> dict[str, Any]:  # noqa: ARG001
     """Read the file as training does."""
-    from linreg.data.row_files import opened
+    from linreg.data import open_table
 
     begin, rows = time.perf_counter(), 0
-    with opened(file, "y") as source:
+    with open_table(file, "y", early=False) as source:
         for block in range(len(source)):
             rows += len(source.read(block).rows)
     return {"seconds": time.perf_counter() - begin, "rows": rows}
@@ -89,10 +89,10 @@ def prefix(file: Path, memory: str) -> dict[str, Any]:  # noqa: ARG001
     import polars
 
     from linreg import Adam, LinearRegression
-    from linreg.data.row_files import FileRows
+    from linreg.data import open_table
     from linreg.streaming import order
 
-    source = FileRows(polars.scan_parquet(file).head(PREFIX), "y")
+    source = open_table(polars.scan_parquet(file).head(PREFIX), "y")
     rows = np.concatenate([source.read(block).rows for block in range(len(source))])
     same = {}
     for shuffle in (False, True):

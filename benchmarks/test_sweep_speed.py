@@ -1,11 +1,16 @@
 """A sweep some of whose configurations diverge, beside one where none does."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from interleaved import interleaved, seconds
-from test_hot_loop import BATCH, task_of
 
-from linreg import SGD, MeanSquaredError, sweep
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the package benchmarks.hot_loop
+
+from benchmarks.hot_loop.table import Case
+from linreg import SGD, sweep
 
 EPOCHS, RATES = 400, np.geomspace(1e-4, 0.03, 256)
 DIVERGING = np.geomspace(1e2, 1e12, 128)
@@ -16,10 +21,10 @@ DIVERGING = np.geomspace(1e2, 1e12, 128)
 def test_columns_that_diverge_slow_nobody_down(hold, engine):
     if engine == "numba":
         pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
-    task = task_of(SGD(), MeanSquaredError())
+    task = Case("SGD", "MSE", 1024, 16, 32, "float32").task()
 
     def swept(rates):
-        settings = {"epochs": EPOCHS, "batch_size": BATCH, "shuffle": False, "kernel_initializer": "zeros"}
+        settings = {"epochs": EPOCHS, "batch_size": task.batch_size, "shuffle": False, "kernel_initializer": "zeros"}
         return seconds(lambda: sweep(task.X, task.y, optimizer=SGD(), learning_rate=rates, engine=engine, **settings))
 
     wild = RATES.copy()

@@ -84,8 +84,9 @@ class Callback:
     may_come_late = False
     """Whether it only reads the logs at the end of epochs, so that it may be called for several epochs afterwards."""
     remembers: tuple[str, ...] = ()
-    """Names of the attributes in which it notes what it has seen of the run: numbers, text, arrays. A run that goes on
-    from a checkpoint finds them as they were; whatever is not named begins anew."""
+    """Names of the attributes in which it notes what it has seen of the run: numbers, text, arrays of numbers, and
+    lists, tuples and dicts of them. A run that goes on from a checkpoint finds them as they were, with their types and
+    bits; whatever is not named begins anew."""
 
     def set_run(self, run: Run) -> None:
         """Receive the run, before it starts."""

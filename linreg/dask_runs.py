@@ -21,7 +21,7 @@ import numpy as np
 
 from linreg.batches import Batches, Problem
 from linreg.callbacks import Logs
-from linreg.data.arrays import design_matrix
+from linreg.data.arrays import design_matrix, refuse_all_zero
 from linreg.data.blocks import Block
 from linreg.data.dask_rows import DaskRows, dask, summed
 from linreg.devices import HOST
@@ -125,9 +125,12 @@ def problem_on_dask(
         )
     blocks = dask().persist(*data.each(in_place, intercept))
     nothing = np.empty((0, data.features + bool(intercept)))
-    return BlockProblem(
+    problem = BlockProblem(
         nothing, np.empty(0), None, batch_size, data.features, blocks, data.lengths, data.weighted
-    ), names  # fmt: skip
+    )  # fmt: skip
+    if data.weighted:
+        refuse_all_zero(any(problem.each(weighs)), "sample_weight")
+    return problem, names
 
 
 def in_place(block: Block, intercept: bool) -> Problem:
@@ -135,6 +138,11 @@ def in_place(block: Block, intercept: bool) -> Problem:
     matrix = design_matrix(block.rows[:, :-1], intercept)
     target, features = block.rows[:, -1].copy(), block.rows.shape[1] - 1
     return Problem(np.ascontiguousarray(matrix), target, block.weight, len(target), features)
+
+
+def weighs(block: Problem) -> bool:
+    """Whether a row of a block has a weight above 0; this runs where the block lies."""
+    return bool(np.any(block.weight))
 
 
 def dask_run(problem: Problem, *arguments: Any, **more: Any) -> Run:

@@ -107,6 +107,8 @@ def train(
             if keeper.found is not None:
                 done, position, history = keeper.bring_back(keeper.found, state)
             _tell_resumed(model, done)
+        else:
+            model.__dict__.pop("resumed_", None)
         bar = stack.enter_context(progress_bar(epochs - done, counted, enabled=bool(model.verbose)))
         if feed is not None and counted is not None and bar:
             feed.moved = bar[0].moved
@@ -124,10 +126,13 @@ def train(
             position=position,
             keeper=keeper,
         )
+        ended = False
         try:
             run.train(epochs - done)
+            ended = True
         finally:
             model._keep(run, given.names)
+            model._begun = None if keeper is None else keeper.begun(ended=ended)
 
 
 def start(model: Any, problem: Problem, settings: Settings) -> State:
@@ -247,20 +252,21 @@ def _kept(model: Any, given: Given, state: State, booked: int, *, going_on: bool
     parameters = with_nested(with_groups(model.get_params(deep=False)))
     of = fingerprint(*_told(model, given), parameters, state if going_on else None)
     every, unit = interval(model.checkpoint_every)
-    return kept(model.checkpoint, every, unit, of, tuple(model.callbacks), state.epoch, _course(given, booked))
+    return kept(model.checkpoint, every, unit, of, tuple(model.callbacks), _course(given, state, booked), model._begun)
 
 
-def _course(given: Given, booked: int) -> Any:
+def _course(given: Given, state: State, booked: int) -> Any:
     """Return how a run goes through its rows."""
     from linreg.saving.courses import Course
 
-    problem, feed, validated = given.problem, given.feed, given.validation is not None
+    problem, feed = given.problem, given.feed
+    begun = state.epoch, state.iterations, booked, given.validation is not None
     if isinstance(feed, RowFeed):
-        return Course(feed.batch_size, feed.rows, feed.plan.size, booked, validated)
+        return Course(feed.batch_size, feed.rows, feed.plan.size, *begun)
     if feed is not None:
-        return Course(1, None, 1, booked, validated)
+        return Course(1, None, 1, *begun)
     rows = problem.rows if isinstance(problem, BlockProblem) else len(problem.target)
-    return Course(problem.batch_size, rows, rows, booked, validated)
+    return Course(problem.batch_size, rows, rows, *begun)
 
 
 def _told(model: Any, given: Given) -> tuple[dict[str, Any], dict[str, str]]:

@@ -12,9 +12,11 @@ from typing import Any, Self
 import numpy as np
 
 from linreg.batches import Problem
-from linreg.data.arrays import column_names, feature_matrix, row_vector, weight_vector
+from linreg.data.arrays import column_names, feature_matrix, refuse_all_zero, row_vector, weight_vector
 from linreg.data.blocks import Block, Source, rows_in_a_block
+from linreg.data.checking import checked
 from linreg.data.dask_rows import DaskRows, on_dask
+from linreg.data.given import opened_source
 from linreg.devices import on_host
 from linreg.losses import Loss, MeanSquaredError, divisor
 from linreg.settings import Settings
@@ -24,6 +26,8 @@ __all__ = ["Gram", "Moments", "calibrated", "gather"]
 Array = Any
 
 OWNER = "A run on moments (linreg.gram)"
+FAINT = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
+"""A sum of squares below it has lost digits: it, or what rounding adds to it, is no normal number."""
 FLAT = 1e-13
 """Square of what is left of a column of length 1 beside others, up to which it counts as determined by them."""
 
@@ -236,6 +240,8 @@ class Gram:
         Whether they have weights.
     columns : tuple of str or None
         Names of the features, where they have any.
+    faint : frozenset of int, default=()
+        Columns that vary by so little in a block that the squares of it are lost.
 
     Notes
     -----
@@ -263,6 +269,7 @@ class Gram:
     longest: int
     weighted: bool
     columns: tuple[str, ...] | None = None
+    faint: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, block: Block) -> Self:
@@ -278,13 +285,20 @@ class Gram:
         Gram
             Of one block.
         """
-        return cls(Moments.of(block.rows, block.weight), len(block.rows), 1, len(block.rows), block.weight is not None)
+        rows, weighted = block.rows, block.weight is not None
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = Moments.of(rows, block.weight)
+        low = np.flatnonzero(np.diag(moments.products) < FAINT)
+        faint = frozenset(low[(rows[:, low] != rows[:1, low]).any(axis=0)].tolist())
+        return cls(moments, len(rows), 1, len(rows), weighted, faint=faint)
 
     def __add__(self, other: Gram) -> Gram:
         """Return both together."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            moments = self.moments + other.moments
         return Gram(
-            self.moments + other.moments, self.rows + other.rows, self.blocks + other.blocks,
-            max(self.longest, other.longest), self.weighted or other.weighted, self.columns,
+            moments, self.rows + other.rows, self.blocks + other.blocks, max(self.longest, other.longest),
+            self.weighted or other.weighted, self.columns, self.faint | other.faint,
         )  # fmt: skip
 
     @property
@@ -344,10 +358,11 @@ def gather(X: Any, y: Any = None, sample_weight: Any = None) -> Gram:
 
     Parameters
     ----------
-    X : array or frame of shape (rows, features), Source, or array or frame of Dask
-        Features: finite numbers. A `linreg.data.blocks.Source` holds the target, and weights, too.
-    y : array of shape (rows,) or (rows, 1), optional
-        Target; not with a source.
+    X : array or frame of shape (rows, features), path, Source, or array or frame of Dask
+        Features: finite numbers. A `linreg.data.blocks.Source` holds the target, and weights, too. A path is that of a
+        file that `linreg.data.open_table` reads, or a pattern of them.
+    y : array of shape (rows,) or (rows, 1), or str, optional
+        Target; not with a source. The name of its column where X is a path.
     sample_weight : array of shape (rows,), optional
         Weight of each row in the loss; not with a source.
 
@@ -361,7 +376,8 @@ def gather(X: Any, y: Any = None, sample_weight: Any = None) -> Gram:
     TypeError
         If the data hold something that is no number.
     ValueError
-        If shapes do not fit, values are missing or infinite, or a source is given with a y.
+        If shapes do not fit, values are missing or infinite, or so large or small that float64 does not hold their
+        squares; if all weights are zero; or if a source is given with a y.
 
     Examples
     --------
@@ -378,14 +394,13 @@ def gather(X: Any, y: Any = None, sample_weight: Any = None) -> Gram:
         spread = DaskRows.of(X, y, sample_weight)
         total: Gram = spread.summed(block_moments)
         return _named(total, spread.names)
-    if not (hasattr(X, "read") and hasattr(X, "names")):
-        matrix = feature_matrix(on_host(X), np.float64)
-        target = row_vector(on_host(y), np.float64, len(matrix), name="y")
-        weight = weight_vector(on_host(sample_weight), np.float64, len(matrix))
-        return _named(_total(_cut(matrix, target, weight)), column_names(X))
-    if y is not None or sample_weight is not None:
-        raise ValueError("gather: a source holds its target and its weights: leave y and sample_weight out.")
-    return _named(_total(_complete(X)), X.names)
+    with opened_source(X, y, sample_weight) as source:
+        if source is not None:
+            return _named(_total(map(checked(source, np.float64), _blocks(source))), source.names)
+    matrix = feature_matrix(on_host(X), np.float64)
+    target = row_vector(on_host(y), np.float64, len(matrix), name="y")
+    weight = weight_vector(on_host(sample_weight), np.float64, len(matrix))
+    return _named(_total(_cut(matrix, target, weight)), column_names(X))
 
 
 def block_moments(block: Block) -> Gram:
@@ -394,9 +409,24 @@ def block_moments(block: Block) -> Gram:
 
 
 def _named(total: Gram, names: Sequence[str] | None) -> Gram:
-    if not total.moments.count:
-        raise ValueError("gather: there are no rows that have a weight: give at least one.")
+    refuse_all_zero(total.moments.count > 0, "weight")
+    refuse_too_large(total.moments)
+    lost = next((column for column in sorted(total.faint) if total.moments.products[column, column] < FAINT), None)
+    if lost is not None:
+        named = (*(names or map(str, range(total.features))), "the target")[lost]
+        raise ValueError(
+            f"Column {named!r} holds values whose squares are too small for float64: multiply it by a power of ten "
+            "first."
+        )
     return replace(total, columns=None if names is None else tuple(names))
+
+
+def refuse_too_large(moments: Moments) -> None:
+    """Raise ValueError if sums of squares are no finite numbers, though the rows are."""
+    if not np.isfinite(moments.products).all():
+        raise ValueError(
+            "The rows hold values whose squares are too large for float64: divide their column by a power of ten first."
+        )
 
 
 def _total(blocks: Iterable[Block]) -> Gram:
@@ -411,15 +441,8 @@ def _cut(matrix: Array, target: Array, weight: Array | None) -> Iterator[Block]:
         yield Block(np.column_stack([matrix[rows], target[rows]]), np.empty(0, np.int64), own)
 
 
-def _complete(source: Source) -> Iterator[Block]:
-    """Yield the blocks of a source; a value that is missing or infinite is refused."""
-    for number in range(len(source)):
-        block = source.read(number)
-        if not np.isfinite(block.rows.sum()):
-            for row, column in np.argwhere(~np.isfinite(block.rows))[:1]:
-                name = (*source.names, "the target")[column]
-                raise ValueError(
-                    f"gather: row {block.numbers[row]} (counted from 0) holds {block.rows[row, column]} in column "
-                    f"{name!r}: every moment would be nan. Drop such rows or fill them in first."
-                )
-        yield block
+def _blocks(source: Source) -> Iterator[Block]:
+    """Return an iterator of the blocks of a source; it has some."""
+    if not source.count:
+        raise ValueError("There are no rows in X: look whether a filter has removed every row.")
+    return map(source.read, range(len(source)))

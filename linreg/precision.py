@@ -30,6 +30,11 @@ OFF = 2.0**-50
 """More than three roundings of float64 and what the C library is off by, relatively."""
 
 
+def rounded_both_ways(power: Any) -> tuple[Any, Any]:
+    """Return numbers that are off by `OFF` at most as float32, from below and from above: equal where that is sure."""
+    return np.float32(power * (1 - OFF)), np.float32(power * (1 + OFF))
+
+
 def _in_a_row(base: Any, exponent: Any) -> bool:
     """Whether these are powers of bases from 0 to 1 whose exponents count up, of more of them than `AT_ONCE`."""
     broadcast = base.size == 1 or base.ndim < exponent.ndim
@@ -85,13 +90,16 @@ class Precision:
         # base^(e + j) = base^e base^j is off by some roundings of float64, which hardly ever decide how it is rounded.
         rows = exponent[::AT_ONCE], np.arange(AT_ONCE, dtype=np.float64).reshape(AT_ONCE, *[1] * (exponent.ndim - 1))
         first, rest = (self._library_power(base, row) for row in rows)
-        powers = (first[:, np.newaxis] * rest).reshape(-1, *first.shape[1:])[: len(exponent)]
-        low, high = ((powers * (1 + off)).astype(np.float32) for off in (-OFF, OFF))
+        low, high = self._rounded_products(first, rest, len(exponent))
         unsure = np.nonzero(low != high)
         if len(unsure[0]):
             bases, exponents = np.broadcast_arrays(base, exponent)
             low[unsure] = self._library_power(bases[unsure], exponents[unsure])
         return low
+
+    def _rounded_products(self, first: Any, rest: Any, count: int) -> tuple[Any, Any]:
+        """Return the products of each of `first` with all of `rest`, rounded from below and from above."""
+        return rounded_both_ways((first[:, np.newaxis] * rest).reshape(-1, *first.shape[1:])[:count])
 
     def _library_power(self, base: Any, exponent: Any) -> Any:
         """Return the powers of the C library, in float64."""

@@ -18,7 +18,7 @@ from linreg.batches import Batches, Evaluated, Problem
 from linreg.callbacks import Callback
 from linreg.dask_runs import problem_on_dask
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
-from linreg.data.given import opened_source, yields_batches
+from linreg.data.given import is_source, opened_source, yields_batches
 from linreg.devices import HOST, Host, cuda, device_of, on_host
 from linreg.fitting import Given, check_can_start, runs_of, train
 from linreg.gram import Gram
@@ -30,7 +30,8 @@ from linreg.regularizers import Regularizer
 from linreg.settings import OWNER, Settings, check, check_engine_of_gpu, with_groups
 from linreg.steps import State
 from linreg.streaming.feeds import BatchFeed, RowFeed
-from linreg.streaming.fitting import from_batches, from_source, held_out, opened_validation
+from linreg.streaming.fitting import from_batches, from_source, held_out, opened_validation, shares
+from linreg.streaming.using import check_features, evaluation, predicted, squares
 from linreg.training import Run
 
 Array = Any
@@ -90,8 +91,9 @@ class LinearRegression:
         where a run is to be repeated on another machine.
     checkpoint : str or path, optional
         A file, .npz, that keeps the run while it lasts. Where it is there already, `fit` goes on from it, to the bits
-        of the run that was not stopped, and refuses it if it is of other data or settings. Not for iterators, which
-        can be read only once. See docs/saving.md.
+        of the run that was not stopped, and refuses it if it is of other data or settings. A warm start after the end
+        of a run is a run of its own, which the file then keeps. Not for iterators, which can be read only once. See
+        docs/saving.md.
     checkpoint_every : int or str, default="60s"
         How often it is written: every so many epochs, or after a time, "30s", "5min" or "1h". At the end of a run, and
         when it is stopped by Ctrl-C or SIGTERM, it always is.
@@ -151,6 +153,7 @@ class LinearRegression:
 
     _estimator_type = "regressor"
     resumed_: int
+    _begun: Any = None
 
     def __init__(
         self,
@@ -267,12 +270,12 @@ class LinearRegression:
         Parameters
         ----------
         X : array or frame of shape (rows, features), path, Source, iterable of tuple, or Gram
-            Features: finite numbers. A CuPy array is trained on its GPU. The path of a Parquet, Arrow or CSV file, or
-            a `linreg.data.blocks.Source`, is read block by block where it is larger than `memory`. An iterable of
-            batches (X, y) or (X, y, sample_weight) makes one step of each, in its order; `batch_size` and `shuffle`
-            then do nothing. Moments (`linreg.gram.gather`) take the place of X and y in full batches of a squared
-            error. With `engine="dask"` an array or frame of Dask, or the path of a Parquet file or of a folder of
-            them; y and the weights may then be names of columns.
+            Features: finite numbers. A CuPy array is trained on its GPU. The path of a file that
+            `linreg.data.open_table` reads, or a pattern of them, or a `linreg.data.blocks.Source`, is read block by
+            block where it is larger than `memory`. An iterable of batches (X, y) or (X, y, sample_weight) makes one
+            step of each, in its order; `batch_size` and `shuffle` then do nothing. Moments (`linreg.gram.gather`) take
+            the place of X and y in full batches of a squared error. With `engine="dask"` an array or frame of Dask, or
+            the path of a Parquet file or of a folder of them; y and the weights may then be names of columns.
         y : array of shape (rows,) or (rows, 1), str or None
             Target; brought to where X is trained, unless it is a CuPy array and X is not. The name of its column where
             X is a path, None where X is a source, yields batches or is a Gram.
@@ -281,7 +284,7 @@ class LinearRegression:
             Keras, so doubling all weights doubles the step. Sources and batches bring their own.
         validation_data : tuple (X, y) or (X, y, sample_weight), tuple (path, target) or Source, optional
             Data whose loss is reported after each epoch; of files and sources block by block as well, in a quarter of
-            `memory`.
+            `memory`, or as much of it as they need.
 
         Returns
         -------
@@ -304,13 +307,14 @@ class LinearRegression:
         """
         settings, memory = self.settings(), in_bytes(OWNER, self.memory)
         with ExitStack() as stack:
-            others = opened_validation(validation_data, stack)
+            others = opened_validation(validation_data, stack, memory)
             as_given = self.engine == "dask" or isinstance(X, Gram)  # a path may be a folder there
-            rows = None if as_given else stack.enter_context(opened_source(X, y, sample_weight))
+            rows = None if as_given else stack.enter_context(opened_source(X, y, sample_weight, memory=memory))
+            memory, for_others = shares(self, rows, others, settings, memory)
             feed: RowFeed | BatchFeed | None = None
             if rows is not None:
                 names: list[str] | None = list(rows.names)
-                problem, feed = from_source(self, rows, settings, memory - (0 if others is None else memory // 4))
+                problem, feed = from_source(self, rows, settings, memory, shuffle=bool(self.shuffle))
             elif not as_given and yields_batches(X, y):
                 feed = from_batches(self, X, sample_weight, settings)
                 problem, names = feed.first, column_names(feed.first_X)
@@ -322,24 +326,24 @@ class LinearRegression:
                 device = device_of(problem.matrix)
                 validation = self._validation(validation_data, problem.kernel_size, names, settings, device)
             else:
-                validation = held_out(self, others, problem, names, settings, memory // 4)
+                validation = held_out(self, others, problem, names, settings, for_others)
             train(
                 self, Given(problem, names, validation, feed), settings, go_on=bool(self.warm_start),
                 epochs=self.epochs, shuffle=self._shuffles(X), keep=True,
             )  # fmt: skip
         return self
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train on some rows once, in batches of `batch_size` in the order given, going on from where the model stands.
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features)
-            Features: finite numbers.
-        y : array of shape (rows,) or (rows, 1)
-            Target.
+        X : array or frame of shape (rows, features), path or Source
+            Features: finite numbers; a file or a source is read block by block, as by `fit`.
+        y : array of shape (rows,) or (rows, 1), or str
+            Target, or the name of its column in a file; None with a source.
         sample_weight : array of shape (rows,), optional
-            Weight of each row in the loss.
+            Weight of each row in the loss; sources bring their own.
 
         Returns
         -------
@@ -351,18 +355,30 @@ class LinearRegression:
         TypeError
             If the data hold something that is no number.
         ValueError
-            If a parameter is refused, shapes do not fit, or values are missing or infinite.
+            If a parameter is refused, shapes do not fit, or values are missing or infinite; or if there is a
+            `checkpoint`, which one call does not keep.
 
         Notes
         -----
         The first call starts as `fit` does; whether `warm_start` is set does not matter. Rows of one batch make one
         step, as Keras' `train_on_batch` does. Callbacks see each call as a run of one epoch.
         """
-        if hasattr(self, "coef_"):
-            self._checked(X)
-        settings, device = self.settings(), self._training_device(X)
-        problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
-        train(self, Given(problem, column_names(X)), settings, go_on=True, epochs=1, shuffle=False)
+        if self.checkpoint is not None:
+            raise ValueError(
+                "partial_fit keeps no checkpoint: set checkpoint=None, and save the model (model.save) between calls."
+            )
+        settings, memory = self.settings(), in_bytes(OWNER, self.memory)
+        with opened_source(X, y, sample_weight, memory=memory) as rows:
+            if hasattr(self, "coef_"):
+                self._check_features(X, rows)
+            if rows is None:
+                device = self._training_device(X)
+                problem = self._problem(X, y, sample_weight, settings, intercept=self.fit_intercept, device=device)
+                given = Given(problem, column_names(X))
+            else:
+                problem, feed = from_source(self, rows, settings, memory, shuffle=False)
+                given = Given(problem, list(rows.names), None, feed)
+            train(self, given, settings, go_on=True, epochs=1, shuffle=False)
         return self
 
     def _kind_of_run(self) -> Callable[..., Run]:
@@ -468,6 +484,7 @@ class LinearRegression:
         self.n_iter_ = state.epoch
         self.n_features_in_ = features
         self.state_ = state
+        self._begun = None
         self._learning_rate: Any = self.settings().optimizer.learning_rate
 
     # Files.
@@ -553,8 +570,8 @@ class LinearRegression:
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features)
-            Features, as in `fit`.
+        X : array or frame of shape (rows, features), or Source
+            Features, as in `fit`; a source, such as `linreg.data.open_table` makes of files, is read block by block.
 
         Returns
         -------
@@ -568,19 +585,27 @@ class LinearRegression:
         ValueError
             If X does not have the features of `fit`.
         """
+        if isinstance(X, os.PathLike) or (isinstance(X, str) and Path(X).suffix):
+            raise TypeError(
+                f"predict takes rows or a source of them, but X is the path {os.fspath(X)!r}: give "
+                f"linreg.data.open_table({os.fspath(X)!r}, target, columns=[...]), or use `linreg predict`."
+            )
+        if is_source(X):
+            self._check_features(X, X)
+            return predicted(X, self.coef_.dtype.type, self._predict)
         return self._predict(self._checked(X))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return R^2, the share of the variance of y that is explained, computed in float64.
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features)
-            Features.
-        y : array of shape (rows,)
-            Target.
+        X : array or frame of shape (rows, features), path or Source
+            Features; a file or a source is read block by block.
+        y : array of shape (rows,) or str
+            Target, or the name of its column in a file; None with a source.
         sample_weight : array of shape (rows,), optional
-            Weights.
+            Weights; sources bring their own.
 
         Returns
         -------
@@ -589,50 +614,62 @@ class LinearRegression:
             the mean. nan with fewer than two rows; for a constant y 1.0 if it is met exactly, else 0.0 (as in
             scikit-learn).
         """
-        matrix = self._checked(X)
-        device = device_of(matrix)
-        target = device.put(row_vector(y, np.float64, len(matrix), name="y"), "y")
-        weight = weight_vector(sample_weight, np.float64, len(matrix))
-        weight = np.ones_like(target) if weight is None else device.put(weight, "sample_weight")
-        if len(matrix) < 2:
-            return float("nan")
-        with np.errstate(all="ignore"):
-            residual = float((weight * (target - self._predict(matrix)) ** 2).sum())
-            total = float((weight * (target - np.average(target, weights=weight)) ** 2).sum())
-        if np.isnan(residual):
+        with (
+            opened_source(X, y, sample_weight, memory=in_bytes(OWNER, self.memory)) as source,
+            np.errstate(all="ignore"),
+        ):
+            if source is not None:
+                self._check_features(X, source)
+                residual, total, rows = squares(source, self.coef_.dtype.type, self._predict)
+            else:
+                residual, total, rows = self._squares(X, y, sample_weight)
+        if rows < 2 or np.isnan(residual):
             return float("nan")
         if total == 0:
             return 1.0 if residual == 0 else 0.0
         return 1 - residual / total
 
-    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def _squares(self, X: Any, y: Any, sample_weight: Any) -> tuple[float, float, int]:
+        """Return the sums of squares of errors and target, and the number of rows, of arrays."""
+        matrix = self._checked(X)
+        device = device_of(matrix)
+        target = device.put(row_vector(y, np.float64, len(matrix), name="y"), "y")
+        weight = weight_vector(sample_weight, np.float64, len(matrix))
+        weight = np.ones_like(target) if weight is None else device.put(weight, "sample_weight")
+        residual = float((weight * (target - self._predict(matrix)) ** 2).sum())
+        total = float((weight * (target - np.average(target, weights=weight)) ** 2).sum())
+        return residual, total, len(matrix)
+
+    def evaluate(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the loss on data, computed as in training: by batches, with reduction, weights and penalty.
 
         Parameters
         ----------
-        X : array or frame of shape (rows, features)
-            Features.
-        y : array of shape (rows,)
-            Target.
+        X : array or frame of shape (rows, features), path or Source
+            Features; a file or a source is read block by block.
+        y : array of shape (rows,) or str
+            Target, or the name of its column in a file; None with a source.
         sample_weight : array of shape (rows,), optional
-            Weights.
+            Weights; sources bring their own.
 
         Returns
         -------
         float
             The loss, of a squared error in units of y squared.
         """
-        self._checked(X)
-        settings = self.settings()
-        device = device_of(X)
-        problem = self._problem(X, y, sample_weight, settings, intercept=True, device=device)
+        settings, memory, device = self.settings(), in_bytes(OWNER, self.memory), device_of(X)
         number, dtype = settings.precision.number, settings.precision.dtype
-        parameters = device.put(np.append(self.coef_, self.intercept_).astype(dtype))
-        with np.errstate(all="ignore"):
-            batches = Batches(problem, False, settings.loss, settings.precision, parameters)
-            loss = batches.evaluate(parameters, settings.loss.constants(number))
+        with opened_source(X, y, sample_weight, memory=memory) as source, np.errstate(all="ignore"):
+            self._check_features(X, source)
+            parameters = device.put(np.append(self.coef_, self.intercept_).astype(dtype))
+            if source is None:
+                problem = self._problem(X, y, sample_weight, settings, intercept=True, device=device)
+                rows: Evaluated = Batches(problem, False, settings.loss, settings.precision, parameters)
+            else:
+                rows = evaluation(source, int(self.batch_size), memory, settings, parameters)
+            loss = rows.evaluate(parameters, settings.loss.constants(number))
             if settings.regularizer is not None:
-                loss = loss + settings.regularizer.bind(settings.precision.cast)[0](parameters[: problem.kernel_size])
+                loss = loss + settings.regularizer.bind(settings.precision.cast)[0](parameters[:-1])
         return float(on_host(loss))
 
     def diagnose(self, X: Any, y: Any, *, sample_weight: Any = None, validation_data: Any = None) -> Any:
@@ -663,6 +700,15 @@ class LinearRegression:
         with np.errstate(all="ignore"):
             device = device_of(matrix)
             return device.row_dot(matrix, device.put(self.coef_)) + matrix.dtype.type(self.intercept_)
+
+    def _check_features(self, X: Any, source: Any) -> None:
+        """Raise unless the rows, of a source or arrays, fit the fitted model."""
+        if source is None:
+            self._checked(X)
+        elif not hasattr(self, "coef_"):
+            raise sklearn_adapter.not_fitted(OWNER)
+        else:
+            check_features(OWNER, source, self.n_features_in_, getattr(self, "feature_names_in_", None))
 
     def _checked(self, X: Any) -> Array:
         """Return X as an array that fits the fitted model."""

@@ -13,18 +13,18 @@ import numpy as np
 
 from linreg.callbacks import Callback
 from linreg.data.blocks import Source
+from linreg.data.checking import checked
 from linreg.data.dask_rows import DaskRows
 from linreg.data.row_files import ScaledRows
-from linreg.data.scaling import in_original_units, scaler, standard_scaler
+from linreg.data.scaling import fitted_to, in_original_units, scaler, standard_scaler
 from linreg.diagnosis.cases import Case, variance
 from linreg.diagnosis.verdicts import verdict
 from linreg.dynamics import least_squares
 from linreg.dynamics.optima import exact_optimum
 from linreg.dynamics.quadratic import LARGEST_HESSIAN, Quadratic
-from linreg.gram import Gram, Moments, gather
+from linreg.gram import Gram, Moments, gather, refuse_too_large
 from linreg.losses import MeanSquaredError
 from linreg.regression import LinearRegression
-from linreg.streaming.rows import checked
 
 Array = Any
 SETTLED = 0.01
@@ -181,8 +181,8 @@ def summed_up(
     ----------
     source : Source
         The rows.
-    scaling : {"standard", "minmax"} or None
-        How to scale the features for training.
+    scaling : {"standard", "minmax", "robust"} or None
+        How to scale the features for training; for "robust", the rows are read twice more.
     moved : callable, optional
         Called with the rows done, those there are, and what is being done.
 
@@ -196,27 +196,29 @@ def summed_up(
     Raises
     ------
     ValueError
-        If a value is missing or infinite, or the scaling cannot be found block by block.
+        If a value is missing or infinite.
     """
-    fitted = None if scaling is None else scaler(scaling)
-    if fitted is not None and not hasattr(fitted, "partial_fit"):
-        raise ValueError(
-            f"Scaling {scaling!r} needs all rows at once, but they are read block by block: use standard or minmax."
-        )
     check, moments, done = checked(source, np.float64), Moments.of(np.empty((0, len(source.names) + 1))), 0
+    fitted: Any = None if scaling is None else scaler(scaling)
+    in_parts = fitted is not None and hasattr(fitted, "partial_fit")
+    passes = 1 if scaling is None or in_parts else 3
+
+    def read(rows: int) -> None:
+        nonlocal done
+        done += rows
+        moved(done, passes * source.count, "Summing up all rows")
+
+    if scaling is not None and not in_parts:
+        fitted = fitted_to(source, scaling, check, read)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         for number in range(len(source)):
             block = check(source.read(number))
             moments = moments + Moments.of(block.rows, block.weight)
-            done += len(block.rows)
-            if fitted is not None:
+            if in_parts:
                 fitted.partial_fit(block.rows[:, :-1])
-            moved(done, source.count, "Summing up all rows")
-    if not np.isfinite(moments.products).all():
-        raise ValueError(
-            "The rows hold values whose squares are too large for float64: divide their column by a power of ten first."
-        )
+            read(len(block.rows))
+    refuse_too_large(moments)
     return fitted, moments
 
 

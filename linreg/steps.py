@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from linreg import rules
+from linreg.around import ALL_BY_NORM, BY_VALUE, EACH_BY_NORM, Around, around
 from linreg.devices import HOST, Host, device_of, on_host
 from linreg.optimizers import Optimizer
 from linreg.precision import Precision
 from linreg.schedules import Schedule, rates_of
-from linreg.stacks import Several, members, rule_of, stacked
+from linreg.stacks import Several, members, rule_of
 from linreg.unrolled import CannotUnrollError, Unrolled
 
 Array = Any
@@ -142,13 +143,8 @@ def bind_step(
     callable
         Changes the state by one batch; `rate` is what the rule takes, `lr` the learning rate it came from.
     """
-    number, cast = precision.number, precision.cast
-    rule, several = rule_of(optimizer, precision), members(optimizer)
-    optimizer = several[0]  # what is asked for is the same for all
-
-    def each(rounded: Callable[[float], Any], name: str) -> Any:
-        return device.put(stacked(rounded(getattr(one, name)) for one in several))
-
+    rule, given = rule_of(optimizer, precision), around(optimizer, precision)
+    limit, one_over_limit = device.put(given.limit), device.put(given.one_over_limit)
     update, constants = rule.update, tuple(map(device.constant, rule.constants))
 
     def follow_rule(state: State, g: Array, rate: Any, lr: Any) -> None:  # noqa: ARG001 (weight decay needs lr)
@@ -158,21 +154,18 @@ def bind_step(
     if gradient is not None and device is HOST and gradient.dtype.kind == "f":
         with contextlib.suppress(CannotUnrollError):
             step = Unrolled(update, len(rule.state), gradient, constants).follow
-    if optimizer.weight_decay is not None:
-        step = _with_decay(step, each(cast, "weight_decay"))
-    if optimizer.clipnorm:
-        step = _with_clipping(step, _clip_each(each(number, "clipnorm"), kernel_size))
-    elif optimizer.global_clipnorm:
-        inverses = (number(1 / one.global_clipnorm) for one in several if one.global_clipnorm)
-        one_over_clipnorm = device.put(stacked(inverses))
-        step = _with_clipping(step, _clip_all(each(number, "global_clipnorm"), one_over_clipnorm))
-    elif optimizer.clipvalue:
-        clipvalue = each(number, "clipvalue")
-        step = _with_clipping(step, lambda g: rules.clip_by_value(g, clipvalue))
-    if optimizer.gradient_accumulation_steps:
-        step = _with_accumulation(step, optimizer.gradient_accumulation_steps)
-    if optimizer.use_ema:
-        step = _with_average(step, optimizer, number(0), each(number, "ema_momentum"))
+    if given.decays:
+        step = _with_decay(step, device.put(given.weight_decay))
+    if given.clip == EACH_BY_NORM:
+        step = _with_clipping(step, _clip_each(limit, kernel_size))
+    elif given.clip == ALL_BY_NORM:
+        step = _with_clipping(step, _clip_all(limit, one_over_limit))
+    elif given.clip == BY_VALUE:
+        step = _with_clipping(step, lambda g: rules.clip_by_value(g, limit))
+    if given.every > 1:
+        step = _with_accumulation(step, given.every)
+    if given.averages:
+        step = _with_average(step, given, device.put(given.later_share))
     return step
 
 
@@ -216,8 +209,8 @@ def _with_accumulation(inner: Step, every: int) -> Step:
     return step
 
 
-def _with_average(inner: Step, optimizer: Optimizer, first: Any, later: Any) -> Step:
-    every, overwrite = optimizer.gradient_accumulation_steps or 1, optimizer.ema_overwrite_frequency
+def _with_average(inner: Step, given: Around, later: Any) -> Step:
+    every, overwrite, first = given.every, given.overwrite, given.first_share
 
     def step(state: State, g: Array, rate: Any, lr: Any) -> None:
         inner(state, g, rate, lr)

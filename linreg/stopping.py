@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -72,5 +73,7 @@ def stop(number: int, words: str) -> NoReturn:
         Where it stopped.
     """
     if number == signal.SIGTERM:
+        if signal.getsignal(number) is not terminate and sys.stderr is not None:
+            sys.stderr.write(f"{words}\n")  # Python says nothing at a SystemExit; the command line does
         raise Terminated(words)
     raise KeyboardInterrupt(words)

@@ -60,6 +60,28 @@ def file_path(path: str | os.PathLike[str], example: str) -> Path:
     return target
 
 
+def check_writable(target: Path) -> None:
+    """Check, before any work is done, that the folder of a file can be written to.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        Where the file is wanted.
+
+    Raises
+    ------
+    NotWrittenError
+        If it cannot.
+    """
+    temporary = _beside(target)
+    try:
+        _create(temporary)
+    except OSError as error:
+        raise NotWrittenError(target, error.strerror or str(error)) from None
+    with contextlib.suppress(OSError):
+        temporary.unlink()
+
+
 def write_whole(target: Path, write: Callable[[Path], object], *, keep_previous: bool = False) -> Path:
     """Write a file under a temporary name first, bring it to the disk, then rename it.
 

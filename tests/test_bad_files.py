@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 
 pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
 
+import mutated_files
 import polars as pl
 
 from linreg import cli
 from linreg.data import csv_files, open_table, parts
+from linreg.data.dask_rows import DaskRows
+from linreg.data.given import opened_source
 from linreg.data.sources import names_in
+from linreg.data.tables import FRAMES
 
 PAGE = Path(__file__).parents[1] / "docs" / "bad-files.md"
 CASES = {case.name: case for cases in bad_files.SECTIONS.values() for case in cases()}
@@ -64,6 +68,31 @@ def test_the_page_lists_what_is_printed(outcomes):
     assert PAGE.read_text(encoding="utf-8") == bad_files.page(outcomes), (
         "python tests/bad_files.py docs/bad-files.md writes it anew"
     )
+
+
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+
+
+def test_why_and_study_refuse_in_the_same_words(outcomes):
+    # By default one case of five: the commands share how they read.
+    for case, of_fit in [pair for found in outcomes.values() for pair in found][:: 1 if THOROUGH else 5]:
+        if of_fit.code == cli.FAILED:
+            as_fit = () if "--missing" in case.options else ("--missing", "error")
+            assert bad_files.outcome_of(case, *as_fit, command="why").told() == of_fit.told(), case.name
+            if "--weights" not in case.options:
+                assert bad_files.outcome_of(case, "--steps", "1", command="study").told() == of_fit.told(), case.name
+
+
+def test_why_says_of_every_bad_file_what_is_wrong_or_in_one_line_why_it_cannot(outcomes):
+    for case, of_fit in [pair for found in outcomes.values() for pair in found][:: 1 if THOROUGH else 5]:
+        if {"--missing", "--categories"}.isdisjoint(case.options):
+            outcome = bad_files.outcome_of(case, command="why")
+            if outcome.code == cli.FAILED:  # not even columns can be told
+                assert of_fit.code == cli.FAILED, case.name
+                assert outcome.err.startswith("linreg: "), case.name
+                assert outcome.err.count("\n") == 1, case.name
+            else:
+                assert (outcome.code, outcome.err) == (cli.FOUND, ""), case.name
 
 
 def opened(case, folder, monkeypatch):
@@ -112,6 +141,50 @@ def test_files_larger_than_memory_are_refused_in_the_same_words(tmp_path, monkey
         )
 
 
+def by_path(path, target):
+    """The rows of a file as `fit` reads them, features and then the target."""
+    with opened_source(path, target) as source:
+        return np.vstack([source.read(block).rows for block in range(len(source))])
+
+
+def by_dask(path, target):
+    """The rows of a file as `fit` reads them on Dask, in threads."""
+    dask = pytest.importorskip("dask", reason="Dask is not installed: pip install 'linreg[dask]'")
+    blocks = dask.compute(*DaskRows.of(path, target).each(rows_of_block), scheduler="threads")
+    return np.vstack(blocks)
+
+
+def rows_of_block(block):
+    """The rows of a block."""
+    return block.rows
+
+
+def holds_numbers(file):
+    """Whether all columns of a file are of types of numbers or booleans."""
+    frame = (pl.read_parquet if file.endswith("parquet") else pl.read_ipc)(file)
+    return all(kind.is_numeric() or kind == pl.Boolean for kind in frame.schema.values())
+
+
+@pytest.mark.parametrize("way", [by_path, by_dask])
+def test_fit_on_a_path_and_dask_read_files_of_numbers_and_refuse_all_others_in_one_line(way, tmp_path, monkeypatch):
+    cases = [case for case in CASES.values() if Path(case.given[0]).suffix in FRAMES and len(case.given) == 1]
+    cases = [case for case in cases if set(case.options) <= {"--target", "y"}]
+    read = 0
+    for number, case in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        case.write(folder)
+        monkeypatch.chdir(folder)
+        if case.X is not None and holds_numbers(case.given[0]):
+            expected = np.column_stack([case.X, case.y])
+            np.testing.assert_array_equal(way(case.given[0], "y"), expected, err_msg=case.name)
+            read += 1
+        else:
+            with pytest.raises((OSError, TypeError, ValueError), match=r"^[^\n]{30,}$"):
+                way(case.given[0], "y")
+    assert 10 < read < len(cases) - 50
+
+
 # Mutations: whatever becomes of a good file, it is refused in words or read as what it says.
 
 GOOD_CSV = b"x,z,y\n1,0.5,3\n2,-1e3,5\n3,  7,7\n4,2.25,9\n"
@@ -122,6 +195,8 @@ PIECES = [
     b";",
     b'"',
     b"#",
+    b"\n#",
+    b"\n# 1,2,3\n",
     b"\r",
     b"\0",
     b"\xff",
@@ -162,12 +237,20 @@ def read_or_refused(path):
     return None
 
 
-def records_of(data):
-    """The records of a plain CSV file, read in another way: no quotation marks, lines by line."""
+def rows_of(data, names):
+    """The rows of a plain CSV file with these columns, read line by line, and its other lines but the header.
+
+    A row is what stands below the header and has as many values, whatever it begins with.
+    """
     lines = data.removeprefix(b"\xef\xbb\xbf").decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    kept = [line for line in lines if line and not re.match(r"#(?!N/A)", line)]
-    separator = max(",;\t|", key=kept[0].count)
-    return [[cell.strip() for cell in line.split(separator)] for line in kept]
+    lines = [line for line in lines if line]
+    for separator in ",;\t|":
+        cells = [[cell.strip() for cell in line.split(separator)] for line in lines]
+        if names in cells:
+            break
+    header = cells.index(names)
+    rows = [n for n, row in enumerate(cells) if n > header and len(row) == len(names)]
+    return [cells[n] for n in rows], [line for n, line in enumerate(lines) if n not in {header, *rows}]
 
 
 @given(mutations(GOOD_CSV))
@@ -177,16 +260,19 @@ def test_a_mutated_csv_file_is_refused_or_read_as_what_it_says(data):
         table = read_or_refused(folder / "f.csv")
     if table is None or b'"' in data:
         return
-    header, *records = records_of(data)
+    header = list(table.parts[0].names)
+    rows, others = rows_of(data, header)
+    assert table.given == len(rows)
+    assert [line for line in others if not line.startswith("#")] == []
+    told = [re.match(r"([0-9]+) lines? of .* skipped", note) for note in table.notes()]
+    assert sum(int(match[1]) for match in told if match) == len(others)
     X, y, _ = table.arrays()
     numbers = {}
     for column in (*table.encoding.columns, table.encoding.target):
         place = header.index(column.name)
         if column.kind.name == "number":
-            numbers[column.name] = [
-                float(record[place] or "nan") if record[place] != "NA" else np.nan for record in records
-            ]
-    whole = np.arange(len(records))
+            numbers[column.name] = [float(row[place] or "nan") if row[place] != "NA" else np.nan for row in rows]
+    whole = np.arange(len(rows))
     if table.count < table.given:
         whole = np.concatenate([table.read(block).numbers for block in range(len(table))])
     for name, expected in numbers.items():
@@ -241,7 +327,21 @@ def test_a_mutated_file_of_arrays_is_refused_or_read(ending, data):
             assert len(X) == len(y) == table.count
 
 
-MUTATED = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 100
+@pytest.mark.parametrize(("ending", "write"), [("parquet", "write_parquet"), ("arrow", "write_ipc")])
+def test_a_changed_byte_of_a_number_is_not_seen_as_the_page_says(ending, write, tmp_path):
+    file = tmp_path / f"f.{ending}"
+    frame = pl.DataFrame({"x": np.arange(1000) + 0.5, "y": np.arange(1000)})
+    getattr(frame, write)(file, compression="uncompressed")
+    data = bytearray(file.read_bytes())
+    data[data.find(np.float64(500.5).tobytes()) + 2] ^= 0x40
+    file.write_bytes(data)
+    with open_table(file, "y") as table:
+        X, _, _ = table.arrays()
+    assert X[500, 0] == 500.5 + 2.0**-22  # bit 22 of the mantissa, whose last bit is 2**-44 here
+    assert np.delete(X[:, 0] == np.arange(1000) + 0.5, 500).all()
+
+
+MUTATED = 2000 if THOROUGH else 100
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])
@@ -258,12 +358,15 @@ def test_a_mutated_file_of_polars_is_refused_or_read_unless_polars_gives_up(endi
             timeout=120 + MUTATED,
             env=environment,
         )
-        said += [line.split(" ", 1)[1] for line in run.stdout.splitlines()]
+        said += [line.split("|")[1:] for line in run.stdout.splitlines()]
         if len(said) < MUTATED:
             assert "memory allocation of" in run.stderr, run.stderr
-            said.append("given up")
+            said.append([f"{way} given up" for way in mutated_files.WAYS])
             given_up += 1
         first = len(said)
-    assert set(said) <= {"read", "refused", "given up"}
-    assert said.count("refused") > MUTATED // 4
+    for number, way in enumerate(mutated_files.WAYS):
+        outcomes = [of_a_file[number] for of_a_file in said]
+        assert set(outcomes) <= {f"{way} {what}" for what in ("read", "refused", "given up")}
+        assert outcomes.count(f"{way} read") > MUTATED // 20
+        assert outcomes.count(f"{way} refused") > MUTATED // 4
     assert given_up <= 1 + MUTATED // 200

@@ -13,8 +13,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the package benchmarks.hot_loop
 
 from benchmarks.hot_loop import growth, measure, record, regimes, report, run, show
-from benchmarks.hot_loop.peers import BARE_CALLS, NUMPY, PEERS, MissingPeerError, Peer
+from benchmarks.hot_loop.peers import BARE_CALLS, NUMBA, NUMPY, PEERS, MissingPeerError, Peer
+from benchmarks.hot_loop.sweeps import SWEPT, SWEPT_BY_NUMPY, VMAP
 from benchmarks.hot_loop.table import Case
+from benchmarks.hot_loop.whole import FULL_BATCH, KERAS, TWO_PASSES
 from linreg import cli
 from linreg.cli import bench
 
@@ -91,6 +93,53 @@ def test_compare_exits_with_1_when_linreg_became_slower(few, capsys, tmp_path, f
     found, out, _ = call(capsys, "--compare", path, "--slowdown", "1.9")
     assert found == code
     assert (f"Slower than --slowdown 1.9 allows: {CASE.name}, {NUMPY}: 2.00 times" in out) == (code == cli.FOUND)
+
+
+SWEEP = {"sweep": {"optimizer": "SGD", "rates": 256}, "loops": {}}
+FIT = {"what": "fit of 100 epochs of 100 x 1, SGD", "loops": {}}
+
+
+def slower_twice(entry, ours, beside):
+    """The same measurement, as it was and with linreg's loop slower twice."""
+    return (
+        entry | {"loops": {ours: {"us": us, "rounds": [us]}, beside: {"us": 3.0, "rounds": [3.0]}}} for us in (2.0, 4.0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "ours", "beside"),
+    [
+        ("sweeps", SWEEP, SWEPT, VMAP),
+        ("sweeps", SWEEP, SWEPT_BY_NUMPY, VMAP),
+        ("whole", FIT, NUMPY, KERAS),
+        ("whole", FIT, NUMBA, KERAS),
+        ("whole", {"what": FULL_BATCH}, NUMBA, TWO_PASSES),
+    ],
+)
+def test_compare_sees_a_sweep_a_fit_and_a_full_batch_that_became_slower(section, entry, ours, beside):
+    old, new = (record.empty("cpu") | {section: [one]} for one in slower_twice(entry, ours, beside))
+    assert [(loop, factor) for _, loop, factor in record.slowdowns(old, new)] == [(ours, 2.0)]
+
+
+def test_a_full_run_prints_sweeps_whole_fits_and_what_was_asked(few, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "FEW", 0)
+    (_, sweep), (_, fit) = slower_twice(SWEEP, SWEPT, VMAP), slower_twice(FIT, NUMPY, KERAS)
+    for loop in sweep["loops"].values():
+        loop["check"] = {"equal": True, "difference": 0.0, "allowed": 1.0}
+    few[1:] = [run.Job("sweeps", "", lambda: sweep), run.Job("whole", "", lambda: fit)]
+    code, out, _ = call(capsys)
+    assert code == 0
+    assert re.search(rf"{SWEPT} *│ *4 │", out)
+    assert re.search(rf"{KERAS} *│ *3 │ *│ *0.75 │", out)
+    assert re.search(r"model.fit *│ *300 │ *0.75 │ not met", out)
+
+
+def test_one_slow_run_does_not_decide_how_many_epochs_are_timed(monkeypatch):
+    taken = iter([0.5, *[0.001] * 100])
+    monkeypatch.setattr(measure, "WARM_UP", 0)
+    monkeypatch.setattr(measure, "clocked", lambda work: next(taken))
+    found = measure.measure(CASE, [PEERS[NUMPY]], rounds=1, each=0.01)
+    assert found["loops"][NUMPY]["steps"] > 2
 
 
 def test_ctrl_c_keeps_what_there_is(few, capsys, tmp_path):

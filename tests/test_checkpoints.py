@@ -224,7 +224,187 @@ def test_a_warm_start_is_kept_as_the_run_that_it_is(tmp_path):
     assert again.resumed_ == 4
     assert bits(again) == bits(known)
     with pytest.raises(ValueError, match="the model that it started from was another one"):
+        LinearRegression(Adam(0.01), random_state=0, warm_start=True).fit(X, y).set_params(**kept).fit(X, y)
+
+
+@pytest.mark.parametrize("given", ["int", "generator", "legacy"])
+@pytest.mark.parametrize("begun", ["anew", "from a loaded model"])
+@pytest.mark.parametrize("batch", [None, 2], ids=["between epochs", "within an epoch"])
+def test_the_same_call_again_in_one_process_goes_on_whatever_the_warm_start(tmp_path, given, begun, batch):
+    X, y = data()
+
+    def model(**kept):
+        own = {"int": 3, "generator": np.random.default_rng(3), "legacy": np.random.RandomState(3)}[given]
+        made = LinearRegression(Adam(0.01), epochs=4, batch_size=32, random_state=own, warm_start=True)
+        if begun != "anew":
+            made = LinearRegression.load(made.set_params(random_state=3).fit(X, y).save(tmp_path / "model.npz"))
+            made.set_params(warm_start=True)
+        return made.set_params(epochs=9, **kept)
+
+    at = 8 if begun != "anew" else 4
+    known = model(callbacks=[Stop(99, batch)]).fit(X, y)
+    again = model(callbacks=[Stop(at, batch)], checkpoint=tmp_path / "run.npz")
+    with pytest.raises(KeyboardInterrupt):
         again.fit(X, y)
+    assert again.fit(X, y).resumed_ == (4 if batch is not None else 5)
+    assert bits(again) == bits(known)
+    # After its end, a warm start is a further run, as it is without a checkpoint.
+    assert not hasattr(known.fit(X, y), "resumed_")
+    assert again.fit(X, y).resumed_ == 0
+    assert bits(again) == bits(known)
+
+
+def test_a_fit_that_is_not_warm_goes_on_with_a_generator_that_has_moved(tmp_path):
+    X, y = data()
+    known = LinearRegression(epochs=6, random_state=np.random.default_rng(1)).fit(X, y)
+    again = LinearRegression(epochs=6, random_state=np.random.default_rng(1), checkpoint=tmp_path / "run.npz")
+    again.set_params(callbacks=[Stop(2)])
+    with pytest.raises(KeyboardInterrupt):
+        again.fit(X, y)
+    assert again.fit(X, y).resumed_ == 3
+    assert bits(again) == bits(known)
+    with pytest.raises(ValueError, match=r"random_state was Generator\(PCG64, state .* and is Generator"):
+        LinearRegression(epochs=6, random_state=again.random_state, checkpoint=tmp_path / "run.npz").fit(X, y)
+
+
+def test_without_a_checkpoint_a_model_has_not_resumed(tmp_path):
+    X, y = data()
+    model = LinearRegression(epochs=2, random_state=0, checkpoint=tmp_path / "run.npz").fit(X, y)
+    assert model.fit(X, y).resumed_ == 2
+    assert not hasattr(model.set_params(checkpoint=None).fit(X, y), "resumed_")
+
+
+def test_partial_fit_refuses_a_checkpoint_that_it_would_not_keep(tmp_path):
+    with pytest.raises(ValueError, match="partial_fit keeps no checkpoint: set checkpoint=None"):
+        LinearRegression(checkpoint=tmp_path / "run.npz").partial_fit(*data())
+
+
+class Notes(Callback):
+    """Notes a value at the start of a run that begins anew."""
+
+    remembers = ("value",)
+
+    def __init__(self, first):
+        self.first = first
+
+    def on_train_begin(self, logs):
+        self.value = self.first
+
+
+def same_kind(one, other):
+    """Whether two values have the same types and bits, all the way down."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same_kind, one, other))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same_kind(one[key], other[key]) for key in one)
+    if isinstance(one, np.ndarray | np.generic):
+        return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+    return repr(one) == repr(other)
+
+
+def nested(depth):
+    """An empty list within so many others."""
+    return [nested(depth - 1)] if depth else []
+
+
+NOTED = [
+    None, True, 3, -(2**127), 0.1, -0.0, float("nan"), float("-inf"), "text \u2028 \ud800", "", [], (), {},
+    [1, (2.0, "three", [None])], {"a": (1,), "": {"b": [True]}}, ("not an array",), nested(19),
+    np.float16(0.1), np.float32(0.1), np.float64(0.1), np.int8(-3), np.uint64(2**63 + 5), np.bool_(True),
+    np.complex64(1 + 2j), np.datetime64("2020-01-01"), np.timedelta64(3, "ms"), np.float32("nan"),
+    np.array([True, False, True]), np.array([1 + 2j]), np.array([2**63 + 5], np.uint64), np.array([-1, 2], np.int8),
+    np.array([0.1, np.nan, -0.0], np.float16), np.arange(24.0).reshape(2, 3, 4), np.array(0.1), np.zeros((0, 3)),
+    np.array(["2020-01-01", "NaT"], "M8[D]"), np.arange(6, dtype=np.int32).reshape(2, 3).T,
+    np.frombuffer(b"\x01\x00\xc0\x7f", np.float32),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NOTED, ids=lambda value: f"{type(value).__name__} {value!r:.30}")
+def test_what_a_callback_notes_comes_back_with_its_type_and_bits(tmp_path, value):
+    X, y = data()
+    LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", callbacks=[Notes(value)]).fit(X, y)
+    again = Notes("something else")
+    LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", callbacks=[again]).fit(X, y)
+    assert same_kind(again.value, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({1, 2}, "of type set"),
+        (b"bytes", "of type bytes"),
+        ({1: 2}, "of type dict"),
+        (2**200, "of type int"),
+        (print, "of type builtin_function_or_method"),
+        (np.array(["a", "b"]), "an array of type <U1"),
+        (np.array([None]), "an array of type object"),
+        (np.array([0.5], ">f4"), "an array of type >f4"),
+        ([np.str_("a")], "a number of type <U1"),
+        (np.ma.masked_array([1.0, 2.0], [True, False]), "of type MaskedArray"),
+        (nested(21), "of type list"),
+        (np.array([1], "m8"), "an array of type timedelta64"),
+    ],
+    ids=str,
+)
+def test_a_note_that_no_file_holds_is_refused_in_one_line_before_the_first_step(tmp_path, value, words):
+    X, y = data()
+    seen = []
+
+    class Sees(Notes):
+        def on_epoch_begin(self, epoch, logs):
+            seen.append(epoch)
+
+    with pytest.raises(
+        TypeError, match=rf"^Sees\.value is or holds something that is {words}, which a checkpoint cannot hold"
+    ) as refused:
+        LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", callbacks=[Sees(value)]).fit(X, y)
+    assert (seen, list(tmp_path.iterdir())) == ([], [])
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("state", [[1], {1: 2}], ids=str)
+def test_a_state_of_a_callback_that_has_no_names_is_refused_before_the_first_step(tmp_path, state):
+    class Wrong(Callback):
+        def get_state(self):
+            return state
+
+    with pytest.raises(TypeError, match=r"^Wrong\.get_state\(\) must return a dict with text as keys, got "):
+        LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", callbacks=[Wrong()]).fit(*data())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_longer_float_is_refused_where_there_is_one(tmp_path):
+    if np.dtype(np.longdouble) == np.float64:
+        pytest.skip("the longest float of this machine has 64 bits")
+    for value in (np.longdouble(1), np.array([0.1], np.longdouble)):
+        with pytest.raises(TypeError, match=r"of type float(96|128), which a checkpoint cannot hold"):
+            LinearRegression(checkpoint=tmp_path / "run.npz", callbacks=[Notes(value)]).fit(*data())
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"note": "O"}, {"note": ["f8"]}, {"note": None}, {"shape": None}, {"shape": [-2]}, {"shape": [2.0]},
+        {"shape": [True, 2]}, {"shape": [3]}, {"shape": [0]}, {"shape": [0, 10**40]}, {"shape": [1] * 33 + [2]},
+        {"array": None}, {"array": "parameters_0"}, {"note": "b1", "shape": [16]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_noted_numbers_that_cannot_be_are_refused_in_one_line(tmp_path, lie):
+    X, y = data()
+    path = tmp_path / "run.npz"
+    LinearRegression(**BASE, checkpoint=path, callbacks=[Notes(np.array([0.1, 0.2]))]).fit(X, y)
+
+    def change(document):
+        ((_, note),) = document["callbacks"][0]["dict"]
+        note.update(lie)
+
+    rewritten(path, change)
+    with pytest.raises(ValueError, match="is refused: ") as refused:
+        LinearRegression(**BASE, checkpoint=path, callbacks=[Notes(0)]).fit(X, y)
+    assert "\n" not in str(refused.value)
 
 
 def rewritten(path, change):
@@ -286,6 +466,7 @@ OTHERS = {
     "batch_size was 32 and is 16 now": {"batch_size": 16},
     "random_state was 0 and is KerasSeed now": {"random_state": KerasSeed(0)},
     "random_state was 0 and is None now": {"random_state": None},
+    r"random_state was 0 and is Generator\(PCG64, state [0-9a-f]{16}\) now": {"random_state": np.random.default_rng(0)},
     "dtype was 'float32' and is 'float64' now": {"dtype": "float64"},
     "kernel_regularizer was None and is L2 now": {"kernel_regularizer": L2()},
     "fit_intercept was True and is False now": {"fit_intercept": False},
@@ -303,6 +484,28 @@ def test_a_checkpoint_of_other_settings_is_refused_by_their_names(tmp_path, word
     with pytest.raises(ValueError, match=f"is the checkpoint of another run: .*{words}"):
         LinearRegression(**{**BASE, **OTHERS[words]}, checkpoint=path).fit(X, y)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [np.random.default_rng, np.random.RandomState])
+def test_a_generator_that_stands_elsewhere_is_another_setting(tmp_path, kind):
+    X, y = data()
+    path = tmp_path / "run.npz"
+    LinearRegression(epochs=3, random_state=kind(1), checkpoint=path).fit(X, y)
+    with pytest.raises(ValueError, match=r"another run: random_state was (\w+)\(.*, state .*\) and is \1\(.*\) now"):
+        LinearRegression(epochs=5, random_state=kind(2), checkpoint=path).fit(X, y)
+    assert LinearRegression(epochs=5, random_state=kind(1), checkpoint=path).fit(X, y).resumed_ == 3
+
+
+@pytest.mark.parametrize("changed", [{"dtype": "float64"}, {"fit_intercept": False}])
+def test_a_setting_that_makes_other_numbers_of_the_same_data_is_named_alone(tmp_path, changed):
+    X, y = data()
+    ((name, value),) = changed.items()
+    was = LinearRegression().get_params()[name]
+    LinearRegression(**BASE, checkpoint=tmp_path / "run.npz").fit(X, y)
+    with pytest.raises(ValueError, match=f"another run: {name} was {was!r} and is {value!r} now. Give what"):
+        LinearRegression(**BASE, **changed, checkpoint=tmp_path / "run.npz").fit(X, y)
+    with pytest.raises(ValueError, match=f"another run: sample_weight was not given; {name} was"):
+        LinearRegression(**BASE, **changed, checkpoint=tmp_path / "run.npz").fit(X, y, np.ones(len(y)))
 
 
 def test_of_callbacks_of_ones_own_the_name_is_compared(tmp_path):
@@ -562,8 +765,15 @@ def test_a_folder_that_vanishes_is_one_line(tmp_path):
 
     with pytest.raises(OSError, match=r"cannot be written \(No such file or directory\).*after epoch 3; there is none"):
         LinearRegression(**BASE, checkpoint=place / "run.npz", checkpoint_every=1, callbacks=[Vanish()]).fit(X, y)
-    with pytest.raises(OSError, match=r"folder/run.npz.lock' cannot be written \(No such file or directory\)"):
+    with pytest.raises(OSError, match=rf"^There is no folder {str(place)!r} to put 'run.npz' in: make it first"):
         LinearRegression(**BASE, checkpoint=place / "run.npz").fit(X, y)
+
+
+def test_a_folder_in_the_place_of_the_checkpoint_before_is_named_before_the_run(tmp_path):
+    (tmp_path / "run.npz.previous").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"run\.npz\.previous' is a folder.*: move it away"):
+        LinearRegression(**BASE, checkpoint=tmp_path / "run.npz", checkpoint_every=1).fit(*data())
+    assert [file.name for file in tmp_path.iterdir()] == ["run.npz.previous"]
 
 
 def test_a_limit_on_the_size_of_files_is_one_line_and_the_last_checkpoint_is_intact(tmp_path):

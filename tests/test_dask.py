@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linreg import L2, SGD, Adam, Huber, LinearRegression, MeanSquaredError, RMSprop, schedules, sweep
-from linreg.callbacks import Callback, EarlyStopping, LearningRateScheduler, TerminateOnNaN
+from linreg.callbacks import EarlyStopping, LearningRateScheduler, TerminateOnNaN
 from linreg.cli import run
+from linreg.cli.dask import connected
+from linreg.data import blocks, open_table
 from linreg.data.dask_rows import DaskRows
 from linreg.gram import gather
 from linreg.json_files import read_json
@@ -188,7 +192,7 @@ def test_a_warm_start_goes_on(optimizer):
     assert half.history_ == whole.history_
 
 
-X, Y, _ = some_rows()
+X, Y, WEIGHT = some_rows()
 SPREAD = da.from_array(X, chunks=90)
 
 
@@ -204,15 +208,17 @@ def with_hole():
         ((X, Y), {}, TypeError, r"X is a ndarray: make one with dask\.array\.from_array"),
         ((SPREAD, Y), {"shuffle": True}, ValueError, "set shuffle=False, or batch_size=500"),
         ((SPREAD, Y), {"dtype": "float32"}, ValueError, 'set dtype="float64"'),
-        ((with_hole(), Y), {}, ValueError, "X in block 1 contains NaN.*row 5, column 1"),
+        ((with_hole(), Y), {}, ValueError, "X in rows 90 to 179 contains NaN.*row 95, column 1"),
         ((SPREAD, Y[:-1]), {}, ValueError, "inconsistent numbers of samples"),
         ((SPREAD, da.from_array(Y[:-1])), {}, ValueError, "inconsistent numbers of samples"),
         ((SPREAD, "price"), {}, ValueError, "no column 'price' in X, X has no names"),
         ((SPREAD[:, 0], Y), {}, ValueError, "Expected 2D array for X, got a 1D array of Dask"),
         ((SPREAD[SPREAD[:, 0] > 99], None), {}, ValueError, "0 sample"),
-        ((SPREAD, Y, -np.ones(ROWS)), {}, ValueError, r"sample_weight in block \d must not be negative"),
+        ((SPREAD, Y, -np.ones(ROWS)), {}, ValueError, r"sample_weight in rows \d+ to \d+ must not be negative"),
+        ((SPREAD, None), {}, ValueError, "the target y is None: give one number a row of X"),
         (("nowhere", "price"), {}, FileNotFoundError, "'nowhere' is no Parquet file and no folder of them"),
         ((__file__, "price"), {}, ValueError, r"test_dask\.py' is no Parquet file"),
+        ((os.path.dirname(__file__), "price"), {}, FileNotFoundError, r"tests' holds no file .* ends in \.parquet"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_in_one_line(data, changes, error, told):
@@ -224,8 +230,98 @@ def test_what_cannot_be_is_told_in_one_line(data, changes, error, told):
 def test_files_of_other_columns_are_refused(tmp_path):
     for name, columns in (("a", ["x", "y"]), ("b", ["x", "z"])):
         polars.DataFrame({column: [1.0, 2.0] for column in columns}).write_parquet(tmp_path / f"{name}.parquet")
-    with pytest.raises(ValueError, match=r"b\.parquet' has other columns than .*a\.parquet'"):
+    with pytest.raises(ValueError, match=r"b\.parquet' has no column 'y', which .*a\.parquet' has"):
         DaskRows.of(tmp_path, "y")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """500 rows in part.0.parquet to part.11.parquet, every other with its columns backwards; the name is a pattern."""
+    place = tmp_path / "rows[1]"
+    place.mkdir()
+    table = {"a": X[:, 0], "*": X[:, 1], "^a.*$": X[:, 2], "price": Y, "w": WEIGHT}
+    for number, rows in enumerate(np.array_split(np.arange(ROWS), 12)):
+        names = list(table)[:: 1 if number % 2 == 0 else -1]
+        polars.DataFrame({name: table[name][rows] for name in names}).write_parquet(place / f"part.{number}.parquet")
+    return place
+
+
+def test_files_are_one_table_in_the_order_of_their_numbers_with_columns_taken_by_name(folder):
+    direct = model_of(SGD(0.01), batch_size=64).fit(X, Y, WEIGHT)
+    for path in (folder, f"{glob.escape(os.fspath(folder))}/part.*.parquet"):
+        found = model_of(SGD(0.01), batch_size=64, engine="dask").fit(path, "price", "w")
+        assert_same_run(found, direct)
+        assert list(found.feature_names_in_) == ["a", "*", "^a.*$"]
+
+
+def test_dask_and_open_table_read_a_folder_in_the_same_order(folder):
+    dd = pytest.importorskip("dask.dataframe", reason="dask.dataframe is not installed: pip install 'dask[dataframe]'")
+    with open_table(f"{glob.escape(os.fspath(folder))}/*.parquet", "price") as table:
+        assert table.arrays()[1].tolist() == Y.tolist()
+    os.rename(folder, folder.with_name("rows"))  # dask takes [1] for a pattern
+    assert dd.read_parquet(folder.with_name("rows"))["price"].compute().tolist() == Y.tolist()
+
+
+def test_an_arrow_file_is_read_too(folder):
+    polars.DataFrame({"a": X[:, 0], "price": Y}).write_ipc(folder / "rows[2].arrow")
+    found = model_of(SGD(0.01), engine="dask").fit(folder / "rows[2].arrow", "price")
+    assert_same_run(found, model_of(SGD(0.01)).fit(X[:, :1], Y))
+
+
+WRONG = {
+    "a missing value": ("a", None, r"X in rows 0 to 41 of '.*part\.3\.parquet' contains NaN.*row 5,.*\(column 'a'\)"),
+    "a word": ("a", "four", r"column 'a' of X in rows 0 to 41 of '.*part\.3\.parquet' holds text, 'four' at row 5"),
+    "no target": ("price", None, r"target 'price' in rows 0 to 41 of '.*part\.3\.parquet' contains NaN.*in row 5"),
+    "an endless target": ("price", np.inf, r"target 'price' .*part\.3\.parquet' contains infinity.*in row 5"),
+    "a negative weight": ("w", -2.0, r"weight 'w' .*part\.3\.parquet' must not be negative, got -2\.0 in row 5"),
+    "no weight": ("w", None, r"weight 'w' in rows 0 to 41 of '.*part\.3\.parquet' contains NaN.*in row 5"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("batch_size", [64, ROWS])
+def test_what_is_wrong_in_a_file_is_told_with_file_column_and_row_of_the_file(folder, name, batch_size):
+    column, value, told = WRONG[name]
+    file = folder / "part.3.parquet"
+    frame = polars.read_parquet(file, glob=False)
+    values = frame[column].to_list()
+    values[5] = value
+    kind = str if isinstance(value, str) else float
+    changed = polars.Series(column, [None if one is None else kind(one) for one in values])
+    frame.with_columns(changed).write_parquet(file)
+    with pytest.raises((TypeError, ValueError), match=told) as caught:
+        model_of(SGD(0.01), batch_size=batch_size, engine="dask").fit(folder, "price", "w")
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_are_counted_from_the_begin_of_the_file_in_its_later_blocks_too(folder, monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 10)
+    values = np.where(np.arange(42) == 37, np.nan, 1.0)
+    polars.DataFrame({"a": values, "price": Y[:42]}).write_parquet(folder / "one.parquet")
+    with pytest.raises(ValueError, match=r"X in rows 30 to 39 of '.*one\.parquet' contains NaN.*in row 37, column 0"):
+        model_of(SGD(0.01), engine="dask").fit(folder / "one.parquet", "price")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        ((), ValueError, "the target y is None: give the name of its column, or one number a row of X"),
+        (("prize",), ValueError, "The table has no column 'prize'; did you mean 'price'"),
+        (("price", "price"), ValueError, "The target 'price' cannot be the weights, too"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_of_a_folder_and_cannot_be_is_told(folder, given, error, told):
+    with pytest.raises(error, match=told):
+        model_of(SGD(0.01), engine="dask").fit(folder, *given)
+
+
+@pytest.mark.parametrize("batch_size", [64, ROWS])
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_weights_that_are_all_zero_are_refused(batch_size, loss):
+    model = model_of(SGD(0.01), loss, batch_size=batch_size, engine="dask")
+    for nothing in (np.zeros(ROWS), da.zeros(ROWS, chunks=50)):
+        with pytest.raises(ValueError, match="weight"):
+            model.fit(SPREAD, Y, nothing)
 
 
 def test_a_block_without_weight_takes_part():
@@ -249,7 +345,7 @@ def client():
     from dask.distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as connected,
     ):
         yield connected
@@ -292,28 +388,59 @@ def test_two_processes_sum_up_the_moments_of_all_rows(client):
     np.testing.assert_allclose(rows.moments.mean, alone.moments.mean, rtol=1e-12)
 
 
-class Killer(Callback):
-    """Kills one of the workers after an epoch."""
+class Killer:
+    """Kills a worker as soon as it has made one of the tasks of a run while others of them are still to be made."""
 
-    def __init__(self, client) -> None:
-        self.client, self.killed = client, None
+    name = "killer"
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        if epoch == 1:
-            self.killed = next(iter(self.client.run(os.getpid).values()))
-            os.kill(self.killed, signal.SIGKILL)
+    def __init__(self, client, task: str, after: int) -> None:
+        self.client, self.task, self.after = client, task, after
+        self.pids, self.made, self.lost = client.run(os.getpid), [], None
+
+    def transition(self, key, start, finish, *args, worker=None, **more) -> None:
+        if finish != "memory":
+            return
+        self.made.append(key)
+        if self.lost is None and self._of_the_run(key) and sum(map(self._of_the_run, self.made)) >= self.after:
+            tasks = self.client.cluster.scheduler.tasks
+            if any(self._of_the_run(other) and tasks[other].state != "memory" for other in tasks):
+                self.lost = key
+                os.kill(self.pids[worker], signal.SIGKILL)
+
+    def _of_the_run(self, key) -> bool:
+        return str(key).startswith(self.task)
+
+    def close(self) -> None:
+        """The scheduler calls it at its end."""
+
+    def __getattr__(self, hook):
+        return lambda *args, **more: None  # what else the scheduler tells its plugins
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.001, momentum=0.5), Adam(0.05)])
-def test_a_run_survives_the_death_of_a_worker_with_the_same_result(client, optimizer):
+KILLED = {
+    # An epoch has 8 maps, or 15 pieces of batches: a worker dies in the second epoch.
+    "maps": ("block_stretch", 10, {"optimizer": SGD(0.001, momentum=0.5)}),
+    "reductions": ("batch_sums", 20, {"optimizer": Adam(0.05)}),
+    "moments": ("block_moments", 3, {"optimizer": Adam(0.05), "batch_size": 40_000}),
+}
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_a_run_survives_the_death_of_a_worker_in_the_middle_with_the_same_result(client, name):
     X, _, y = many_rows()
-    schedule = [
-        LearningRateScheduler(lambda epoch: 0.001 / (1 + epoch))
-    ]  # so that maps are needed after the death, too
-    undisturbed = model_of(optimizer, batch_size=5_500, epochs=4, engine="dask", callbacks=schedule).fit(X, y)
-    killer = Killer(client)
-    found = model_of(optimizer, batch_size=5_500, epochs=4, engine="dask", callbacks=[*schedule, killer]).fit(X, y)
-    assert killer.killed is not None
+    task, after, settings = KILLED[name]
+    schedule = LearningRateScheduler(lambda epoch: 0.001 / (1 + epoch))  # so that every epoch has maps of its own
+    settings = {"batch_size": 5_500, "epochs": 4, "engine": "dask", "callbacks": [schedule], **settings}
+    undisturbed = model_of(**settings).fit(X, y)
+    client.wait_for_workers(2)
+    killer, scheduler = Killer(client, task, after), client.cluster.scheduler
+    scheduler.add_plugin(killer)
+    try:
+        found = model_of(**settings).fit(X, y)
+    finally:
+        scheduler.remove_plugin(killer.name)
+    assert killer.lost is not None
+    assert killer.made.count(killer.lost) == 2  # what was lost with the worker was made again
     assert parameters(found).tobytes() == parameters(undisturbed).tobytes()
     assert found.history_ == undisturbed.history_
 
@@ -332,6 +459,34 @@ def test_the_command_trains_on_a_scheduler_or_in_threads(client, tmp_path, capsy
     expected = np.linalg.lstsq(np.column_stack([X, np.ones(ROWS)]), y, rcond=None)[0]
     for value in expected:
         assert f"{value:.6g}" in told[0]
+
+
+def test_workers_of_this_machine_leave_what_is_wrong_to_one_line(folder):
+    polars.DataFrame({"a": [1.0, None], "*": 1.0, "^a.*$": 1.0, "price": 1.0, "w": 1.0}).write_parquet(
+        folder / "part.12.parquet"
+    )
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "linreg", "fit", os.fspath(folder), "--target", "price", "--dask", "local"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    dashboard, complaint = ran.stderr.splitlines()
+    assert dashboard.startswith("Dask's dashboard: http")
+    assert complaint.startswith("linreg: Input X in rows 0 to 1 of '")
+    assert "part.12.parquet' contains NaN: 1 of 8 values are missing, the first in row 1" in complaint
+    assert (ran.returncode, ran.stdout) == (2, "")
+
+
+@pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")
+def test_a_task_that_kills_its_workers_is_told(client, monkeypatch):
+    import dask
+
+    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 0)
+    with (
+        pytest.raises(ValueError, match=r"^Every worker that took the task '_exit-.*' died of it") as caught,
+        connected(client.scheduler.address),
+    ):
+        dask.delayed(os._exit)(1).compute()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path, capsys):

@@ -156,8 +156,68 @@ def test_a_source_may_carry_weights():
 def test_a_missing_value_of_a_source_is_refused_with_its_place():
     X, y, _ = some_rows()
     X[7, 1] = np.nan
-    with pytest.raises(ValueError, match=r"row 1007 \(counted from 0\) holds nan in column 'b'"):
+    with pytest.raises(ValueError, match=r"contain NaN: 1 of 1600 .* column 'b' in row 1007, counted from 0"):
         gather(ArrayRows(X, y, ("a", "b", "c"), np.arange(ROWS) + 1000))
+
+
+@pytest.mark.parametrize(
+    ("weight", "told"),
+    [
+        (-1.0, "The weight of a row must not be negative, got -1.0 in row 1007"),
+        (np.nan, "contain NaN: .* weight in row 1007"),
+        (np.inf, "contain infinity: .* weight in row 1007"),
+    ],
+)
+def test_a_bad_weight_of_a_source_is_refused_with_its_row(weight, told):
+    X, y, given = some_rows()
+    given[7] = weight
+    with pytest.raises(ValueError, match=told):
+        gather(ArrayRows(X, y, ("a", "b", "c"), np.arange(ROWS) + 1000, given))
+    with pytest.raises(ValueError, match="every weight is zero, but at least one weight must be above 0"):
+        gather(ArrayRows(X, y, ("a", "b", "c"), weight=np.zeros(ROWS)))
+
+
+def test_a_source_without_rows_is_refused_in_words():
+    X, y, _ = some_rows()
+    with pytest.raises(ValueError, match="There are no rows in X: look whether a filter has removed every row"):
+        gather(ArrayRows(X[:0], y[:0], ("a", "b", "c")))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("factor", "told"),
+    [
+        (1e200, "squares are too large for float64: divide their column by a power of ten first"),
+        (1e-200, "Column 'b' holds values whose squares are too small for float64: multiply it by a power of ten"),
+    ],
+)
+def test_squares_that_float64_does_not_hold_are_refused(factor, told):
+    X, y, _ = some_rows()
+    X = X * [1.0, factor, 1.0]
+    with pytest.raises(ValueError, match=told):
+        gather(ArrayRows(X, y, ("a", "b", "c")))
+    with pytest.raises(ValueError, match=told.replace("'b'", "'1'")):
+        gather(X, y)
+
+
+def test_squares_near_the_ends_of_float64_are_right_and_small_constants_are_not_refused():
+    X, y, _ = some_rows()
+    expected = gather(X, y).moments
+    for factor in (2.0**500, 2.0**-480):  # to multiply by a power of two is exact
+        found = gather(X * [1.0, factor, 1.0], y).moments
+        scale = np.array([1.0, factor, 1.0, 1.0])
+        np.testing.assert_array_equal(found.products, expected.products * np.outer(scale, scale))
+    X[:, 1] = 1e-200
+    assert gather(X, y).moments.products[1, 1] == 0
+
+
+def test_a_file_is_gathered_like_its_arrays(tmp_path):
+    polars = pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")
+    X, y, _ = some_rows()
+    polars.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": y}).write_parquet(tmp_path / "rows.parquet")
+    found, expected = gather(tmp_path / "rows.parquet", "y"), gather(X, y)
+    assert found.columns == ("a", "b", "c")
+    np.testing.assert_array_equal(found.moments.products, expected.moments.products)
 
 
 def test_a_warm_start_goes_on_bit_for_bit():
@@ -234,7 +294,7 @@ def test_what_moments_cannot_do_is_refused_in_one_line(model, told):
     ("call", "told"),
     [
         (lambda rows, X, y: full_batch(SGD()).fit(rows, y), "hold their target and weights"),
-        (lambda rows, X, y: gather(ArrayRows(X, y, ("a", "b", "c"), np.arange(ROWS)), y), "leave y and sample_weight"),
+        (lambda rows, X, y: gather(ArrayRows(X, y, ("a", "b", "c"), np.arange(ROWS)), y), "but y was given too"),
         (lambda rows, X, y: gather(X, y, np.zeros(ROWS)), "every sample_weight is zero"),
         (lambda rows, X, y: error_bound(full_batch(SGD(), kernel_regularizer=L1(0.1)), rows), "L1 penalty jumps"),
         (lambda rows, X, y: error_bound(full_batch(SGD(), callbacks=[EarlyStopping("loss")]), rows), "callbacks"),

@@ -13,7 +13,6 @@ from linreg import SGD, Adam, Huber, LinearRegression, MeanSquaredError, diagnos
 from linreg.cli import run
 from linreg.data import blocks, row_files
 from linreg.data.blocks import ArrayRows, windows
-from linreg.data.row_files import FileRows, opened
 from linreg.diagnosis import large, survey
 from linreg.diagnosis.files import diagnose_file
 from linreg.dynamics.epoch_map import Epoch
@@ -429,12 +428,6 @@ def test_a_word_behind_many_numbers_is_found_as_in_a_small_file(tmp_path, capsys
     out, err = capsys.readouterr()
     assert err == ""
     assert "Main cause     wrong_dtype. Column x holds numbers written as text, 'oh'" in out
-
-
-def test_a_table_knows_its_columns_without_being_read(tmp_path: Path) -> None:
-    with opened(written(tmp_path, *line(100)), "y") as table:
-        assert isinstance(table, FileRows)
-        assert (table.count, table.names, table.other_kinds()) == (100, ("x0", "x1", "x2", "x3"), ())
 
 
 def test_rows_that_stand_for_many_are_no_weights_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

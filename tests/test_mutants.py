@@ -331,8 +331,7 @@ MUTANTS = {
     "clipnorm over kernel and bias together": (around._clip_each, "(g[:kernel_size], g[kernel_size:])", "(g,)",
                                                "sgd with clipnorm"),
     "clipnorm counts the last coefficient to the bias": (
-        around.bind_step, '_clip_each(each(number, "clipnorm"), kernel_size)',
-        '_clip_each(each(number, "clipnorm"), kernel_size - 1)', "fit with clipnorm"),
+        around.bind_step, "_clip_each(limit, kernel_size)", "_clip_each(limit, kernel_size - 1)", "fit with clipnorm"),
     "global_clipnorm of each by itself": (
         around._clip_all, "rules.clip_by_global_norm(g, rules.norm(g), clipnorm, one_over_clipnorm)",
         "_clip_each(clipnorm, len(g) - 1)(g)", "sgd with global_clipnorm"),

@@ -107,7 +107,7 @@ COLUMNS = {
     # percent
     "percent": (["12%", "5.5 %"], "percent", [12, 5.5], ["'12%'", "'5.5 %'"]),
     "percent with a comma": (["12,5%", "3%"], "percent", [12.5, 3], ["'12,5%'", "'3%'"]),
-    "some percent": (["12%", "0"], "percent", [12, 0], ["'12%'"]),
+    "all percent": (["12%", "0%"], "percent", [12, 0], ["'12%'", "'0%'"]),
     # dates
     "dates": ([DATE(2024, 1, 31), DATE(2024, 1, 1)], "date", [30, 0], ["2024-01-31", "2024-01-01"]),
     "times": ([TIME(2024, 1, 1), TIME(2024, 1, 2, 12)], "date", [0, 1.5], ["2024-01-01", "2024-01-02T12:00"]),
@@ -123,6 +123,8 @@ COLUMNS = {
     "NumPy NaT and years": (
         [np.timedelta64("NaT"), np.timedelta64(1, "W")], "date", [None, 7], ["7 days", "NaT"],
     ),
+    "times of day in words": (["6:00", "18:00:00", "6:00 pm", None], "date", [0.25, 0.75, 0.75, None],
+                              ["0.25 days", "0.75 days"]),
     "times of day": ([dt.time(6), dt.time(18)], "date", [0.25, 0.75], ["0.25 days", "0.75 days"]),
     "ISO": (["2024-02-01", "2024-01-31"], "date", [1, 0], ["'2024-02-01' = 2024-02-01", "'2024-01-31' = 2024-01-31"]),
     "ISO with times": (
@@ -163,6 +165,10 @@ COLUMNS = {
     "no such day either way": (["31/31/2024", "01/02/2024"], "category", [1, 0], ["'31/31/2024'"]),
     "both orders in one column": (["31/01/2024", "01/31/2024"], "category", [1, 0], ["'31/01/2024'", "'01/31/2024'"]),
     "contradicting notations": (["1,234,567", "3,14"], "category", [0, 1], ["'1,234,567'", "'3,14'"]),
+    "some percent": (["12%", "0"], "category", [1, 0], ["'12%'", "'0'"]),
+    "two currencies": (["$3", "€3"], "category", [0, 1], ["'$3'", "'€3'"]),
+    "two units": (["1 kg", "500 g"], "category", [0, 1], ["'1 kg'", "'500 g'"]),
+    "hexadecimal": (["0xff", "0x10"], "category", [1, 0], ["'0xff'", "'0x10'"]),
     "numbers and dates": ([1, DATE(2024, 1, 1)], "category", [0, 1], ["'1'", "'2024-01-01'"]),
     "dates and durations": ([dt.timedelta(1), DATE(2024, 1, 1)], "category", [0, 1], ["'1 day, 0:00:00'"]),
     "a group of two digits": (["1,23,456", "x"], "category", [0, 1], ["'1,23,456'", "'x'"]),

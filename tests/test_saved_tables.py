@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shlex
 import tracemalloc
 
 import numpy as np
@@ -87,6 +88,18 @@ def fit_of_command(folder, capsys, path, *options, epochs=20):
     assert err == ""
     assert code in (0, cli.FOUND)
     return json.loads(out), model
+
+
+@pytest.mark.parametrize(("missing", "fills"), [("mean", 3.0), ("median", 2.0)])
+def test_the_command_that_fit_prints_after_filling_gaps_predicts_the_same_rows(capsys, tmp_path, missing, fills):
+    rows, model = tmp_path / "rows with gaps.csv", tmp_path / "model.npz"
+    rows.write_text("a,y\n1,2\n2,3\n,4\n6,5\n")
+    fit = ["fit", str(rows), "--target", "y", "--missing", missing, "--epochs", "3", "--save", str(model)]
+    code, out, _ = call(capsys, *fit)
+    (line,) = (line for line in out.splitlines() if line.startswith("To predict: linreg "))
+    code, out, err = call(capsys, *shlex.split(line)[3:])
+    assert (code, err) == (0, "")
+    assert list(map(float, out.split()[1:])) == linreg.load(model).predict([[1.0], [2.0], [fills], [6.0]]).tolist()
 
 
 @pytest.mark.parametrize("other", KINDS)

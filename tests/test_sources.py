@@ -2,6 +2,9 @@
 
 import datetime as dt
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 
@@ -187,6 +190,19 @@ def test_a_gap_in_categories_target_or_weights_has_no_mean():
         open_table(pl.DataFrame(GAPS), "x", columns=["y"], missing="median")
 
 
+@pytest.mark.parametrize("large", [False, True], ids=["in memory", "larger than memory"])
+@pytest.mark.parametrize("files", ["ab", "ba"])
+def test_a_column_that_is_empty_in_one_file_is_what_it_is_in_the_others(tmp_path, monkeypatch, files, large):
+    if large:
+        monkeypatch.setattr(parts, "IN_MEMORY", 0)
+    (tmp_path / "a").write_text("c,x,y\n,1,1\n,2,2\n")
+    (tmp_path / "b").write_text("c,x,y\nred,3,2\nblue,4,5\n")
+    with open_table([tmp_path / name for name in files], "y", missing="drop") as table:
+        X, _, _ = table.arrays()
+    assert table.names == ("c=red", "x")
+    assert X.tolist() == [[1, 3], [0, 4]]
+
+
 def test_words_among_many_numbers_are_missing_values_and_told():
     words = [str(number) for number in range(20)] + ["unknown"]
     frame = pl.DataFrame({"x": words, "y": range(21)})
@@ -238,6 +254,57 @@ def test_a_table_is_a_source_of_windows():
     assert [window.rows[:, 0].tolist() for window in windows] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
+@pytest.mark.parametrize("closed_far_below", [False, True])
+def test_a_stray_quotation_mark_does_not_collect_the_file(tmp_path, monkeypatch, closed_far_below):
+    monkeypatch.setattr(csv_files, "OPEN", 2**12)
+    monkeypatch.setattr(csv_files, "CHUNK", 2**12)
+    file = tmp_path / "stray.csv"
+    rows = ["# a comment", "1,2", "", '"3,4', *["5,6"] * 100_000, '7",8' if closed_far_below else "7,8"]
+    file.write_text("\n".join(["x,y", *rows]))
+    taken, piece = [], csv_files._piece
+
+    def seen(opened, name):
+        taken.append(piece(opened, name))
+        return taken[-1]
+
+    monkeypatch.setattr(csv_files, "_piece", seen)
+    with pytest.raises(ValueError, match=r"below line 3 .*; the first one there is in line 5\."):
+        open_table(file, "y")
+    # A chunk, more while the mark is open, and the lines that each of them ends in.
+    assert sum(map(len, taken)) <= 2**12 + 2**12 + 2 * len("5,6\n")
+
+
+def test_an_inch_sign_is_no_open_quotation_mark(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_files, "OPEN", 2**7)
+    monkeypatch.setattr(csv_files, "CHUNK", 2**7)
+    monkeypatch.setattr(csv_files, "RECORDS", 3)
+    rack = ["x,rack,y", '1,19" wide,2', *[f"{row},none,{row}" for row in range(1000)], '3,"19"" wide",4']
+    (tmp_path / "racks.csv").write_text("\n".join(rack))
+    with open_table(tmp_path / "racks.csv", "y") as table:
+        X, y, _ = table.arrays()
+    assert X[:, 0].tolist() == [1, *range(1000), 3]
+    assert X[:, 1].tolist() == [0, *[1] * 1000, 0]  # '19" wide' is the first category, as written in both ways
+    assert y.tolist() == [2, *range(1000), 4]
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_files, "LINE", 2**10)
+    monkeypatch.setattr(csv_files, "CHUNK", 2**10)
+    (tmp_path / "long.csv").write_text("x,y" + "\r1,2" * 10_000)
+    with pytest.raises(ValueError, match="holds a line of more than"):
+        open_table(tmp_path / "long.csv", "y")
+
+
+def test_a_csv_file_is_read_at_once_only_where_the_memory_does_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    file = tmp_path / "rows.csv"
+    file.write_text("x,y\n" + "1,2\n" * 1000)
+    for memory, turned in ((None, False), ("1MB", False), (1000, True), ("1kB", True)):
+        with open_table(file, "y", memory=memory) as table:
+            assert bool(list(tmp_path.glob("linreg-*"))) == turned
+            assert table.arrays()[0].tolist() == [[1.0]] * 1000
+
+
 def test_the_files_that_a_large_csv_file_was_turned_into_are_gone_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "IN_MEMORY", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -249,6 +316,56 @@ def test_the_files_that_a_large_csv_file_was_turned_into_are_gone_at_the_end(tmp
     with pytest.raises(ValueError, match="no column 'z'"):
         open_table(tmp_path / "f.csv", "z")
     assert [path.name for path in tmp_path.iterdir()] == ["f.csv"]
+
+
+KILLED = """
+import os, signal, sys, tempfile
+from linreg.data import csv_files, open_table, parts
+parts.IN_MEMORY, csv_files.CHUNK, tempfile.tempdir = 0, 8, sys.argv[2]
+piece = csv_files._piece
+def third(*given):
+    third.calls += 1
+    if third.calls == 3:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return piece(*given)
+third.calls = 0
+csv_files._piece = third
+open_table(sys.argv[1], "y")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows ends processes without signals")
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_that_is_in_use(tmp_path, monkeypatch):
+    file, place = tmp_path / "f.csv", tmp_path / "temporary"
+    place.mkdir()
+    file.write_text("x,y\n" + "1,2\n" * 30)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(file), str(place)], check=False)  # noqa: S603
+    assert killed.returncode == -signal.SIGTERM
+    [left] = place.iterdir()
+    assert len(list(left.iterdir())) > 1
+    monkeypatch.setattr(parts, "IN_MEMORY", 0)
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    with open_table(file, "y"):
+        assert left.exists()  # it may be one that is being made
+    os.utime(left, (0, 0))
+    with open_table(file, "y"):
+        [used] = place.iterdir()
+        assert used != left
+        os.utime(used, (0, 0))
+        with open_table(file, "y") as table:
+            assert used.exists()
+            assert table.count == 30
+    assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"), [(["1.parquet", "2.parquet", "x.csv"], "*.parquet"), (["1.txt"], "*.csv")]
+)
+def test_a_folder_is_refused_with_a_pattern_of_what_is_in_it(tmp_path, names, pattern):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(IsADirectoryError, match=re.escape(f"{tmp_path}/{pattern}")):
+        LinearRegression().fit(tmp_path, "y")
 
 
 # The command
@@ -315,13 +432,44 @@ def test_fit_reads_several_files_by_pattern(capsys, tmp_path, monkeypatch):
         assert found["data"]["files"] == ["a1.csv", "a2.csv"]
 
 
-def test_the_hint_at_scaling_repeats_how_the_table_is_read(capsys, tmp_path):
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrow"])
+def test_files_of_a_pattern_are_read_in_the_order_of_the_numbers_in_their_paths(kind, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = [f"{folder}/part.{name}" for folder in ("1", "2", "10") for name in ("0", "1", "01", "2", "10", "a")]
+    # "01" and "1" are the same number: as text, "01" comes first.
+    in_order = [f"{folder}/part.{name}" for folder in ("1", "2", "10") for name in ("0", "01", "1", "2", "10", "a")]
+    for place in places:
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        row = pl.DataFrame({"x": [in_order.index(place)], "y": [2 * in_order.index(place)]})
+        getattr(row, {"csv": "write_csv", "parquet": "write_parquet", "arrow": "write_ipc"}[kind])(f"{place}.{kind}")
+    with open_table(f"*/part*.{kind}", "y") as table:
+        assert table.arrays()[0].ravel().tolist() == list(range(len(places)))
+    expected = LinearRegression(epochs=2, batch_size=4, shuffle=False, random_state=0)
+    expected.fit(np.arange(len(places))[:, np.newaxis], 2 * np.arange(len(places)))
+    for way in ("--no-stream", "--stream"):
+        order = ["--no-shuffle", "--epochs", "2", "--batch-size", "4", "--seed", "0", "--json"]
+        told = json.loads(call(capsys, "fit", f"*/part*.{kind}", "--target", "y", way, *order)[1])
+        assert told["history"]["loss"] == expected.history_["loss"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrow"])
+def test_a_path_that_looks_like_a_pattern_is_taken_as_it_stands(kind, tmp_path):
+    write = {"csv": "write_csv", "parquet": "write_parquet", "arrow": "write_ipc"}[kind]
+    (tmp_path / "d[1]").mkdir()
+    (tmp_path / "d1").mkdir()
+    getattr(pl.DataFrame({"x": [1.0], "y": [2.0]}), write)(tmp_path / "d[1]" / f"w[2]*.{kind}")
+    getattr(pl.DataFrame({"x": [8.0], "y": [9.0]}), write)(tmp_path / "d1" / f"w2.{kind}")
+    with open_table(tmp_path / "d[1]" / f"w[2]*.{kind}", "y") as table:
+        assert [values.tolist() for values in table.arrays()[:2]] == [[[1.0]], [2.0]]
+
+
+def test_the_hints_repeat_how_the_table_is_read(capsys, tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("x,z,y\n" + "".join(f"{1000 * i},{'' if i == 3 else i},{i}\n" for i in range(20)))
     code, out, _ = call(capsys, "fit", str(path), "--target", "y", "--missing", "mean", "--columns", "x,z")
     assert code == cli.FOUND
     assert f"linreg fit {path} --target y --columns x,z --missing mean --scale standard" in out
-    assert "linreg why" not in out  # it would read another table
+    assert f"linreg why {path} --target y --columns x,z --missing mean\n" in out
 
 
 def test_the_model_of_a_table_is_that_of_the_arrays_in_it():

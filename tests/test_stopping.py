@@ -147,6 +147,21 @@ def test_sigterm_is_heard_in_a_run_with_a_checkpoint_and_left_alone_in_one_witho
     assert handlers == [signal.SIG_DFL]
 
 
+def test_a_script_that_sigterm_ends_says_in_one_line_how_to_go_on(tmp_path):
+    code = (
+        "import signal\nfrom linreg import LinearRegression\nfrom test_checkpoints import Stop, data\n"
+        "LinearRegression(checkpoint='run.npz', callbacks=[Stop(3, number=signal.SIGTERM)]).fit(*data())"
+    )
+    found = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])},
+    )  # fmt: skip
+    assert (found.returncode, found.stdout) == (143, "")
+    assert found.stderr == (
+        "stopped after 4 epochs. 'run.npz' holds the run: give the same again to go on from there.\n"
+    )
+
+
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
     X, y = data()
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from linreg import cli, losses, regularizers
-from linreg.cli import why as command
 from linreg.data.tables import read_table
 from linreg.diagnosis import (
     CAUSES,
@@ -20,6 +19,7 @@ from linreg.diagnosis import (
     Remedy,
     diagnose,
     evidence,
+    files,
     history,
     page,
     terminal,
@@ -100,7 +100,7 @@ def test_text_is_the_same_as_its_lines(diverging):
 
 
 def test_colours_come_on_a_terminal_only(monkeypatch, capsys, diverging):
-    monkeypatch.setattr(command, "diagnose", lambda *a, **k: diverging)
+    monkeypatch.setattr(files, "diagnose", lambda *a, **k: diverging)
     assert "\x1b" not in call(capsys, *BROKEN)[1]
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[1;31m" in call(capsys, *BROKEN)[1]
@@ -168,11 +168,12 @@ def diagnosed(monkeypatch):
     """Keep what `diagnose` was called with; the run itself is not made."""
     calls = []
 
-    def kept(X, y, **settings):
+    def kept(X, y, *, sample_weight, **settings):
+        assert sample_weight is None
         calls.append((X, y, settings))
         return history.explain([2.0, 1.0, 1.0, 1.0, 1.0])
 
-    monkeypatch.setattr(command, "diagnose", kept)
+    monkeypatch.setattr(files, "diagnose", kept)
     return calls
 
 
@@ -230,8 +231,8 @@ def test_validation_rows_come_in_the_columns_of_training_and_are_scaled_alike(ca
     ((_, _, settings),) = diagnosed
     X, y = settings["validation_data"]
     assert X.columns == ["a", "b"]
-    np.testing.assert_allclose(X.to_numpy(), [[0.5, 0.5], [1.5, 1.0]])
-    assert list(y) == [1, 2]
+    np.testing.assert_allclose(np.asarray(X), [[0.5, 0.5], [1.5, 1.0]])
+    assert np.asarray(y).ravel().tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(("kind", "marks"), [("python", "model = make_pipeline("), ("keras", "keras.Sequential")])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.hot_loop.measure import measure, warm_up
-from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS
+from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS, READ
 from benchmarks.hot_loop.sweeps import EPOCHS, SWEEPS, SWEPT
 from benchmarks.hot_loop.table import Case
 from benchmarks.interleaved import clocked, collected
@@ -46,7 +46,7 @@ def point(axis: str, size: int, rounds: int = 5) -> dict[str, Any]:
             us[name] = float(f"{taken * 1e6:.4g}")
         return {"axis": axis, "size": size, "us": us}
     shape = (size, 32, size) if axis == "n" else (2048, size, 256)
-    found = measure(Case("SGD", "MSE", *shape, "float32"), [PEERS[NUMPY], PEERS[NUMBA]], rounds=rounds)
+    found = measure(Case("SGD", "MSE", *shape, "float32"), [PEERS[NUMPY], PEERS[NUMBA], PEERS[READ]], rounds=rounds)
     return {"axis": axis, "size": size, "us": {name: loop["us"] for name, loop in found["loops"].items()}}
 
 

@@ -36,6 +36,9 @@ def write(document: dict[str, Any], path: Path) -> None:
             data = base64.b64encode(drawn.read_bytes()).decode()
             parts.append(f'<p><img alt="{drawn.stem}" src="data:image/png;base64,{data}"></p>')
     parts.append(_table(show.DETAIL, show.detail(document)))
+    for heads, rows in ((show.WHOLE, show.wholes(document)), (show.ASKED, show.asked(document))):
+        if rows:
+            parts.append(_table(heads, rows))
     parts += [f"<p>Skipped: {escape(name)}: {escape(why)}</p>" for name, why in show.skipped(document).items()]
     write_text(path, "\n".join(parts))
 

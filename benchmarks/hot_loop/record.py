@@ -10,12 +10,14 @@ from statistics import median
 from typing import Any
 
 from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY
+from benchmarks.hot_loop.sweeps import SWEPT, SWEPT_BY_NUMPY, VMAP
 from benchmarks.hot_loop.table import Case
+from benchmarks.hot_loop.whole import KERAS, TWO_PASSES
 from benchmarks.installed import versions
 from linreg.json_files import json_text, read_json, write_json
 
 KIND = "linreg hot loop"
-SECTIONS = ("tolerance", "cases", "sweeps", "whole", "growth")
+SECTIONS = ("tolerance", "cases", "sweeps", "whole", "growth", "profiles")
 PACKAGES = (
     *("linreg", "numpy", "numba", "tensorflow_cpu", "tensorflow", "keras", "jax", "torch"),
     *("scikit-learn", "river", "vowpalwabbit"),
@@ -96,14 +98,25 @@ def slowdowns(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, s
     Yields
     ------
     tuple
-        Of each case in both and each engine of linreg: the case, the engine, and how many times slower it has become,
-        beside a loop that does the same work and has nothing of linreg in it: the bare calls of NumPy for the NumPy
-        engine, the hand-fused loop for the Numba engine.
+        Of each case, sweep, full batch and whole fit in both, and each loop of linreg: what it is, the loop, and how
+        many times slower it has become, beside a loop that does the same work and has nothing of linreg in it: the bare
+        calls of NumPy for the NumPy engine, the hand-fused loop for the Numba engine, JAX for sweeps, two passes in
+        NumPy for full batches, Keras for whole fits.
     """
-    before = {Case(**entry["case"]): entry["loops"] for entry in old["cases"]}
-    for entry in new["cases"]:
-        case = Case(**entry["case"])
-        for engine, beside in ((NUMPY, BARE_CALLS), (NUMBA, FUSED)):
-            was, now = (ratios(loops, engine, beside) for loops in (before.get(case, {}), entry["loops"]))
-            if was and now:
-                yield case.name, engine, median(now) / median(was)
+    before = {what: loops for what, loops, _ in _compared(old)}
+    for what, now, pairs in _compared(new):
+        for ours, beside in pairs:
+            was, is_now = (ratios(loops, ours, beside) for loops in (before.get(what, {}), now))
+            if was and is_now:
+                yield what, ours, median(is_now) / median(was)
+
+
+def _compared(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], tuple[tuple[str, str], ...]]]:
+    """Yield what is compared: its name, its loops, and each of ours with one that has nothing of linreg in it."""
+    for entry in document["cases"]:
+        yield Case(**entry["case"]).name, entry["loops"], ((NUMPY, BARE_CALLS), (NUMBA, FUSED))
+    for entry in document["sweeps"]:
+        name = f"{entry['sweep']['rates']} rates, {entry['sweep']['optimizer']}"
+        yield name, entry["loops"], ((SWEPT, VMAP), (SWEPT_BY_NUMPY, VMAP))
+    for entry in document["whole"]:
+        yield entry["what"], entry["loops"], ((NUMPY, KERAS), (NUMBA, KERAS), (NUMBA, TWO_PASSES))

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.hot_loop import pictures, record, regimes, show
+from benchmarks.hot_loop import pictures, reasons, record, regimes, show
 from benchmarks.hot_loop.growth import AXES, slopes
-from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, READ
 from benchmarks.hot_loop.table import Case
-from benchmarks.hot_loop.whole import BOTH, FIRST, FULL_BATCH, TWO_PASSES, TWO_PRODUCTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -57,6 +55,10 @@ The peer's time over ours: above 1, linreg is faster. Of several cases the worst
 machine; *there* is an older run on another one (AMD EPYC, 2 cores; docs/benchmarks/hot-loop-epyc.json), made before the
 NumPy engine unrolled its rules (five of its cases were measured again after a change).
 """
+PROFILED = """\
+Parts and loops of a case take turns as above. *Fused at will* is the engine's own loop with every formula compiled as
+sums are: products may be fused with sums, and terms reordered.
+"""
 GROWTH = """\
 ```{image} images/benchmarks-growth.png
 :alt: Microseconds a step against rows, features and configurations.
@@ -72,7 +74,6 @@ the same process. Repeated in processes of their own (`python -m benchmarks.guar
 loops slowed down by a half, the least and the largest ratio of each were as follows. The Numba engine's, to a loop
 written by hand, come too near each other for a test, and are only shown.
 """
-XLA = "tf.function XLA loop"
 SENTENCE = re.compile(r"^A step on 32 rows .*$", flags=re.MULTILINE)
 
 
@@ -99,16 +100,14 @@ def page(document: dict[str, Any], guarded: dict[str, Any]) -> str:
         "## What was asked, and what was measured",
         REGIMES,
         _table(("regime", "against", "asked: at least", "measured", "", "", "there"), _regimes(document)),
-        _why_numpy_reads_twice(document),
-        _why_xla_is_ahead(document),
-        _why_full_batches_vary(document),
-        _alone(document),
         "GPU: not measured.",
+        *_reasons(document),
         "## Microseconds a step",
         STEPS,
         _table(show.SUMMARY, show.summary(document)),
         "## How cost grows",
         GROWTH,
+        reasons.growth(document),
         _table(("log-log slope in", "loop", "slope"), _slopes(document)),
         "## Many learning rates at once",
         _table((*show.DETAIL[:4], "time / sweep", "result"), [(*r[:5], r[6]) for r in show.sweeps(document)]),
@@ -150,67 +149,13 @@ def _regimes(document: dict[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _why_numpy_reads_twice(document: dict[str, Any]) -> str:
-    """Return what a NumPy step at 65,536 x 512 is made of."""
-    loops = next((entry["loops"] for entry in document["whole"] if entry["what"] == TWO_PRODUCTS), None)
-    case = Case("SGD", "MSE", *regimes.LONG, 1024, "float32")
-    step = next((entry["loops"] for entry in document["cases"] if Case(**entry["case"]) == case), None)
-    if loops is None or step is None:
-        return ""
-    first, both = (loops[name]["us"] for name in (FIRST, BOTH))
-    whole, read = (step[name]["us"] for name in (NUMPY, READ))
+def _reasons(document: dict[str, Any]) -> list[str]:
+    """Return what stands in the way of what was asked, with the profiles that show it."""
+    told = reasons.words(document)
     return (
-        "Why the NumPy engine does not come nearer to one read of X where rows are long: a step is two products with "
-        "its batch, and no call of NumPy makes both in one pass. At 65536 x 512 in batches of 1024 the products alone "
-        f"take {both:.3g} us, {both / whole:.0%} of the step's {whole:.3g} us; the first, which fetches the batch from "
-        f"memory, {first:.3g} us, the second, which finds it in the caches, the rest; one read, by all cores, took "
-        f"{read:.3g} us in that run. "
-        'Loops that are compiled, `engine="numba"` among them, use each row for both while they have it.'
-    )
-
-
-def _why_xla_is_ahead(document: dict[str, Any]) -> str:
-    """Return what stands between the Numba engine and XLA where a step is one row of one feature."""
-    case = Case("Adam", "MSE", 1024, 1, 1, "float32")
-    loops = next((entry["loops"] for entry in document["cases"] if Case(**entry["case"]) == case), {})
-    if not {NUMBA, FUSED, XLA} <= loops.keys():
-        return ""
-    ours, fused, xla = (1000 * loops[name]["us"] for name in (NUMBA, FUSED, XLA))
-    return (
-        "XLA is ahead where a step is Adam on one row of one feature: a chain in which each operation waits for the "
-        f"one before it. The loop with its formulas written in takes {fused:.0f} ns a step, linreg's {ours:.0f}, XLA's "
-        f"{xla:.0f}. What XLA gains it by was not found out; it rounds a product and a sum once where the formula "
-        "rounds twice ([docs/parity.md](parity.md)), but so may Numba in the loop with its formulas written in."
-    )
-
-
-def _why_full_batches_vary(document: dict[str, Any]) -> str:
-    """Return how far the rounds of a full batch on all cores lie apart."""
-    loops = next((entry["loops"] for entry in document["whole"] if entry["what"] == FULL_BATCH), {})
-    if not {NUMBA, TWO_PASSES} <= loops.keys():
-        return ""
-    ours, passes = (sorted(us / 1000 for us in loops[name]["rounds"]) for name in (NUMBA, TWO_PASSES))
-    return (
-        f"A full batch on all cores is as slow as its slower core: rounds of one and the same pass over 2,000,000 x 32 "
-        f"took {ours[0]:.1f} to {ours[-1]:.1f} ms, those of two passes in NumPy {passes[0]:.1f} to {passes[-1]:.1f} ms."
-    )
-
-
-def _alone(document: dict[str, Any]) -> str:
-    """Return what cases took that were measured once more, each beside the same peers in a process of its own."""
-    told = []
-    for entry in document.get("alone", []):
-        case, loops = Case(**entry["case"]), entry["loops"]
-        beside = min((name for name in loops if name in regimes.COMPILED), key=lambda name: loops[name]["us"])
-        long = next(one["loops"] for one in document["cases"] if one["case"] == entry["case"])
-        told.append(
-            f"{case.name}: {loops[NUMBA]['us']:.3g} us ({beside} {loops[beside]['us']:.3g}), where it took "
-            f"{long[NUMBA]['us']:.3g} ({long[beside]['us']:.3g}) in the run"
-        )
-    if not told:
-        return ""
-    return "The Numba engine on all cores, in a process of its own, without the threads of every other library: " + (
-        "; ".join(told) + ". The table above counts the run."
+        ["## What is not reached, and why", PROFILED, *told, _table(reasons.HEADS, reasons.table(document))]
+        if told
+        else []
     )
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from benchmarks.hot_loop import growth, record, table
+from benchmarks.hot_loop import growth, profiles, record, table
 from benchmarks.hot_loop.measure import measure
 from benchmarks.hot_loop.peers import PEERS, Peer
 from benchmarks.hot_loop.sweeps import measure_sweep
-from benchmarks.hot_loop.whole import full_batch, small_fit, to_tolerance, two_products
+from benchmarks.hot_loop.whole import full_batch, small_fit, to_tolerance
 from linreg.devices import cuda
 from linreg.hyperparameters import nearest
 
 TO_COMPILE = "torch compiled"
-"""What compiles for seconds, and the first time for up to a minute."""
+"""What compiles for seconds, and the first time for up to a minute: nothing for a quick run."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def jobs(which: str, peers: list[Peer], device: str) -> list[Job]:
         return found
     known = [table.Case(rule, "MSE", 1024, d, 32, "float32") for d in (1, 16) for rule in rules]
     first = [Job("tolerance", f"to tolerance, {case.name}", partial(to_tolerance, case, peers)) for case in known]
-    found += [Job("whole", "2000000 x 32", full_batch), Job("whole", "65536 x 512", two_products)]
+    found.append(Job("whole", "2000000 x 32", full_batch))
     found += [Job("whole", f"fit of 100 x 1, {rule}", partial(small_fit, rule)) for rule in rules]
     sizes = {"n": growth.ROWS, "d": growth.FEATURES, "K": growth.COUNTS}
     found += [
@@ -149,6 +149,7 @@ def jobs(which: str, peers: list[Peer], device: str) -> list[Job]:
         for axis, along in sizes.items()
         for size in along
     ]
+    found += [Job("profiles", f"profile: {name}", work) for name, work in profiles.PROFILES.items()]
     return first + found
 
 
@@ -156,7 +157,7 @@ def loops_of(case: table.Case, peers: list[Peer], which: str) -> list[Peer]:
     """Return the loops that a case is measured with.
 
     In the standard run, loops that are slowed by calls meet every batch of SGD and Adam, but the other rules, Huber and
-    float64, which cost them hardly more, on one shape only; `torch.compile` leaves those out.
+    float64, which cost them hardly more, on one shape only.
 
     Parameters
     ----------
@@ -175,10 +176,9 @@ def loops_of(case: table.Case, peers: list[Peer], which: str) -> list[Peer]:
     if which == "quick":
         return [peer for peer in peers if peer.name != TO_COMPILE]
     plain = case.loss == "MSE" and case.dtype == "float32" and case.optimizer != "RMSprop"
-    if which == "all" or plain:
+    if which == "all" or plain or case.features == 16:
         return peers
-    few = case.features != 16
-    return [p for p in peers if p.name != TO_COMPILE and (p.compiled or p.kind != "peer" or not few)]
+    return [peer for peer in peers if peer.compiled or peer.kind != "peer"]
 
 
 def run(

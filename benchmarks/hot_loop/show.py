@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.hot_loop.peers import NUMBA, NUMPY, PEERS, READ
+from benchmarks.hot_loop import regimes
+from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ
 from benchmarks.hot_loop.record import ratios
 from benchmarks.hot_loop.sweeps import SWEPT
 from benchmarks.hot_loop.table import Case
@@ -22,9 +23,12 @@ SUMMARY = (
     "/ NumPy",
     "/ Numba",
     "keras / NumPy",
+    "by hand / Numba",
     "read / Numba",
     "read, GB/s",
 )
+ASKED = ("regime", "against", "asked: at least", "measured", "")
+WHOLE = ("what", "loop", "us", "quartiles", "/ NumPy", "/ Numba")
 
 
 def detail(document: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -52,10 +56,31 @@ def sweeps(document: dict[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
+def wholes(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for every loop of what is no case: full batches, whole fits and profiles, as `WHOLE` heads them."""
+    return [
+        (entry["what"], name, f"{loop['us']:.3g}", _spread(loop["rounds"]),
+         *(_ratio(ratios(entry["loops"], name, ours)) for ours in (NUMPY, NUMBA)))
+        for section in ("whole", "profiles")
+        for entry in document.get(section, [])
+        for name, loop in entry["loops"].items()
+    ]  # fmt: skip
+
+
+def asked(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for every ratio that was asked for and measured, as `ASKED` heads them."""
+    return [
+        (row.regime, row.against, f"{row.asked:g}", f"{row.measured:.3g}", row.met.strip("*"))
+        for row in regimes.rows(document)
+        if row.measured is not None
+    ]
+
+
 def summary(document: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row for every case, as `SUMMARY` heads them.
 
-    Microseconds of both engines, the fastest peer and its time over theirs, Keras, and how fast X can be read.
+    Microseconds of both engines, the fastest peer and its time over theirs, Keras, the loop written by hand, and how
+    fast X can be read.
     """
     rows = []
     for entry in document["cases"]:
@@ -69,6 +94,7 @@ def summary(document: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{loops[fastest]['us']:.3g}" if fastest else "",
             *(_ratio(ratios(loops, fastest, ours)) for ours in (NUMPY, NUMBA)),
             _ratio(ratios(loops, "keras fit", NUMPY)),
+            _ratio(ratios(loops, FUSED, NUMBA)),
             _ratio(ratios(loops, READ, NUMBA)),
             f"{_gigabytes_a_second(entry['case'], loops[READ]['us']):.3g}" if READ in loops else "",
         ))  # fmt: skip
@@ -83,8 +109,8 @@ def skipped(document: dict[str, Any]) -> dict[str, str]:
     """Return the reasons for which loops are missing, by name."""
     return {
         name: reason
-        for section in ("cases", "sweeps", "whole", "tolerance")
-        for entry in document[section]
+        for section in ("cases", "sweeps", "whole", "tolerance", "profiles")
+        for entry in document.get(section, [])
         for name, reason in entry.get("skipped", {}).items()
     }
 

@@ -104,12 +104,12 @@ def single_runs(engine: Any) -> Any:
     return make
 
 
-SWEPT = "linreg sweep, numba"
+SWEPT, SWEPT_BY_NUMPY, VMAP = "linreg sweep, numba", "linreg sweep, numpy", "jax.vmap of scan"
 SWEEPS = {
     SWEPT: linreg_sweep("numba"),
-    "linreg sweep, numpy": linreg_sweep("numpy"),
+    SWEPT_BY_NUMPY: linreg_sweep("numpy"),
     "single runs, linreg numba": single_runs(numba_engine),
-    "jax.vmap of scan": jax_vmap,
+    VMAP: jax_vmap,
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -20,12 +18,10 @@ from benchmarks.hot_loop.table import Case, table
 from benchmarks.interleaved import clocked, collected
 from benchmarks.loops import Task
 from linreg import SGD, Adam, LinearRegression, MeanSquaredError
-from linreg.data.arrays import design_matrix
 
 LARGE_ROWS = 2_000_000
 FULL_BATCH, TWO_PASSES = "a full-batch step, 2000000 x 32", "X @ w and X.T @ e in NumPy"
-TWO_PRODUCTS = "the products of a step, 65536 x 512, batch 1024"
-FIRST, BOTH = "A @ p", "A @ p, then A.T @ e"
+KERAS = "keras fit"
 TOLERANCE = 0.01
 """Of the excess of the loss over its least value, what is left when a run counts as converged, as in `diagnose`."""
 MOST_EPOCHS = 500
@@ -52,27 +48,7 @@ def full_batch(rounds: int = ROUNDS) -> dict[str, Any]:
     runs = {NUMBA: one_step, TWO_PASSES: lambda: clocked(two_passes)}
     check = Expected.of(task, 1)
     found = check.compare(*start()(1))
-    return _timed(FULL_BATCH, runs, rounds) | {"check": found}
-
-
-def two_products(rounds: int = ROUNDS) -> dict[str, Any]:
-    """Time what a NumPy step cannot do without, of 65,536 x 512 in batches of 1,024: two products with each batch."""
-    case = Case("SGD", "MSE", 65_536, 512, 1024, "float32")
-    A = design_matrix(case.task().X, True)
-    batches = [A[start : start + case.batch] for start in range(0, len(A), case.batch)]
-    p, e, g = np.zeros(A.shape[1], A.dtype), np.ones(case.batch, A.dtype), np.empty(A.shape[1], A.dtype)
-
-    def per_batch(products: list[Any]) -> Callable[[], float]:
-        def run() -> float:
-            return clocked(lambda: [product() for batch in products for product in batch]) / len(products)
-
-        return run
-
-    runs = {
-        FIRST: per_batch([(partial(batch.dot, p, e),) for batch in batches]),
-        BOTH: per_batch([(partial(batch.dot, p, e), partial(batch.T.dot, e, g)) for batch in batches]),
-    }
-    return _timed(TWO_PRODUCTS, runs, rounds)
+    return timed(FULL_BATCH, runs, rounds) | {"check": found}
 
 
 def small_fit(optimizer: str, rounds: int = ROUNDS) -> dict[str, Any]:
@@ -96,20 +72,21 @@ def small_fit(optimizer: str, rounds: int = ROUNDS) -> dict[str, Any]:
         checks[name] = check.compare(np.append(model.coef_, model.intercept_), model.history_["loss"][-1])
     try:
         start = keras_fit(task)
-        checks["keras fit"] = check.compare(*start()(100), in_float32=True)
+        checks[KERAS] = check.compare(*start()(100), in_float32=True)
 
         def keras() -> float:
             train = start()
             return clocked(lambda: train(100))
 
-        runs["keras fit"] = keras
+        runs[KERAS] = keras
     except MissingPeerError as reason:
-        skipped["keras fit"] = str(reason)
+        skipped[KERAS] = str(reason)
     name = f"fit of 100 epochs of 100 x 1, {optimizer}"
-    return _timed(name, runs, rounds) | {"checks": checks, "skipped": skipped}
+    return timed(name, runs, rounds) | {"checks": checks, "skipped": skipped}
 
 
-def _timed(name: str, runs: dict[str, Any], rounds: int) -> dict[str, Any]:
+def timed(name: str, runs: dict[str, Any], rounds: int) -> dict[str, Any]:
+    """Time things in turns, each of which returns the seconds that it took a unit of its work."""
     times: dict[str, list[float]] = {key: [] for key in runs}
     with collected():
         for turn in range(rounds + 1):

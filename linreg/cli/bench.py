@@ -15,6 +15,7 @@ import typer
 
 import linreg
 from linreg.cli import FOUND, STOPPED, output
+from linreg.cli.places import check_places
 from linreg.hyperparameters import check_number
 from linreg.whole_files import file_path
 
@@ -50,6 +51,7 @@ def bench(
     for path, example in ((save, "bench.json"), (html, "bench.html")):
         if path is not None:
             file_path(path, example)
+    check_places({"--save": save, "--html": html}, [compare])
     if plot is not None and not plot.is_dir():
         raise ValueError(f"There is no folder {str(plot)!r} to put pictures in: make it first.")
     with _own_stderr():
@@ -118,12 +120,21 @@ def _show(document: dict[str, Any], quick: bool) -> None:
         title = (
             "Microseconds a step of both engines and the fastest peer, and its time over theirs: above 1, linreg wins"
         )
-        console.print(output.table(title, show.SUMMARY, show.summary(document), numbers=(1, 2, *range(4, 10))))
+        console.print(output.table(title, show.SUMMARY, show.summary(document), numbers=(1, 2, *range(4, 11))))
+        cells = [row[:7] for row in show.sweeps(document)]
+        console.print(output.table("Sweeps", show.DETAIL[:7], cells, numbers=(2, 3, 4, 5)))
     else:
         for case, rows in itertools.groupby(show.detail(document), key=lambda row: row[0]):
             title = f"{case}: microseconds a step, and over those of linreg's engines: above 1, linreg wins"
             cells = [row[1:] for row in rows]
             console.print(output.table(title, show.DETAIL[1:], cells, numbers=(1, 2, 3, 4, 6)), "")
+    if not quick:
+        for title, heads, cells, numbers in (
+            ("Full batches, whole fits, and what steps are made of", show.WHOLE, show.wholes(document), (2, 3, 4, 5)),
+            ("What was asked of the loops, the worst of several cases", show.ASKED, show.asked(document), (2, 3)),
+        ):
+            if cells:
+                console.print(output.table(title, heads, cells, numbers=numbers))
     for name, reason in show.skipped(document).items():
         console.print(f"Skipped: {name}: {reason}", markup=False)
     for difference in show.unequal(document):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,7 +27,7 @@ def connected(address: str) -> Iterator[None]:
     ImportError
         If Dask or its distributed scheduler is missing.
     ValueError
-        If nothing answers there.
+        If nothing answers there, or workers die of a task.
     """
     dask = dask_rows.dask()
     if address == "threads":
@@ -33,14 +35,16 @@ def connected(address: str) -> Iterator[None]:
             yield
         return
     try:
-        from dask.distributed import Client
+        from dask.distributed import Client, KilledWorker
     except ImportError:
         raise ImportError(
             "A scheduler needs dask.distributed: pip install 'linreg[dask]', or --dask threads."
         ) from None
     try:
-        with _nobody_hears_ctrl_c():
-            client = Client() if address == "local" else Client(address)
+        with warnings.catch_warnings(), _nobody_hears_ctrl_c():
+            warnings.filterwarnings("ignore", r"Port \d+ is already in use")  # which one was taken is told below
+            # A task that fails is told by this process, in one line; its worker would log it with a traceback, too.
+            client = Client(silence_logs=logging.CRITICAL) if address == "local" else Client(address)
     except (OSError, TimeoutError, ValueError) as error:
         raise ValueError(
             f"No Dask scheduler answers at {address!r} ({str(error).splitlines()[0]}): give the address that `dask "
@@ -48,7 +52,13 @@ def connected(address: str) -> Iterator[None]:
         ) from None
     with client:
         sys.stderr.write(f"Dask's dashboard: {client.dashboard_link}\n")
-        yield
+        try:
+            yield
+        except KilledWorker as error:
+            raise ValueError(
+                f"Every worker that took the task {str(error.task)!r} died of it, most often for want of memory, or of "
+                "a damaged file: give the workers more memory, or make the file anew."
+            ) from None
 
 
 @contextmanager

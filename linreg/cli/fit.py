@@ -13,8 +13,10 @@ import typer
 from linreg import study
 from linreg.cli import FOUND, STOPPED, StoppedError, output
 from linreg.cli.dask import connected
-from linreg.cli.options import FILES, with_settings
+from linreg.cli.options import FILES, MISSING, Categories, Columns, Weights, with_settings
+from linreg.cli.places import check_places
 from linreg.data.dask_rows import DaskRows
+from linreg.data.parts import matching
 from linreg.data.scaling import scaler
 from linreg.data.sources import names_in, open_table
 from linreg.diagnosis.evidence import printable
@@ -29,7 +31,9 @@ from linreg.report import (
     summed_up,
 )
 from linreg.saving.models import archive_path
+from linreg.settings import interval
 from linreg.stopping import TERMINATED, Terminated
+from linreg.whole_files import file_path
 
 
 @with_settings
@@ -37,12 +41,10 @@ def fit(
     files: Annotated[list[str], typer.Argument(help=FILES)],
     target: Annotated[str, typer.Option(help="Column to predict.")],
     *,
-    columns: Annotated[
-        str | None, typer.Option(help="Columns that are features: size,rooms. All others if not given.")
-    ] = None,
-    weights: Annotated[str | None, typer.Option(help="Column of the weights of rows.")] = None,
-    missing: Annotated[str, typer.Option(help="About missing values: error, drop (rows), mean or median.")] = "error",
-    categories: Annotated[str | None, typer.Option(help="Columns of categories that look like numbers.")] = None,
+    columns: Columns = None,
+    weights: Weights = None,
+    missing: Annotated[str, typer.Option(help=MISSING)] = "error",
+    categories: Categories = None,
     settings: dict[str, Any],
     options: list[str],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
@@ -78,13 +80,16 @@ def fit(
 
     Exits with 1 if the loss rose.
     """
-    kept = {"checkpoint": checkpoint, "checkpoint_every": int(every) if every.isdecimal() else every}
+    kept = {"checkpoint": checkpoint, "checkpoint_every": _how_often(every)}
     model = LinearRegression(**{**settings, **kept, "verbose": 0 if as_json else 1})
     model.settings()
     if plot is not None:
         study.picture_path(plot)
     if save is not None:
         archive_path(save)
+    if checkpoint is not None:
+        file_path(checkpoint, "run.npz")
+    check_places({"--save": save, "--checkpoint": checkpoint, "--plot": plot}, matching(files))
     scaling = None if scale == "none" else scale
     chosen = {"columns": columns, "weights": weights, "categories": categories, "memory": memory}
     data: dict[str, Any] = {"notes": []}
@@ -94,7 +99,7 @@ def fit(
         with connected(dask), _told_where_it_stopped():
             model.set_params(engine="dask", dtype="float64", shuffle=False)
             report = fit_and_report_on_dask(model, DaskRows.of(files[0], target), scaling)
-        parts, as_it_is = 1, False
+        parts, prepared = 1, None
     else:
         if stream is False and memory is not None:
             raise ValueError("--memory is for rows that are read block by block: leave --no-stream or --memory out.")
@@ -102,7 +107,7 @@ def fit(
             with output.without_native_chatter():
                 table = stack.enter_context(open_table(
                     files, target, columns=names_in(columns), weights=weights, missing=missing,
-                    categories=names_in(categories) or (),
+                    categories=names_in(categories) or (), memory=memory,
                 ))  # fmt: skip
                 streamed = stream or (stream is None and (memory is not None or not table.fits))
                 rows = None if streamed else table.arrays()
@@ -117,14 +122,15 @@ def fit(
                     fitted, moments = summed_up(table, scaling, moved)
                 report = report_on_source(model, table, fitted, moments)
             data, parts = finite_or_none(table.to_dict()), len(table.parts)
-            as_it_is = parts == 1 and not any(chosen.values()) and not table.gaps
-            if save is not None:
-                steps = [] if fitted is None else [plain_step(fitted)]
-                PreparedModel(model, steps, encoding=table.encoding).save(save)
+            steps = [] if fitted is None else [plain_step(fitted)]
+            prepared = PreparedModel(model, steps, encoding=table.encoding) if save is not None else None
     scaled = [] if scale == "none" else ["--scale", scale]
     why = None
-    if report.doubtful and as_it_is:  # `why` reads one whole file
-        why = shlex.join(["linreg", "why", *files, "--target", target, *scaled, *options])
+    if report.doubtful and dask is None:
+        read = {"columns": columns, "weights": weights, "categories": categories}
+        read["missing"] = missing if data["notes"] else None  # else `why` reads columns as they were found
+        reading = [part for name, value in read.items() if value is not None for part in (f"--{name}", value)]
+        why = shlex.join(["linreg", "why", *files, "--target", target, *reading, *scaled, *options])
     file = files[0] if parts == 1 else f"{parts} files"
     if as_json:
         resumed = {} if checkpoint is None else {"resumed": model.resumed_}
@@ -135,18 +141,36 @@ def fit(
         _show(report, model, f"{file}: {report.rows} rows", target, data["notes"], scale, again)
         if why is not None:
             output.console().print(f"To see why: {printable(why)}", markup=False, soft_wrap=True)
-        if save is not None:
+    try:
+        if save is not None and prepared is not None:
+            prepared.save(save)
             predict = shlex.join(["linreg", "predict", str(save), files[0]])
-            output.console().print(f"To predict: {printable(predict)}", markup=False, soft_wrap=True)
-    if plot is not None:
-        _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
+            if not as_json:
+                output.console().print(f"To predict: {printable(predict)}", markup=False, soft_wrap=True)
+    finally:
+        if plot is not None:
+            _draw(report, f"{file}: {model.optimizer}, {model.loss}", plot)
     return FOUND if report.rose else 0
+
+
+def _how_often(every: str) -> int | str:
+    """Return `--every` as the estimator takes it."""
+    try:
+        asked = int(every) if every.isdecimal() else every
+        interval(asked)
+    except ValueError:
+        raise ValueError(
+            f"--every must be a number of epochs from 1 on, as 10, or a time, as 30s, 5min or 1h, got {every!r:.40}."
+        ) from None
+    return asked
 
 
 def _only_with_dask(files: list[str], others: dict[str, Any]) -> None:
     """Refuse what --dask does not do."""
     if len(files) > 1:
-        raise ValueError("--dask trains on one Parquet file or one folder of them: give its path alone.")
+        raise ValueError(
+            "--dask trains on one Parquet file, folder or pattern of them: give it alone, a pattern in quotation marks."
+        )
     given = [name for name, value in others.items() if value is not None]
     if given:
         raise ValueError(

@@ -20,6 +20,13 @@ FILES = (
     "shipped data set: longley, norris, stackloss."
 )
 
+Columns = Annotated[
+    str | None, typer.Option("--columns", help="Columns that are features: size,rooms. All others if not given.")
+]
+Weights = Annotated[str | None, typer.Option("--weights", help="Column of the weights of rows.")]
+Categories = Annotated[str | None, typer.Option("--categories", help="Columns of categories that look like numbers.")]
+MISSING = "About missing values: error, drop (rows), mean or median."
+
 
 def with_settings(command: Command) -> Command:
     """Give a command the options of a model; they reach it as one argument, `settings`.

@@ -106,16 +106,20 @@ def curve(values: Sequence[float], width: int = 60) -> str:
 
 @contextmanager
 def without_native_chatter() -> Iterator[None]:
-    """Hide what compiled libraries write straight to file descriptor 2; Python's own errors still come through."""
+    """Hide what compiled libraries write straight to file descriptor 2; what Python writes still comes through."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    kept, errors = os.dup(2), sys.stderr
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with open(kept, "w", buffering=1, encoding=errors.encoding, errors="backslashreplace") as through:
+        if errors is sys.__stderr__:
+            sys.stderr = through
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            sys.stderr = errors
+            os.dup2(kept, 2)
 
 
 @contextmanager

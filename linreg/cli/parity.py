@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from linreg.cli import FOUND, output
-from linreg.data.tables import read_table, split_target
+from linreg.cli.places import check_places
+from linreg.data.sources import open_table
 from linreg.diagnosis.evidence import printable
 from linreg.whole_files import file_path
 
@@ -53,6 +54,7 @@ def parity(
     for path, example in ((save, "parity.json"), (html, "parity.html")):
         if path is not None:
             file_path(path, example)
+    check_places({"--save": save, "--html": html}, [model, data])
     if (model is None) != (data is None) or (model is None) != (target is None):
         raise ValueError("Give a model, its data and its target (--model FILE.keras --data FILE --target COLUMN).")
     if model is not None and (rules is not None or max_ulp is not None or one_setting):
@@ -68,7 +70,8 @@ def parity(
         load().ops.zeros(1)
     with output.one_thread():
         if model is not None:
-            X, y = split_target(read_table(str(data), any_separator=True), str(target))
+            with open_table(str(data), str(target)) as table:
+                X, y, _ = table.arrays()
             with output.progress(user_model.parts(), "eager", show=not as_json) as advance:
                 found = user_model.compare_model(
                     model, X, y, epochs=epochs, batch_size=batch_size, advance=advance
@@ -79,18 +82,22 @@ def parity(
             with output.progress(total, "starting", show=not as_json) as advance:
                 found = documents.compare(asked, both_settings=both, advance=advance)
     problems = words.problems(found)
-    if save is not None:
-        documents.save(found, save)
-    if html is not None:
-        page.write(found, html)
     if as_json:
         sys.stdout.write(documents.text(found))
     else:
-        _show(found, problems, html)
+        _show(found, problems)
+    try:
+        if save is not None:
+            documents.save(found, save)
+    finally:
+        if html is not None:
+            page.write(found, html)
+    if html is not None and not as_json:
+        output.console().print(f"Page: {printable(str(html))}", markup=False)
     return FOUND if problems else 0
 
 
-def _show(found: dict[str, Any], problems: list[str], html: Path | None) -> None:
+def _show(found: dict[str, Any], problems: list[str]) -> None:
     from linreg.keras.parity import words
 
     console = output.console()
@@ -112,5 +119,3 @@ def _show(found: dict[str, Any], problems: list[str], html: Path | None) -> None
         console.print(f"\n{printable(problem)}", markup=False, style="bold red")
     if not problems:
         console.print(f"\n{words.verdict(found)}", style="bold green")
-    if html is not None:
-        console.print(f"Page: {printable(str(html))}", markup=False)

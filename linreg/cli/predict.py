@@ -11,6 +11,7 @@ import typer
 
 from linreg.cli import output
 from linreg.cli.options import FILE
+from linreg.cli.places import check_places
 from linreg.data.arrays import feature_matrix
 from linreg.data.tables import read_table
 from linreg.hyperparameters import nearest
@@ -36,6 +37,7 @@ def predict(
     """
     if out is not None and file_path(out, "predictions.csv").suffix.lower() not in (".csv", ".parquet"):
         raise ValueError(f"Predictions are written as .csv or .parquet, got {out.name!r}: change its ending.")
+    check_places({"--out": out}, [model, file])
     fitted = load(model)
     with output.without_native_chatter():
         encoded = getattr(fitted, "encoding", None) is not None

@@ -7,16 +7,16 @@ import math
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from linreg import experiments
 from linreg import study as studies
 from linreg.cli import output
-from linreg.cli.options import FILE, with_settings
-from linreg.data.arrays import feature_matrix, row_vector
+from linreg.cli.options import FILES, MISSING, Categories, Columns, with_settings
+from linreg.cli.places import check_places
+from linreg.data.parts import matching
 from linreg.data.scaling import scaler
-from linreg.data.tables import read_table, split_target
+from linreg.data.sources import names_in, open_table
 from linreg.diagnosis.evidence import printable
 from linreg.hyperparameters import nearest
 from linreg.optimizers import Optimizer
@@ -33,9 +33,12 @@ LETTERS = {"residual": "e", "gradient": "g"}
 
 @with_settings
 def study(
-    file: Annotated[str, typer.Argument(help=FILE)],
+    files: Annotated[list[str], typer.Argument(help=FILES)],
     target: Annotated[str, typer.Option(help="Column to predict.")],
     *,
+    columns: Columns = None,
+    missing: Annotated[str, typer.Option(help=MISSING)] = "error",
+    categories: Categories = None,
     settings: dict[str, Any],
     scale: Annotated[str, typer.Option(help="Scale the features first: none, standard, minmax or robust.")] = "none",
     steps: Annotated[str | None, typer.Option(help="Show every number of these steps: 3, or 1:5 for 1 to 5.")] = None,
@@ -71,7 +74,19 @@ def study(
         out = Path("linreg-study")
     if out is not None:
         experiments.check_folder(out)
-    X, y, names = _columns(file, target, scale)
+    pictures = [] if out is None else [out / f"{name}.{'svg' if svg else 'png'}" for name in studies.PICTURES]
+    drawn = {f"--out, {path.name}:": path for path in pictures}
+    check_places({"--trace": trace, "--html": html, "--animate": film, **drawn}, matching(files))
+    with output.without_native_chatter(), open_table(
+        files, target, columns=names_in(columns), missing=missing, categories=names_in(categories) or ()
+    ) as table:  # fmt: skip
+        X, y, _ = table.arrays()
+        names, notes = list(table.names), table.notes()
+    if scale != "none":
+        X = scaler(scale).fit_transform(X)
+    if not as_json:
+        for note in notes:
+            output.console().print(printable(note), markup=False)
     subject = studies.Subject(X, y, names, target, LinearRegression(**settings), scale)
     printed: dict[str, Any] = {}
     if wanted is not None:
@@ -87,7 +102,8 @@ def study(
     if out is not None:
         printed |= _draw(subject, out, "svg" if svg else "png", show=not as_json)
     if html is not None:
-        title = f"{file}, target {target}" + ("" if scale == "none" else f", --scale {scale}")
+        of = files[0] if len(files) == 1 else f"{len(files)} files"
+        title = f"{of}, target {target}" + ("" if scale == "none" else f", --scale {scale}")
         printed["page"] = str(_page(subject, title, html, show=not as_json))
     if film is not None:
         printed["animation"] = str(_film(subject, film, show=not as_json))
@@ -146,14 +162,6 @@ def _draw(subject: studies.Subject, folder: Path, ending: str, *, show: bool) ->
         "optimizers": finite_or_none([dict(zip(keys, row, strict=True)) for row in rows]),
         "pictures": [str(file) for file in files],
     }
-
-
-def _columns(file: str, target: str, scale: str) -> tuple[Any, Any, list[str]]:
-    features, y = split_target(read_table(file), target)
-    X = feature_matrix(features, np.float64, name=file)
-    if scale != "none":
-        X = scaler(scale).fit_transform(X)
-    return X, row_vector(y, np.float64, len(X), name=f"column {target!r} of {file}"), list(features.columns)
 
 
 def _steps(given: str) -> range:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import config
 
+from linreg.around import NO_CLIP, Around
 from linreg.batches import Batches, Problem
 from linreg.compiled.formulas import jit
-from linreg.compiled.loops import ALL_BY_NORM, BY_VALUE, EACH_BY_NORM, NO_CLIP, Around
 from linreg.losses import Loss
-from linreg.optimizers import Optimizer
-from linreg.precision import Precision
-from linreg.stacks import Several, members, stacked
+from linreg.precision import Precision, rounded_both_ways
 
 Array = Any
 
@@ -87,6 +84,13 @@ class CompiledPowers(Precision):
             return precision
         return cls(precision.dtype, precision.number, precision.cast, precision.schedules)
 
+    def _rounded_products(self, first: Any, rest: Any, count: int) -> tuple[Any, Any]:
+        if first.ndim > 1:
+            return super()._rounded_products(first, rest, count)
+        low, high = np.empty((2, len(first), len(rest)), np.float32)
+        _round_products(first, rest, low, high)
+        return low.reshape(-1)[:count], high.reshape(-1)[:count]
+
     def _library_power(self, base: Any, exponent: Any) -> Any:
         """Return the powers of the C library, in float64."""
         shape = np.broadcast_shapes(np.shape(base), np.shape(exponent))
@@ -106,50 +110,66 @@ def _fill_with_powers(bases: Array, exponents: Array, powers: Array) -> None:
 _powers = jit(_fill_with_powers, cache=True)
 
 
-def around(optimizer: Several[Optimizer], precision: Precision, layout: Any) -> Around:
-    """Return what stands around the rule of an optimizer, with numbers of the run's arithmetic.
+_rounded = jit(rounded_both_ways, allocates=False)
+
+
+def _fill_with_products(first: Array, rest: Array, low: Array, high: Array) -> None:
+    for i in range(len(first)):
+        for j in range(len(rest)):
+            low[i, j], high[i, j] = _rounded(first[i] * rest[j])
+
+
+_round_products = jit(_fill_with_products, cache=True)
+
+
+def _add_in_order(losses: Array, rows: Array, sums: Array) -> None:
+    for epoch in range(len(losses)):
+        for batch in range(len(rows)):
+            sums[epoch] += losses[epoch, batch] * rows[batch]
+
+
+_added_in_order = jit(_add_in_order, cache=True)
+
+
+def added(losses: Array, rows: Array) -> Array:
+    """Return what `linreg.devices.Host.added` does of many epochs of one model, a term after the other.
 
     Parameters
     ----------
-    optimizer : Optimizer or tuple of Optimizer
-        The optimizer, or one for each of K models.
-    precision : Precision
-        The arithmetic of the run.
+    losses : array of shape (epochs, batches)
+        Losses.
+    rows : array of shape (batches,)
+        Rows of each batch.
+
+    Returns
+    -------
+    array of shape (epochs,)
+        The sums of losses times rows.
+    """
+    sums = np.zeros(len(losses))
+    _added_in_order(losses, rows, sums)
+    return sums
+
+
+def in_loop(given: Around, layout: Any, dtype: Any) -> Around:
+    """Return what stands around a rule as the compiled loop reads it.
+
+    Parameters
+    ----------
+    given : Around
+        What stands there.
     layout : OneModel or BlocksOfModels
         How numbers of models lie in memory.
+    dtype : type
+        Their type.
 
     Returns
     -------
     Around
-        As the compiled loop reads it.
+        The same, with numbers where the loop finds them.
     """
-    several = members(optimizer)
-    first, number = several[0], precision.number
-    clip, limit, one_over_limit = NO_CLIP, number(0), number(0)
-
-    def each(rounded: Callable[[float], Any], name: str) -> Any:
-        return stacked(rounded(getattr(one, name)) for one in several)
-
-    if first.clipnorm:
-        clip, limit = EACH_BY_NORM, each(number, "clipnorm")
-    elif first.global_clipnorm:
-        clip, limit = ALL_BY_NORM, each(number, "global_clipnorm")
-        one_over_limit = stacked(number(1 / one.global_clipnorm) for one in several if one.global_clipnorm)
-    elif first.clipvalue:
-        clip, limit = BY_VALUE, each(number, "clipvalue")
-    decays = first.weight_decay is not None
-    return Around(
-        every=int(first.gradient_accumulation_steps or 1),
-        clip=clip,
-        limit=layout.constant(limit, precision.dtype),
-        one_over_limit=layout.constant(one_over_limit, precision.dtype),
-        decays=decays,
-        weight_decay=layout.constant(each(precision.cast, "weight_decay") if decays else number(0), precision.dtype),
-        averages=bool(first.use_ema),
-        first_share=layout.constant(number(0), precision.dtype),
-        later_share=layout.constant(each(number, "ema_momentum"), precision.dtype),
-        overwrite=int(first.ema_overwrite_frequency or 0),
-    )
+    names = ("limit", "one_over_limit", "weight_decay", "first_share", "later_share")
+    return given._replace(**{name: layout.constant(getattr(given, name), dtype) for name in names})
 
 
 def stands_there(given: Around) -> bool:

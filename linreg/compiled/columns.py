@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from linreg.compiled.loops import ONE, THREE, TWO, Around
+from linreg.around import Around
+from linreg.compiled.loops import ONE, THREE, TWO
 
 Array = Any
 

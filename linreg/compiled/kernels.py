@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, NamedTuple
 
+from linreg import around
 from linreg.compiled import columns, formulas, loops
 from linreg.compiled.formulas import bound, compiled, jit
 
@@ -32,6 +33,8 @@ class Form(NamedTuple):
     """Rows are read in another order than they lie in."""
     around: bool = False
     """Something stands around the rule."""
+    weighted: bool = False
+    """Rows have weights; of many models they are always taken as if they had."""
     width: int = 0
     """Models in a block of them; 0 where there is one model."""
 
@@ -90,6 +93,8 @@ def kernel(given: Formulas, form: Form) -> Any:
         "block_size": BLOCK,
     }
     parts["row"] = _with(parts, loops.looked_up if form.shuffled else loops.itself)
+    parts["weight_of"] = _with(parts, loops.own if form.weighted else loops.one)
+    parts["factor_of"] = _with(parts, loops.own if form.weighted else loops.same)
     for function in (loops.minus, loops.slope_and_value, loops.clip, loops.rule_alone):
         parts[function.__name__] = _with(parts, function)
     if form.around:
@@ -152,7 +157,7 @@ def _kept_on_disk(outermost: Any, parts: dict[str, Any], given: Formulas, form: 
     """Compile the whole, under a name that tells it from every other and from itself before a change."""
     used = (given.update, given.value, given.slope, *(function for pair in given.terms for function in pair))
     own = [function for module in (loops, columns) for _, function in inspect.getmembers(module, inspect.isfunction)]
-    mark = formulas.fingerprint([*used, *own], formulas.__file__, __file__)
+    mark = formulas.fingerprint([*used, *own], formulas.__file__, around.__file__, __file__)
     kinds = [f"{name}{int(kind)}" for name, kind in form._asdict().items() if kind]
     name = "_".join(["train", *(function.__name__ for function in used), str(given.slots), *kinds, str(mark)])
     parallel = outermost is columns.train_columns

@@ -9,11 +9,12 @@ Rows are taken in the order `order`, so that shuffling moves no data. Weights an
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import prange
 
+from linreg.around import ALL_BY_NORM, BY_VALUE, EACH_BY_NORM, NO_CLIP, Around
 from linreg.rules import (
     accumulated,
     averaged,
@@ -38,6 +39,8 @@ penalise: Any = None
 read_slots: Any = None
 write_slots: Any = None
 row: Any = None
+weight_of: Any = None
+factor_of: Any = None
 one_by_one: Any = None
 over_rows: Any = None
 gradient: Any = None
@@ -46,24 +49,6 @@ block_size = 0
 
 LONG_ROW = 64
 """Of rows with more features, each is read by itself for its prediction."""
-
-NO_CLIP, BY_VALUE, EACH_BY_NORM, ALL_BY_NORM = range(4)
-
-
-class Around(NamedTuple):
-    """What stands around the rule, with numbers of the run's arithmetic."""
-
-    every: int
-    clip: int
-    limit: Any
-    one_over_limit: Any
-    decays: bool
-    weight_decay: Any
-    averages: bool
-    first_share: Any
-    later_share: Any
-    overwrite: int
-
 
 ONE, TWO, THREE = np.uintp(1), np.uintp(2), np.uintp(3)
 """Unsigned: of a signed index Numba asks every time whether it counts from the end."""
@@ -77,6 +62,21 @@ def itself(order: Array, i: Any) -> Any:
 def looked_up(order: Array, i: Any) -> Any:
     """Return the i-th row of a shuffled epoch."""
     return order[i]
+
+
+def own(numbers: Array, shared: Any, i: Any) -> Any:
+    """Return the weight or factor of the i-th row of an epoch."""
+    return numbers[i]
+
+
+def same(numbers: Array, shared: Any, i: Any) -> Any:
+    """Return the factor of a batch whose rows have no weights: one for all, and nothing more to read for each."""
+    return shared
+
+
+def one(numbers: Array, shared: Any, i: Any) -> Any:
+    """Return the weight of a row where rows have none: multiplying by it is no work."""
+    return numbers.dtype.type(1)
 
 
 def minus(a: Any, b: Any) -> Any:
@@ -104,12 +104,14 @@ def by_rows(
     """Write the gradient of the rows from `start` up to `end` into g; return the sums of their values and slopes."""
     # Four rows at a time: then each parameter, and each element of g, is read once for four.
     loss = slopes = p.dtype.type(0)
+    w, f = weight[start], factor[start]
     for j in range(d):
         g[j] = 0
     fours = (end - start) // 4
     for four in range(fours):
-        i = np.uintp(start + 4 * four)
-        i0, i1, i2, i3 = row(order, i), row(order, i + ONE), row(order, i + TWO), row(order, i + THREE)
+        k0 = np.uintp(start + 4 * four)
+        k1, k2, k3 = k0 + ONE, k0 + TWO, k0 + THREE
+        i0, i1, i2, i3 = row(order, k0), row(order, k1), row(order, k2), row(order, k3)
         p0 = p1 = p2 = p3 = bias
         if d > LONG_ROW:  # from memory, rows come faster one after the other
             p0, p1 = predict_row(matrix, i0, p, p0, d), predict_row(matrix, i1, p, p1, d)
@@ -120,19 +122,19 @@ def by_rows(
                 p1 += matrix[i1, j] * p[j]
                 p2 += matrix[i2, j] * p[j]
                 p3 += matrix[i3, j] * p[j]
-        s0, v0 = slope_and_value(p0, target[i0], weight[i], factor[i], constants)
-        s1, v1 = slope_and_value(p1, target[i1], weight[i + ONE], factor[i + ONE], constants)
-        s2, v2 = slope_and_value(p2, target[i2], weight[i + TWO], factor[i + TWO], constants)
-        s3, v3 = slope_and_value(p3, target[i3], weight[i + THREE], factor[i + THREE], constants)
+        s0, v0 = slope_and_value(p0, target[i0], weight_of(weight, w, k0), factor_of(factor, f, k0), constants)
+        s1, v1 = slope_and_value(p1, target[i1], weight_of(weight, w, k1), factor_of(factor, f, k1), constants)
+        s2, v2 = slope_and_value(p2, target[i2], weight_of(weight, w, k2), factor_of(factor, f, k2), constants)
+        s3, v3 = slope_and_value(p3, target[i3], weight_of(weight, w, k3), factor_of(factor, f, k3), constants)
         for j in range(d):
             g[j] += (s0 * matrix[i0, j] + s1 * matrix[i1, j]) + (s2 * matrix[i2, j] + s3 * matrix[i3, j])
         slopes += (s0 + s1) + (s2 + s3)
         loss += (v0 + v1) + (v2 + v3)
     for last in range(start + 4 * fours, end):
-        i = np.uintp(last)
-        i0 = row(order, i)
+        k0 = np.uintp(last)
+        i0 = row(order, k0)
         p0 = predict_row(matrix, i0, p, bias, d)
-        s0, v0 = slope_and_value(p0, target[i0], weight[i], factor[i], constants)
+        s0, v0 = slope_and_value(p0, target[i0], weight_of(weight, w, k0), factor_of(factor, f, k0), constants)
         for j in range(d):
             g[j] += s0 * matrix[i0, j]
         slopes += s0
@@ -146,12 +148,12 @@ def by_the_column(
 ) -> tuple[Any, Any]:  # fmt: skip
     """Do the same for a single feature: one loop that writes nothing, so that many rows are taken at a time."""
     loss = slopes = pull = p.dtype.type(0)
-    w = p[0]
+    w, f, coefficient = weight[start], factor[start], p[0]
     for k in range(start, end):
         i = np.uintp(k)
         at = row(order, i)
-        a = columns[0, at]
-        s, v = slope_and_value(bias + a * w, target[at], weight[i], factor[i], constants)
+        a, own_weight, own_factor = columns[0, at], weight_of(weight, w, i), factor_of(factor, f, i)
+        s, v = slope_and_value(bias + a * coefficient, target[at], own_weight, own_factor, constants)
         pull += a * s
         slopes += s
         loss += v
@@ -166,6 +168,7 @@ def by_columns(
     """Do the same with X given as columns: for few features, loops over many rows take less time than over a row."""
     # The errors, then the slopes, of as many rows as e is long lie in e.
     loss = slopes = p.dtype.type(0)
+    w, f = weight[start], factor[start]
     for j in range(d):
         g[j] = 0
     for first in range(start, end, len(e)):
@@ -177,7 +180,8 @@ def by_columns(
                 e[i] += columns[j, row(order, at + np.uintp(i))] * p[j]
         for i in range(n):
             k = at + np.uintp(i)
-            s, v = slope_and_value(e[i], target[row(order, k)], weight[k], factor[k], constants)
+            own_weight, own_factor = weight_of(weight, w, k), factor_of(factor, f, k)
+            s, v = slope_and_value(e[i], target[row(order, k)], own_weight, own_factor, constants)
             e[i] = s
             slopes += s
             loss += v

@@ -11,12 +11,12 @@ import numpy as np
 from numba import get_num_threads
 from numba.core.errors import NumbaError
 
+from linreg.around import Around, around
 from linreg.batches import Problem
 from linreg.callbacks import Logs
-from linreg.compiled.binding import CompiledPowers, InOrder, around, stands_there
+from linreg.compiled.binding import CompiledPowers, InOrder, added, in_loop, stands_there
 from linreg.compiled.kernels import TILE, Form, Formulas, kernel
 from linreg.compiled.layout import BlocksOfModels, OneModel
-from linreg.compiled.loops import Around
 from linreg.losses import Loss
 from linreg.optimizers import Rule
 from linreg.stacks import members, stacked
@@ -58,7 +58,7 @@ class NumbaRun(Run):
         self._bind_rows(problem)
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
         terms = [one.terms() for one in members(self.regularizer or ())]
-        given = around(self.optimizer, precision, self._layout)
+        given = in_loop(around(self.optimizer, precision), self._layout, precision.dtype)
         in_batch = min(problem.batch_size, self.epoch_rows) * parameters.size
         self._form = Form(
             columns=min(features, 2) if self._by_columns else 0,
@@ -81,13 +81,14 @@ class NumbaRun(Run):
         self._batches: InOrder = InOrder(self._rows, self.shuffle, loss, self.precision, parameters)
         matrix = problem.matrix[:, : problem.kernel_size].T if self._by_columns else problem.matrix
         self._matrix = np.ascontiguousarray(matrix)
+        self._weighted = problem.weight is not None and parameters.ndim == 1
 
     def _bind_formulas(self, rule: Rule, loss: Loss, terms: list[Any], given: Around) -> None:
         """Bind the compiled formulas and their constants."""
         layout, precision, dtype = self._layout, self.precision, self.state.parameters.dtype
         pairs = tuple((penalty, slope) for penalty, slope, _ in terms[0]) if terms else ()
         counts = len(rule.state), len(rule.constants), len(self._constants)
-        self._train = kernel(Formulas(rule.update, loss.value, loss.slope, *counts, pairs), self._form)
+        self._formulas = Formulas(rule.update, loss.value, loss.slope, *counts, pairs)
         strengths = [stacked(precision.cast(one[k][-1]) for one in terms) for k in range(len(pairs))]
         self._bound = (
             layout.constants(self._constants, dtype),
@@ -104,7 +105,8 @@ class NumbaRun(Run):
             return super()._advance(end)
         batches.reorder(self.state.generator, epochs)
         steps = self._steps(0, len(batches), epochs)
-        means = self._device.added(steps, batches.rows, many=batches.many) / self.epoch_rows
+        sums = self._device.added(steps, batches.rows, many=True) if batches.many else added(steps, batches.rows)
+        means = sums / self.epoch_rows
         losses, learning_rates = _entries(means), _entries(self._lr[len(batches) - 1 :: len(batches)])
         first, self.state.epoch = self.state.epoch, self.state.epoch + epochs
         self._append({"loss": losses, "learning_rate": learning_rates}, epochs)
@@ -162,9 +164,10 @@ class NumbaRun(Run):
         return losses
 
     def _call(self, *arguments: Any) -> None:
+        train = kernel(self._formulas, self._form._replace(weighted=self._weighted))
         try:
             with _all_cores if self._on_all_cores else contextlib.nullcontext():
-                self._train(*arguments)
+                train(*arguments)
         except NumbaError as error:
             names = f"{self.optimizer!r}, {self.loss!r} and {self.regularizer!r}"
             raise TypeError(

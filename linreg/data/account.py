@@ -35,6 +35,11 @@ def notes(table: Table) -> list[str]:
     """
     columns = [*table.encoding.columns, *([] if table.target is None else [table.encoding.target])]
     out = [note for column in columns for note in _read(column)]
+    for part in table.parts:
+        if skipped := part.layout.skipped:
+            lines = "1 line" if skipped == 1 else f"{skipped} lines"
+            was = "was" if skipped == 1 else "were"
+            out.append(f"{lines} of {part.label} with # at the front {was} skipped as no row{'s'[: skipped > 1]}.")
     if all(name.isdecimal() for part in table.parts for name in part.names):
         out.append(f"All column names are numbers ({', '.join(table.names[:NAMED])}): is there a header?")
     return [*out, *_gaps(table)]

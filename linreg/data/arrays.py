@@ -6,6 +6,7 @@ stand and what to do about them. What is in an array at all is asked by `linreg.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def column_names(X: Any) -> list[str] | None:
     return None
 
 
-def feature_matrix(X: Any, dtype: Any, *, name: str = "X") -> Array:
+def feature_matrix(X: Any, dtype: Any, *, name: str = "X", first: int = 0) -> Array:
     """Return X as a finite float array of shape (rows, features).
 
     Parameters
@@ -65,6 +66,8 @@ def feature_matrix(X: Any, dtype: Any, *, name: str = "X") -> Array:
         One of numpy.float32 and numpy.float64.
     name : str, default="X"
         What to call it in errors.
+    first : int, default=0
+        Number of the first row, in errors.
 
     Returns
     -------
@@ -79,8 +82,8 @@ def feature_matrix(X: Any, dtype: Any, *, name: str = "X") -> Array:
         If its shape is wrong, it is empty, or it holds missing, infinite or too large values.
     """
     names = column_names(X)
-    matrix = numbers(X, name) if names is None else _stacked(X, names, name)
-    return _finite(rows_and_features(matrix, name), dtype, name, names)
+    matrix = numbers(X, name, first) if names is None else _stacked(X, names, name, first)
+    return _finite(rows_and_features(matrix, name), dtype, name, names, first)
 
 
 def rows_and_features(array: Array, name: str) -> Array:
@@ -125,7 +128,7 @@ def rows_and_features(array: Array, name: str) -> Array:
     return array
 
 
-def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X") -> Array:
+def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X", first: int = 0) -> Array:
     """Return one number a row as a finite float array of shape (rows,); a column of shape (rows, 1) is flattened.
 
     Parameters
@@ -140,6 +143,8 @@ def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X") 
         What to call them in errors.
     of : str, default="X"
         What to call the matrix that has those rows.
+    first : int, default=0
+        Number of the first row, in errors.
 
     Returns
     -------
@@ -154,7 +159,7 @@ def row_vector(values: Any, dtype: Any, rows: int, *, name: str, of: str = "X") 
         If there are too many or too few, or some are missing, infinite or too large.
     """
     vector = one_a_row(values, rows, name=name, of=of)
-    return _finite(numbers(vector, name), dtype, name, None)
+    return _finite(numbers(vector, name, first), dtype, name, None, first)
 
 
 def one_a_row(values: Any, rows: int, *, name: str, of: str = "X") -> Array:
@@ -238,14 +243,25 @@ def weight_vector(
     if given.ndim > 2 or given.shape[1:] not in {(), (1,)}:
         raise ValueError(f"Sample weights must be 1D array or scalar, got shape {given.shape}: give one weight a row.")
     weights = row_vector(given, dtype, rows, name=name, of=of)
+    refuse_negative(weights, name)
+    refuse_all_zero(bool(weights.any()), name)
+    return weights
+
+
+def refuse_negative(weights: Array, name: str, first: int = 0) -> None:
+    """Raise ValueError for the first weight below 0; `first` is the number of the first row."""
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise ValueError(
-            f"{name} must not be negative, got {weights[row]!s} in row {row}: give each row a weight of 0 or more."
+            f"{name} must not be negative, got {weights[row]!s} in row {first + row}: give each row a weight of 0 or "
+            "more."
         )
-    if not weights.any():
+
+
+def refuse_all_zero(some: bool, name: str) -> None:
+    """Raise ValueError unless some weight is above 0."""
+    if not some:
         raise ValueError(f"every {name} is zero, but at least one weight must be above 0: weigh the rows that count.")
-    return weights
 
 
 def design_matrix(matrix: Array, fit_intercept: bool) -> Array:
@@ -311,10 +327,10 @@ def column_of(frame: Any, column: str, name: str) -> Array:
     return array
 
 
-def _stacked(frame: Any, names: list[str], name: str) -> Array:
+def _stacked(frame: Any, names: list[str], name: str, first: int) -> Array:
     """Return the columns of a frame side by side, each checked by itself."""
     return np.column_stack(
-        [numbers(column_of(frame, column, name), f"column {column!r} of {name}") for column in names]
+        [numbers(column_of(frame, column, name), f"column {column!r} of {name}", first) for column in names]
     )
 
 
@@ -324,7 +340,7 @@ def _only_column(values: Any) -> Any:
     return values[names[0]] if names is not None and len(names) == 1 else values
 
 
-def _finite(array: Array, dtype: Any, name: str, names: list[str] | None) -> Array:
+def _finite(array: Array, dtype: Any, name: str, names: list[str] | None, number: int = 0) -> Array:
     """Return the array in `dtype`, C-ordered, or say where its first missing, infinite or too large value stands."""
     with np.errstate(over="ignore", invalid="ignore"):
         cast = array.astype(dtype, order="C", copy=False)
@@ -334,24 +350,46 @@ def _finite(array: Array, dtype: Any, name: str, names: list[str] | None) -> Arr
     def first(bad: Array) -> str:
         place = tuple(int(index) for index in np.argwhere(bad)[0])
         column = f" (column {names[place[1]]!r})" if names else ""
-        return f"the first in {where(place)}{column}, counted from 0"
+        return f"the first in {where(place, number)}{column}, counted from 0"
 
+    raise refused(array, cast, f"Input {name} contains", first)
+
+
+def refused(array: Array, cast: Array, head: str, first: Callable[[Array], str]) -> ValueError:
+    """Return the error for values that are missing, infinite or too large for a type.
+
+    Parameters
+    ----------
+    array : array
+        Values as they were given.
+    cast : array
+        The same in the type that is needed, some of them not finite.
+    head : str
+        How the error begins: what contains them.
+    first : callable
+        Takes an array that is True where values are bad, and says where the first stands.
+
+    Returns
+    -------
+    ValueError
+        The error.
+    """
     missing = np.isnan(cast)
     if missing.any():
-        raise ValueError(
-            f"Input {name} contains NaN: {int(missing.sum())} of {cast.size} values are missing, {first(missing)}. "
+        return ValueError(
+            f"{head} NaN: {int(missing.sum())} of {cast.size} values are missing, {first(missing)}. "
             f"Every loss after it would be nan: {_DROP_OR_IMPUTE}."
         )
     infinite = ~np.isfinite(array)
     if infinite.any():
-        raise ValueError(
-            f"Input {name} contains infinity: {int(infinite.sum())} of {cast.size} values, {first(infinite)}. "
+        return ValueError(
+            f"{head} infinity: {int(infinite.sum())} of {cast.size} values, {first(infinite)}. "
             f"Replace them, or {_DROP_OR_IMPUTE}."
         )
     large = ~np.isfinite(cast)
-    limit = np.finfo(dtype).max
-    otherwise = "" if dtype == np.float64 else ', or train with dtype="float64"'
-    raise ValueError(
-        f"Input {name} contains a value too large for dtype('{np.dtype(dtype).name}') (infinity above {limit:.2g}), "
+    limit = np.finfo(cast.dtype).max
+    otherwise = "" if cast.dtype == np.float64 else ', or train with dtype="float64"'
+    return ValueError(
+        f"{head} a value too large for dtype('{cast.dtype.name}') (infinity above {limit:.2g}), "
         f"{first(large)}: scale it{otherwise}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -39,7 +40,11 @@ class Block(NamedTuple):
 
 
 class Source(Protocol):
-    """Rows that can be read block by block, any number of times: `names` of the features, `count` of all rows."""
+    """Rows that can be read block by block, any number of times: `names` of the features, `count` of all rows.
+
+    A source whose blocks are of very different lengths has `block_rows`, that of the longest. One that has
+    `in_blocks_of(rows)`, which returns the same rows in blocks of at most so many, is cut finer where memory is scarce.
+    """
 
     names: tuple[str, ...]
     count: int
@@ -58,6 +63,19 @@ def rows_in_a_block(columns: int) -> int:
     return int(max(1, min(BLOCK_ROWS, BLOCK_BYTES // (8 * columns))))
 
 
+def block_rows(source: Source) -> int:
+    """Return the rows of the longest block of a source."""
+    return int(getattr(source, "block_rows", -(-source.count // max(1, len(source)))))
+
+
+def in_blocks_of(source: Source, rows: int) -> Source:
+    """Return a source in blocks of at most so many rows, if it can be cut anew; else as it is."""
+    if block_rows(source) <= rows or not hasattr(source, "in_blocks_of"):
+        return source
+    made: Source = source.in_blocks_of(rows)
+    return made
+
+
 class ArrayRows:
     """Arrays as a source.
 
@@ -74,8 +92,10 @@ class ArrayRows:
     weight : array of shape (rows,), optional
         Weight of each row in the loss.
     size : int, optional
-        Rows in a block; as many as make a block of usual size if left out.
+        Rows in a block; as many as make a block of usual size if left out, or fewer where memory is scarce.
     """
+
+    _fixed = True
 
     def __init__(
         self,
@@ -88,11 +108,19 @@ class ArrayRows:
     ) -> None:
         self.X, self.y, self.names, self.weight, self.count = X, y, names, weight, len(y)
         self.numbers = np.arange(len(y)) if numbers is None else numbers
-        self._size = rows_in_a_block(X.shape[1] + 1) if size is None else size
+        self._fixed, self._size = size is not None, rows_in_a_block(X.shape[1] + 1) if size is None else size
 
     def __len__(self) -> int:
         """Return how many blocks there are."""
         return -(-self.count // self._size)
+
+    def in_blocks_of(self, rows: int) -> ArrayRows:
+        """Return the same rows in blocks of at most so many, if their size was not given."""
+        if self._fixed:
+            return self
+        other = copy.copy(self)
+        other._size = rows
+        return other
 
     def read(self, block: int) -> Block:
         """Return a block."""

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from linreg.data.families import as_text
-from linreg.data.kinds import Seen, told
+from linreg.data.kinds import told
 from linreg.data.moments import moment_text
-from linreg.data.notation import EXAMPLES, says_missing, shown
+from linreg.data.notation import EXAMPLES, shown
+from linreg.data.seen import Seen
 
 Array = Any
 
@@ -59,8 +60,7 @@ def _spelled(cells: list[Any] | None, read: Array, family: Any, seen: Seen) -> l
     """Return how missing values are written; of text beside other text only words for them."""
     if cells is None:
         return []
-    spellings = [word for word in seen.text if says_missing(word)]
-    if len(spellings) < len(seen.text):
-        return list(map(shown, spellings[:EXAMPLES]))
+    if seen.words:
+        return list(map(shown, seen.gone))
     gone = np.flatnonzero(np.isnan(read)).tolist()
     return _different(shown(as_text(cells[row])) if family[row] == "text" else str(cells[row]) for row in gone)

@@ -75,7 +75,7 @@ def as_array(values: Any, name: str) -> Array:
     return array
 
 
-def numbers(values: Any, name: str) -> Array:
+def numbers(values: Any, name: str, first: int = 0) -> Array:
     """Return what a user has given as an array of real numbers, or say what is in there instead.
 
     Parameters
@@ -84,6 +84,8 @@ def numbers(values: Any, name: str) -> Array:
         The numbers.
     name : str
         What to call them in errors.
+    first : int, default=0
+        Number of the first row, in errors.
 
     Returns
     -------
@@ -111,9 +113,9 @@ def numbers(values: Any, name: str) -> Array:
     if kind in "Mm":
         raise TypeError(f"{name} holds dates or durations ({array.dtype}), but numbers are needed: {_DATES}.")
     if kind in "UST":
-        raise _refused_text(array, name)
+        raise _refused_text(array, name, first)
     if kind == "O":
-        return _numbers_from_objects(array, name)
+        return _numbers_from_objects(array, name, first)
     if array.dtype.names:
         raise TypeError(
             f"{name} is a structured array with the fields {', '.join(array.dtype.names)}, but a plain one is needed: "
@@ -144,41 +146,42 @@ def _unmasked(values: Any) -> Array:
     return np.where(mask, np.array(None), masked.data.astype(object))
 
 
-def _numbers_from_objects(array: Array, name: str) -> Array:
+def _numbers_from_objects(array: Array, name: str, first: int) -> Array:
     """Return an array of Python objects as float64 if every one of them is a number or missing."""
     out = np.empty(array.shape, np.float64)
     for place, value in np.ndenumerate(array):
         if value is None or type(value).__name__ in {"NAType", "NaTType"}:
             out[place] = np.nan
         elif isinstance(value, str | bytes):
-            raise _refused_text(array, name)
+            raise _refused_text(array, name, first)
         elif isinstance(value, dt.date | dt.time | dt.timedelta | np.datetime64 | np.timedelta64):
             raise TypeError(
-                f"{name} holds dates or durations, {value!r} at {where(place)}, but numbers are needed: {_DATES}."
+                f"{name} holds dates or durations, {value!r} at {where(place, first)}, but numbers are needed: "
+                f"{_DATES}."
             )
         else:
-            out[place] = _number_from_object(value, name, place)
+            out[place] = _number_from_object(value, name, where(place, first))
     return out
 
 
-def _number_from_object(value: Any, name: str, place: Sequence[int]) -> float:
+def _number_from_object(value: Any, name: str, place: str) -> float:
     try:
         if getattr(value, "ndim", 0) == 0:
             return float(value)
     except OverflowError:
         raise ValueError(
             f"Input {name} contains a value too large for dtype('float64') (infinity above 1.8e+308), at "
-            f"{where(place)}: scale it."
+            f"{place}: scale it."
         ) from None
     except (TypeError, ValueError):
         pass
     raise TypeError(
-        f"{name} holds {value!r:.60} at {where(place)}: every argument must be a string or a number that stands for a "
+        f"{name} holds {value!r:.60} at {place}: every argument must be a string or a number that stands for a "
         f"real number, not a {type(value).__name__!r}. {_ENCODE[0].upper()}{_ENCODE[1:]}."
     )
 
 
-def _refused_text(array: Array, name: str) -> TypeError:
+def _refused_text(array: Array, name: str, first: int) -> TypeError:
     """Return the error for text, which tells numbers written as text from categories."""
     words = [(place, value) for place, value in np.ndenumerate(array) if isinstance(value, str | bytes)]
     other = [(place, value) for place, value in words if not _is_number(value)]
@@ -189,7 +192,7 @@ def _refused_text(array: Array, name: str) -> TypeError:
         how = "write its decimals with a point, and nothing between its thousands."
     else:
         how = f"{_ENCODE}."
-    return TypeError(f"{name} holds text, {value!r:.60} at {where(place)}, but numbers are needed: {how}")
+    return TypeError(f"{name} holds text, {value!r:.60} at {where(place, first)}, but numbers are needed: {how}")
 
 
 def _is_number(text: str | bytes) -> bool:
@@ -200,6 +203,8 @@ def _is_number(text: str | bytes) -> bool:
     return True
 
 
-def where(place: Sequence[int]) -> str:
-    """Return the words for a place in an array."""
-    return "row " + ", column ".join(str(index) for index in place) if place else "its only place"
+def where(place: Sequence[int], first: int = 0) -> str:
+    """Return the words for a place in an array whose first row has a number."""
+    if not place:
+        return "its only place"
+    return "row " + ", column ".join(map(str, (place[0] + first, *place[1:])))

@@ -1,4 +1,4 @@
-"""Rows that Dask holds: arrays, frames and folders of Parquet files, as blocks that are read where they lie.
+"""Rows that Dask holds: arrays, frames, and Parquet and Arrow files, as blocks that are read where they lie.
 
 Nothing here schedules, retries or sends anything: functions of a block are handed to Dask as a graph, and Dask runs it
 on the client that is connected, or in threads where there is none.
@@ -13,13 +13,13 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from linreg.data.arrays import column_names, feature_matrix, row_vector, weight_vector
-from linreg.data.blocks import Block, rows_in_a_block
+from linreg.data.arrays import column_names, feature_matrix, refuse_negative, row_vector
+from linreg.data.blocks import Block
+from linreg.data.dask_files import FileBlock, blocks_in
 
 Array = Any
 
@@ -110,7 +110,8 @@ class DaskRows:
         Parameters
         ----------
         X : array or frame of Dask, or path
-            Features. A path is that of a Parquet file, or of a folder of them that every worker can read.
+            Features. A path is that of a Parquet or Arrow file, a pattern of them (`rows-*.parquet`), or a folder of
+            Parquet files, that every worker can read; the files are taken in the natural order of their names.
         y : array or series, or str
             Target: one of Dask's, or a NumPy array; or the name of its column in the frame or the files.
         sample_weight : array, series or str, optional
@@ -125,15 +126,17 @@ class DaskRows:
         ------
         TypeError
             If X is not Dask's.
+        OSError
+            If there is no such file, or one may not be read.
         ValueError
-            If parts do not fit, a column is missing, or there are no rows.
+            If there is no y, parts do not fit, a file cannot be read, a column is missing, or there are no rows.
         """
         if isinstance(X, cls):
             return X
         lengths: Sequence[int]
         columns: list[str] | None = None
         if isinstance(X, str | os.PathLike):
-            parts, lengths, columns = _parquet(X)
+            parts, lengths, columns = blocks_in(X)
         elif not hasattr(X, "__dask_graph__"):
             raise TypeError(
                 f'engine="dask" takes arrays or frames of Dask, or the path of Parquet files, but X is a '
@@ -150,24 +153,22 @@ class DaskRows:
     def _paired(
         cls, parts: list[Any], lengths: Sequence[int], columns: list[str] | None, X: Any, y: Any, weight: Any
     ) -> Self:
-        own = [one for one in (y, weight) if isinstance(one, str)]
-        for name in own:
-            if columns is None or name not in columns:
-                known = "X has no names" if columns is None else f"there are {', '.join(columns)}"
-                raise ValueError(f"There is no column {name!r} in X, {known}: give one of them, or an array.")
-        names = None if columns is None else [name for name in columns if name not in own]
+        if not sum(lengths):
+            raise ValueError("Found array with 0 sample(s) in X: look whether a filter has removed every row.")
+        if y is None:
+            how = "one number a row of X" if columns is None else "the name of its column, or one number a row of X"
+            raise ValueError(f"requires y to be passed, but the target y is None: give {how}.")
+        names = _features(columns, y, weight)
         features = X.shape[1] if names is None else len(names)
         pieces = zip(
             parts, lengths, _pieces(y, lengths, "y"), _pieces(weight, lengths, "sample_weight"), strict=True
         )  # fmt: skip
         first, blocks, kept = 0, [], []
-        for number, (part, rows, target, weights) in enumerate(pieces):
+        for part, rows, target, weights in pieces:
             if rows:
-                blocks.append((part, target, weights, names, f"block {number}", first))
+                blocks.append((part, target, weights, names, first))
                 kept.append(int(rows))
             first += int(rows)
-        if not kept:
-            raise ValueError("Found array with 0 sample(s) in X: look whether a filter has removed every row.")
         return cls(tuple(blocks), tuple(kept), None if names is None else tuple(names), features, weight is not None)
 
     @property
@@ -230,19 +231,17 @@ def of_block(
     return function(block, *more)
 
 
-def read_block(part: Any, target: Any, weight: Any, names: list[str] | None, place: str, first: int) -> Block:
+def read_block(part: Any, target: Any, weight: Any, names: list[str] | None, first: int) -> Block:
     """Return a part of the data as checked numbers; this runs where the part lies.
 
     Parameters
     ----------
-    part : array or frame of shape (rows, features)
+    part : array or frame of shape (rows, features), or FileBlock
         Features, and what of target and weights is named.
     target, weight : array or series of shape (rows,), or str
         Target and weights; a name stands for a column of the part. No weights are None.
     names : list of str or None
         Columns that are features.
-    place : str
-        What to call the part in errors.
     first : int
         Number of its first row.
 
@@ -254,19 +253,51 @@ def read_block(part: Any, target: Any, weight: Any, names: list[str] | None, pla
     Raises
     ------
     TypeError or ValueError
-        If a value is no finite number, or lengths differ.
+        If a value is no finite number or a weight negative, or lengths differ. The message names the file, if it is in
+        one, and the row of the file; else the row of the data.
     """
-    target, weight = (part[one] if isinstance(one, str) else one for one in (target, weight))
-    X = f"X in {place}"
-    matrix = feature_matrix(part if names is None else part[names], np.float64, name=X)
-    rows = np.column_stack([matrix, row_vector(target, np.float64, len(matrix), name=f"y in {place}", of=X)])
+    named = [one for one in (target, weight) if isinstance(one, str)]
+    X, own, start, lies = _taken(part, names, named, first)
+    place = f"in rows {start} to {start + len(X) - 1}{lies}"
+    y, w = (
+        f"{what} {one!r} {place}" if isinstance(one, str) else f"{unnamed} {place}"
+        for what, one, unnamed in (("target", target, "y"), ("weight", weight, "sample_weight"))
+    )
+    target, weight = (own[one] if isinstance(one, str) else one for one in (target, weight))
+    matrix = feature_matrix(X, np.float64, name=f"X {place}", first=start)
+    rows = np.column_stack([matrix, row_vector(target, np.float64, len(matrix), name=y, of=f"X {place}", first=start)])
     if weight is not None:
-        # The 1 stands for the other blocks: in one of them all weights may be zero.
-        name = f"sample_weight in {place}"
-        own = row_vector(weight, np.float64, len(matrix), name=name, of=X)
-        checked: Array = weight_vector(np.append(own, 1.0), np.float64, len(matrix) + 1, name=name, of=X)
-        weight = checked[:-1]
+        weight = row_vector(weight, np.float64, len(matrix), name=w, of=f"X {place}", first=start)
+        refuse_negative(weight, w, start)
     return Block(rows, np.arange(first, first + len(rows)), weight)
+
+
+def _taken(part: Any, names: list[str] | None, named: list[str], first: int) -> tuple[Any, Any, int, str]:
+    """Return features, what holds the named columns, the number of the first row, and words on what counts it."""
+    if not isinstance(part, FileBlock):
+        return part if names is None else part[names], part, first, ""
+    from linreg.data.found import Columns  # not before there is a file
+
+    features = names or []
+    columns = part.read([*features, *named])
+    return Columns({name: columns[name] for name in features}), columns, part.first, f" of {part.file!r}"
+
+
+def _features(columns: list[str] | None, y: Any, weight: Any) -> list[str] | None:
+    """Return the names of the features: of all columns, without what is named as target and weights."""
+    own = [one for one in (y, weight) if isinstance(one, str)]
+    if columns is None:
+        if own:
+            raise ValueError(f"There is no column {own[0]!r} in X, X has no names: give an array.")
+        return None
+    from linreg.data.columns import chosen_columns  # not before there are columns
+    from linreg.data.tables import require_column
+
+    if isinstance(y, str):
+        return chosen_columns(columns, y, None, weight if isinstance(weight, str) else None)
+    for name in own:
+        require_column(name, columns)
+    return [name for name in columns if name not in own]
 
 
 def _row_blocks(X: Any) -> tuple[list[Any], Sequence[int]]:
@@ -308,43 +339,3 @@ def _pieces(values: Any, lengths: Sequence[int], name: str) -> Iterator[Any]:
                 "name of the column."
             )
         yield from parts
-
-
-def _parquet(path: str | os.PathLike[str]) -> tuple[list[Any], list[int], list[str]]:
-    """Return the blocks of Parquet files in a folder, in the order of their names, their lengths, and the columns."""
-    try:
-        import polars
-    except ImportError:
-        raise ImportError("Parquet files are read by polars: pip install 'linreg[data]'.") from None
-    place = Path(path)
-    files = sorted(place.glob("*.parquet")) if place.is_dir() else [place]
-    if not files or not files[0].exists():
-        raise FileNotFoundError(
-            f"{os.fspath(path)!r} is no Parquet file and no folder of them: give one that is there."
-        )
-    read, parts, lengths = dask().delayed(read_parquet), [], []
-    columns = _columns_of(files[0])
-    for file in files:
-        if _columns_of(file) != columns:
-            raise ValueError(f"{str(file)!r} has other columns than {str(files[0])!r}: give files of one table.")
-        rows, size = int(polars.scan_parquet(file).select(polars.len()).collect().item()), rows_in_a_block(len(columns))
-        for first in range(0, rows, size):
-            parts.append(read(str(file), first, size))
-            lengths.append(min(size, rows - first))
-    return parts, lengths, columns
-
-
-def _columns_of(file: Path) -> list[str]:
-    import polars
-
-    try:
-        return list(polars.scan_parquet(file).collect_schema())
-    except polars.exceptions.PolarsError as error:
-        raise ValueError(f"{str(file)!r} is no Parquet file: {str(error).splitlines()[0]}.") from None
-
-
-def read_parquet(file: str, first: int, rows: int) -> Any:
-    """Return consecutive rows of a Parquet file as a frame."""
-    import polars
-
-    return polars.scan_parquet(file).slice(first, rows).collect()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -223,6 +224,27 @@ def one_hot(name: str, kind: Kind, values: Array) -> Iterator[tuple[str, Array]]
     missing = np.isnan(values)
     for place, feature in enumerate(feature_names(name, kind), start=1):
         yield feature, np.where(missing, np.nan, values == place) if kind.name == "category" else values
+
+
+def require_different(names: Sequence[str]) -> None:
+    """Raise if a name is there twice: that of a column "c=b" beside the category "b" of a column "c".
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of features, and of the target if there is one.
+
+    Raises
+    ------
+    ValueError
+        If one occurs twice.
+    """
+    name, times = Counter(names).most_common(1)[0] if names else ("", 1)
+    if times > 1:
+        raise ValueError(
+            f"{times} columns of numbers would be called {shown(name)}, one of them for a category: rename the column "
+            "of that name, or leave it out (columns)."
+        )
 
 
 def listed(texts: tuple[str, ...]) -> str:

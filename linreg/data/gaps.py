@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from linreg.data.arrays import refuse_all_zero, refuse_negative
 from linreg.data.encoding import listed
 from linreg.data.notation import EXAMPLES, shown
 
@@ -25,15 +26,20 @@ class Gaps:
         self.places: dict[str, list[str]] = {}
         weights, positive = table.encoding.weights if table.target is not None else None, False
         for number in range(len(table)):
+            if table.plain and weights is None:
+                rows = table.matrix(number)
+                if np.isfinite(rows.sum()):
+                    self.whole += len(rows)
+                    continue
             part, first, found = table.numbers(number)
             self.whole += int((~np.isnan(found).any(axis=0)).sum())
             for column, values in zip(table.encoded, found, strict=True):
                 self._look(column.name, values, part, first)
                 if column.name == weights:
-                    _refuse(values < 0, values, column.name, part, first, "a negative weight", "give 0 or more")
+                    refuse_negative(values, f"Column {column.name!r} of {part.label}", first)
                     positive |= bool((values > 0).any())
-        if weights is not None and not positive:
-            raise ValueError(f"No weight in {weights!r} is above 0: weigh the rows that count.")
+        if weights is not None:
+            refuse_all_zero(positive, f"weight in {weights!r}")
 
     def _look(self, name: str, values: Array, part: Part, first: int) -> None:
         _refuse(np.isinf(values), values, name, part, first, "an infinite value, or one beyond 1.8e+308",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from linreg.data.blocks import Source
+from linreg.data.kinds import NUMERIC
 
 
 def is_source(given: Any) -> bool:
@@ -38,19 +39,23 @@ def _table(given: Any) -> bool:
 
 
 @contextmanager
-def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X") -> Iterator[Source | None]:
+def opened_source(
+    X: Any, y: Any, sample_weight: Any = None, *, name: str = "X", memory: int | None = None
+) -> Iterator[Source | None]:
     """Open what is no array.
 
     Parameters
     ----------
     X : object
-        The path of a Parquet, Arrow or CSV file, a source, or anything else.
+        The path or pattern of files that `linreg.data.open_table` reads, a source, or anything else.
     y : object
         The name of the target's column, where X is a path; None, or that name, where X is a source.
     sample_weight : object
         None, where X is one of these: sources bring their weights.
     name : str, default="X"
         What to call X in errors.
+    memory : int, optional
+        Bytes that reading it may take.
 
     Yields
     ------
@@ -66,7 +71,8 @@ def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X")
     TypeError
         If a column holds no numbers, or y is no name.
     ValueError
-        If the file cannot be read, has no rows or no such column, or weights are given.
+        If the file cannot be read, has no rows or no such column, or weights are given; while it is read, if a value
+        is missing or infinite.
     """
     if not (is_file(X, y) or is_source(X)):
         yield None
@@ -78,6 +84,8 @@ def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X")
         )
     if not is_file(X, y):
         target = getattr(X, "target", None)
+        if target is None and hasattr(X, "target"):
+            raise ValueError(f"{name} was opened without a target: give its name to open_table.")
         if y is not None and not (isinstance(y, str) and target in (None, y)):
             raise ValueError(
                 f"{name} is a source whose blocks hold the target"
@@ -90,39 +98,16 @@ def opened_source(X: Any, y: Any, sample_weight: Any = None, *, name: str = "X")
             f"{name} is the path {os.fspath(X)!r}, so y must be the name of the column to predict, got "
             f"{'nothing' if y is None else type(y).__name__}."
         )
-    with opened_numbers(X, y) as source:
-        yield source
+    from linreg.data.sources import open_table  # not before there is a file
 
-
-@contextmanager
-def opened_numbers(file: str | os.PathLike[str], target: str) -> Iterator[Source]:
-    """Open a file all of whose columns hold numbers.
-
-    Parameters
-    ----------
-    file : str or path
-        Parquet, Arrow or CSV.
-    target : str
-        Column to predict.
-
-    Yields
-    ------
-    Source
-        Its rows.
-
-    Raises
-    ------
-    TypeError
-        If a column holds no numbers.
-    """
-    from linreg.data.row_files import opened  # not before there is a file
-
-    with opened(file, target) as source:
-        others = source.other_kinds()
+    with open_table(X, y, early=False, memory=memory) as table:
+        encoding = table.encoding
+        others = [c.name for c in (*encoding.columns, encoding.target) if c.kind.name not in NUMERIC]
         if others:
             raise TypeError(
-                f"{os.fspath(file)!r} holds no numbers in {', '.join(map(repr, others[:5]))}"
-                f"{', ...' if len(others) > 5 else ''}, but linear regression needs numbers: leave these columns out "
-                "or turn them into numbers."
+                f"{os.fspath(X)!r} holds no numbers in {', '.join(map(repr, others[:5]))}"
+                f"{', ...' if len(others) > 5 else ''}, but linear regression needs numbers: train on "
+                f"linreg.data.open_table({os.fspath(X)!r}, {y!r}), which makes numbers of such columns and says how, "
+                "or leave them out."
             )
-        yield source
+        yield table

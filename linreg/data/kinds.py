@@ -5,8 +5,6 @@ The rules are in the notes of `linreg.data.reading`.
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,26 +14,18 @@ import numpy as np
 from linreg.data.conversion import numbers
 from linreg.data.families import as_text, families_of
 from linreg.data.moments import DAY
-from linreg.data.notation import (
-    EXAMPLES,
-    Read,
-    dates_in,
-    is_date,
-    is_number,
-    numbers_in,
-    says_missing,
-    shown,
-    written,
-)
+from linreg.data.notation import TIME, bare_too, says_missing, written
 
 Array = Any
 
-STRAY = 0.1
-"""Share of the rows in which words may stand between numbers: a header that was pasted twice, "unknown"."""
-DIFFERENT = 10
-"""Different numbers, for each such word, of a column that holds no categories."""
 NUMERIC = {"number", "boolean"}
-TYPED = {"number": "plain", "number_as_text": "plain", "boolean": "true or false", "date": "year first"}
+TYPED = {
+    "number": "plain",
+    "number_as_text": "plain",
+    "boolean": "true or false",
+    "date": "year first",
+    "duration": TIME,
+}
 """How words are written in a column that was typed, and is text among other rows."""
 
 
@@ -98,7 +88,7 @@ class Kind:
         if self.name == "category":
             values = cells_of(values)
         cells = values.tolist() if values.dtype.kind in "OUST" else None
-        if cells is None or not _only_text(cells):
+        if cells is None or not only_text(cells):
             return self.of_told(*told(values, label, first))
         place = {cell: i for i, cell in enumerate(dict.fromkeys(cells))}
         out, strange = self.of_told(*told(np.array(list(place), object), label, first))
@@ -122,7 +112,7 @@ class Kind:
     def _families(self) -> set[str]:
         if self.name in {"date", "duration"}:
             return {self.name}
-        return set() if self.name == "category" else NUMERIC
+        return NUMERIC if self.name != "category" and bare_too(self.unit) else set()
 
     def _of_cells(self, cells: Sequence[Any], family: Array, found: Array) -> tuple[Array, Array]:
         """Return the numbers of cells, and whether each is of another kind."""
@@ -201,104 +191,6 @@ def told(values: Array, label: str, first: int = 0) -> tuple[Any, Array, list[An
         return "boolean" if kind == "b" else "number", np.asarray(numbers(values, label), np.float64), None
 
 
-class Seen:
-    """What has been seen of a column, some of its values at a time.
-
-    `text` counts each text, `texts` has every value as text with the place where it stands first.
-    """
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.families: set[str] = set()
-        self.text: Counter[str] = Counter()
-        self.texts: dict[str, tuple[str, int]] = {}
-        self.numbers: set[float] = set()
-        self.earliest = np.inf
-
-    def look(self, values: Array, label: str, first: int = 0) -> None:
-        """Look at more values of the column; label and row tell where they stand."""
-        if values.dtype.kind == "O" and _only_text(cells := values.tolist()):
-            self.rows += len(cells)
-            places = dict(zip(reversed(cells), range(first + len(cells) - 1, first - 1, -1), strict=True))
-            counts = Counter(cells)
-            counts.pop(None, None)
-            self.text.update(counts)
-            for word in counts:
-                self.texts.setdefault(word, (label, places[word]))
-        else:
-            self.add(*told(values, label, first), label, first)
-
-    def add(self, family: Any, found: Array, cells: list[Any] | None, label: str = "", first: int = 0) -> None:
-        """Add what `told` says of more values of the column."""
-        self.rows += len(found)
-        present = found[~np.isnan(found)]
-        if cells is None:
-            if len(present):
-                self.families.add(family)
-                self.earliest = min(self.earliest, present.min()) if family == "date" else self.earliest
-            return
-        self.families |= set(family.tolist()) - {"", "text"}
-        if "date" in self.families:
-            self.earliest = min(self.earliest, found[family == "date"].min(initial=np.inf))
-        self.numbers |= set(present.tolist())
-        for row, (cell, of) in enumerate(zip(cells, family.tolist(), strict=True), start=first):
-            if of == "text":
-                self.text[as_text(cell)] += 1
-            if of:
-                self.texts.setdefault(as_text(cell), (label, row))
-
-    def kind(self) -> Kind:
-        """Decide how the column is to be read."""
-        words = [word for word in self.text if not says_missing(word)]
-        if words:
-            read, odd = self._of_words(words)
-            if read is None:
-                return self.categories()
-            origin = float(min([self.earliest, *read.values.values()])) if read.kind == "date" else 0.0
-            shows = read.examples[1 if odd else 0] if read.values else ""
-            sample = next((word for word in read.values if shows.startswith(shown(word))), "")
-            return Kind(read.kind, read.style, read.unit, tuple(odd), origin, (), read.examples, sample)
-        if self.families <= NUMERIC:
-            of_them_all = "boolean" if self.families == {"boolean"} else "number"
-            return Kind("number_as_text" if self.text else of_them_all)
-        if self.families <= {"date"}:
-            return Kind("date", origin=float(self.earliest))
-        return Kind("duration") if self.families <= {"duration"} else self.categories()
-
-    def strange(self) -> str | None:
-        """Return the first value that is neither number nor date, if there are such and others that are."""
-        words = [word for word in self.texts if not says_missing(word)]
-        odd = next((word for word in words if not (is_number(word) or is_date(word))), None)
-        return odd if self.families or any(is_number(word) or is_date(word) for word in words) else None
-
-    def _of_words(self, words: Sequence[str]) -> tuple[Read | None, Sequence[str]]:
-        """Read words as numbers or dates, if that is what they are; with strays among them."""
-        numeric = self.families <= NUMERIC
-        read = numbers_in(words) if numeric else None
-        if read is None and self.families <= {"date"}:
-            read = dates_in(words)
-        if read is not None or not numeric:
-            return read, ()
-        odd = self._strays(words)
-        rest = [word for word in words if word not in odd]
-        if not odd:
-            return None, ()
-        read = numbers_in(rest) if rest else Read("number_as_text", {}, ())
-        return read and read._replace(examples=[shown(min(odd)), *read.examples]), sorted(odd)
-
-    def _strays(self, words: Sequence[str]) -> set[str]:
-        """Return the words between numbers that are none, if they are a few strays and no categories."""
-        odd = {word for word in words if not is_number(word)}
-        stray = sum(self.text[word] for word in odd)
-        different = len(words) - len(odd) + len(self.numbers)
-        return odd if stray <= STRAY * self.rows and different >= DIFFERENT * max(len(odd), 1) else set()
-
-    def categories(self) -> Kind:
-        """Read as categories; if some of them are numbers or dates, those that are none are shown."""
-        strange = (word for word in self.texts if not (says_missing(word) or is_number(word) or is_date(word)))
-        examples = list(itertools.islice(strange, EXAMPLES)) or list(self.texts)[:EXAMPLES]
-        return Kind("category", vocabulary=tuple(sorted(self.texts)), examples=list(map(shown, examples)))
-
-
-def _only_text(cells: list[Any]) -> bool:
+def only_text(cells: list[Any]) -> bool:
+    """Whether there is nothing but text and None."""
     return set(map(type, cells)) <= {str, type(None)}

@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import glob
 import os
-import tempfile
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from linreg.data import array_files, arrays, tables
-from linreg.data.csv_files import column
-from linreg.data.row_files import IN_MEMORY, as_parquet
+import numpy as np
+
+from linreg.data import array_files, arrays, tables, temporary
+from linreg.data.csv_files import Layout, column
+from linreg.data.csv_types import Types
+from linreg.data.row_files import IN_MEMORY, READING_TEXT, csv_tables
 
 if TYPE_CHECKING:
     import polars
 
 Array = Any
 
+COLUMN_BYTES = 2**24
+"""So many columns of a file are read together as have so many bytes of numbers in all its rows."""
+
 
 class Part(Protocol):
-    """Some rows: `file` they lie in, `label` in errors, `names` of their columns, `count` of rows."""
+    """Some rows: `file` they lie in, `label` in errors, `names` of columns, `count` of rows, `layout` of a CSV file."""
 
     file: str
     label: str
     names: tuple[str, ...]
     count: int
+    layout: Layout
 
     def family(self, name: str) -> str:
-        """Return "number" or "boolean" if that is what the type of a column says, else nothing."""
+        """Return "number", "boolean" or "empty" if that is what the type of a column says, else nothing."""
+        ...
+
+    def is_text(self, name: str) -> bool:
+        """Whether the type of a column says that it is text."""
         ...
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns, as arrays of whatever type."""
+        ...
+
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns with a family side by side, in float64, nan where a value is missing."""
         ...
 
 
@@ -42,6 +57,7 @@ class ArraysPart:
 
     def __init__(self, file: str, arrays: dict[str, Array]) -> None:
         self.file, self.label, self.names, self._arrays = file, _label(file), tuple(arrays), arrays
+        self.layout = Layout()
         self.count = len(next(iter(arrays.values()), ()))
 
     def family(self, name: str) -> str:
@@ -49,29 +65,61 @@ class ArraysPart:
         kind = self._arrays[name].dtype.kind
         return "boolean" if kind == "b" else "number" if kind in "fiu" else ""
 
+    def is_text(self, name: str) -> bool:
+        """Whether a column is text."""
+        return self._arrays[name].dtype.kind in "UST"
+
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""
         return [self._arrays[name][first : first + rows] for name in names]
 
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns of numbers."""
+        return np.column_stack(self.columns(names, first, rows)).astype(np.float64, copy=False)
+
 
 class QueryPart:
-    """A polars frame or query, of which so much is read at a time as is asked for; whole numbers in `text` are text."""
+    """A polars frame or query, of which so much is read at a time as is asked for.
 
-    def __init__(self, file: str, table: polars.LazyFrame, text: Collection[str] = ()) -> None:
+    Whole numbers in `text` are text; the types of a text file, which has a `layout`, are guesses.
+    """
+
+    def __init__(
+        self, file: str, table: polars.LazyFrame, text: Collection[str] = (), *, layout: Layout | None = None
+    ) -> None:
         import polars
 
-        whole = [name for name, kind in table.collect_schema().items() if name in text and kind.is_integer()]
+        self.file, self.label, self._typed, self.layout = file, _label(file), layout is None, layout or Layout()
+        self._values: dict[str, int] = {}
+        with tables.readable(self.label, of_file=bool(file)):
+            schema = table.collect_schema()
+        whole = [name for name, kind in schema.items() if name in text and kind.is_integer()]
         if whole:  # with a gap among them, NumPy would make 1.0 of 1
             table = table.with_columns(column(name).cast(polars.String) for name in whole)
-        self.file, self.label, self._table = file, _label(file), table
-        self._schema = dict(table.collect_schema())
+        self._table, self._schema = table, dict(table.collect_schema())
         self.names = tuple(self._schema)
-        self.count = int(tables.collected(table.select(polars.len()), self.label).item()) if self.names else 0
+        self.count = int(self._collected(table.select(polars.len())).item()) if self.names else 0
+
+    def _collected(self, query: polars.LazyFrame) -> polars.DataFrame:
+        return tables.collected(query, self.label, of_file=bool(self.file))
 
     def family(self, name: str) -> str:
         """Return what the type of a column says."""
         kind = self._schema[name]
-        return "number" if kind.is_numeric() else "boolean" if str(kind) == "Boolean" else ""
+        if not self._typed and self._empty(name):
+            return "empty"
+        return "number" if kind.is_numeric() else {"Boolean": "boolean", "Null": "empty"}.get(str(kind), "")
+
+    def _empty(self, name: str) -> bool:
+        """Whether a column has no value."""
+        if name not in self._values:
+            missing = self._collected(self._table.select(column(name).null_count())).item()
+            self._values[name] = self.count - int(missing)
+        return not self._values[name]
+
+    def is_text(self, name: str) -> bool:
+        """Whether a column is text."""
+        return str(self._schema[name]).partition("(")[0] in {"String", "Binary", "Categorical", "Enum"}
 
     def columns(self, names: Sequence[str], first: int, rows: int) -> list[Array]:
         """Return consecutive rows of some columns."""
@@ -83,9 +131,34 @@ class QueryPart:
                     f"Column {name!r} of {self.label} is of type {self._schema[name]}, but one number is needed in "
                     "every row: give each of its parts a column of its own, or leave it out."
                 )
-        query = self._table.slice(first, rows).select(map(column, names))
-        frame = tables.collected(query, self.label)
-        return [_array(frame.get_column(name).alias("")) for name in names]
+        with tables.readable(self.label, of_file=bool(self.file)):
+            return list(map(_array, self._series(names, first, rows)))
+
+    def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
+        """Return consecutive rows of columns of numbers."""
+        import polars
+
+        out = np.empty((min(rows, self.count - first), len(names)))
+        with tables.readable(self.label, of_file=bool(self.file)):
+            for place, series in enumerate(self._series(names, first, rows)):
+                out[:, place] = series.cast(polars.Float64).to_numpy()
+        return out
+
+    def _series(self, names: Sequence[str], first: int, rows: int) -> Iterator[polars.Series]:
+        """Yield columns; of a file few at a time, since polars holds what it unpacks of a row group, however long."""
+        expected = max(0, min(rows, self.count - first))
+        few = max(1, COLUMN_BYTES // (8 * max(1, self.count)) if self.file else len(names))
+        for start in range(0, len(names), few):
+            some = names[start : start + few]
+            frame = self._collected(self._table.slice(first, rows).select(map(column, some)))
+            for name in some:
+                series = frame.get_column(name).alias("")
+                if len(series) != expected:
+                    raise ValueError(
+                        f"{self.label} cannot be read ({len(series)} values instead of {expected} in {name!r}): the "
+                        "file is damaged, make it anew."
+                    )
+                yield series
 
 
 def _label(file: str) -> str:
@@ -103,7 +176,7 @@ def _array(series: polars.Series) -> Array:
     return series.to_numpy()
 
 
-def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[Part]:
+def parts_of(files: Any, stack: ExitStack, text: Collection[str] = (), memory: int | None = None) -> list[Part]:
     """Return what a table is made of.
 
     Parameters
@@ -114,6 +187,8 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
         Removes files that were made on the way.
     text : collection of str
         Columns that are text, whatever stands in them in CSV files, or whole numbers in others.
+    memory : int, optional
+        Bytes that reading CSV files at once may take, if less than usual.
 
     Returns
     -------
@@ -132,17 +207,21 @@ def parts_of(files: Any, stack: ExitStack, text: Collection[str] = ()) -> list[P
         If a file cannot be read, is named twice, or has other columns than the first.
     """
     if hasattr(files, "collect_schema") or hasattr(files, "columns"):
-        return [_frame(files, text)]
+        part = _frame(files, text)
+        if part.names and not part.count:
+            raise ValueError("The table has column names but no rows: give at least one row.")
+        return [part]
     found = matching(files)
-    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > IN_MEMORY
-    parts = [_file(file, stack, text, large=large) for file in found]
+    most = IN_MEMORY if memory is None else min(IN_MEMORY, memory // READING_TEXT)
+    large = sum(os.path.getsize(file) for file in found if os.path.isfile(file)) > most
+    parts = _files(found, stack, text, large=large)
     for part in parts[1:]:
-        _same_columns(parts[0], part)
+        same_columns(parts[0], part)
     return parts
 
 
 def matching(files: Any) -> list[str]:
-    """Return the files that are named, and in order those that match a pattern.
+    """Return the files that are named, and in natural order (part.2 before part.10) those that match a pattern.
 
     Parameters
     ----------
@@ -169,7 +248,7 @@ def matching(files: Any) -> list[str]:
     found: list[str] = []
     for file in [os.fspath(one) for one in given]:
         if glob.has_magic(file) and not os.path.exists(file):
-            matches = sorted(one for one in glob.glob(file, recursive=True) if not os.path.isdir(one))
+            matches = sorted((one for one in glob.glob(file, recursive=True) if not os.path.isdir(one)), key=_natural)
             if not matches:
                 raise FileNotFoundError(f"No file matches {file!r}: look whether folder and ending are right.")
             found += matches
@@ -185,6 +264,11 @@ def matching(files: Any) -> list[str]:
     return found
 
 
+def _natural(path: str) -> tuple[list[str | int], str]:
+    """Return what sorts paths with the numbers in them as numbers; Dask sorts a folder in the same way."""
+    return [int(one) if one.isdecimal() else one for one in re.split(r"(\d+)", path)], path
+
+
 def _frame(frame: Any, text: Collection[str]) -> Part:
     """Return a frame as a part."""
     if hasattr(frame, "collect_schema"):
@@ -195,26 +279,33 @@ def _frame(frame: Any, text: Collection[str]) -> Part:
     return ArraysPart("", {name: arrays.column_of(frame, name, _label("")) for name in names})
 
 
-def _file(file: str, stack: ExitStack, text: Collection[str], *, large: bool) -> Part:
-    """Return a file as a part."""
-    tables.require_file(file)
-    ending = Path(file).suffix.lower()
-    if ending in array_files.ENDINGS:
-        return ArraysPart(file, array_files.array_columns(file))
-    if ending in tables.FRAMES:
-        part = QueryPart(file, tables.scan(file), text)
-    elif large:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linreg-"))
-        part = QueryPart(file, as_parquet(file, Path(folder), text))
-    else:
-        part = QueryPart(file, tables.read_table(file, any_separator=True, text=text).lazy())
-    if not part.count:
-        raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
-    return part
+def _files(files: Sequence[str], stack: ExitStack, text: Collection[str], *, large: bool) -> list[Part]:
+    """Return files as parts; CSV files are read when it is known of all files what they hold."""
+    parts: dict[str, Part] = {}
+    types = Types(text)
+    for file in files:
+        tables.require_file(file)
+        ending = Path(file).suffix.lower()
+        if ending in array_files.ENDINGS:
+            parts[file] = ArraysPart(file, array_files.array_columns(file))
+        elif ending in tables.FRAMES:
+            parts[file] = QueryPart(file, tables.scan(file), text)
+        if file in parts:
+            types.keep_text([name for name in parts[file].names if parts[file].is_text(name)])
+    rest = [file for file in files if file not in parts]
+    folder = None
+    if rest and large:
+        folder = stack.enter_context(temporary.folder())
+    for file, (table, layout) in zip(rest, csv_tables(rest, types, folder), strict=True):
+        parts[file] = QueryPart(file, table, layout=layout)
+    empty = next((file for file in files if not parts[file].count), None)
+    if empty is not None:
+        raise ValueError(f"{empty!r} has column names but no rows: add one line for each row.")
+    return [parts[file] for file in files]
 
 
-def _same_columns(first: Part, other: Part) -> None:
-    """Raise if a part has not the columns of the first."""
+def same_columns(first: Part, other: Part) -> None:
+    """Raise ValueError if a part has not the columns of the first, in whatever order."""
     for one, two in ((first, other), (other, first)):
         absent = next((name for name in one.names if name not in two.names), None)
         if absent is not None:

@@ -10,10 +10,11 @@ How a column of text is read, decided by the column as a whole:
 1. As numbers, if every value that is not missing is one in the same notation: "1,234.5" if that fits them all, else
    "1.234,5", else decimals with either mark ("3,14" beside "2.5"). Spaces, apostrophes and underscores may separate
    thousands in each. A group of thousands has exactly three digits and the first does not begin with 0, so "0,125" is a
-   decimal. Currency signs are dropped, and so are the percent sign, "12%" is 12, and a unit that all values end with:
-   "6.5 kg" is 6.5.
+   decimal. A currency sign is dropped, if there is only one; so are a percent sign, "12%" is 12, and a unit, "6.5 kg"
+   is 6.5, if all values have it.
 2. As dates, if every value is one: "2024-01-31", "31.01.2024" or "01/31/2024", with or without a time. The month comes
-   first between slashes if that makes dates of them all, else the day. Times with a zone count in UTC.
+   first between slashes if that makes dates of them all, else the day. Times with a zone count in UTC. Or as times of
+   day, if every value is one: "12:30", "12:30:15.5" or "1:30 pm".
 3. As numbers, if at most a tenth of the rows hold words and the numbers are many: those rows count as missing.
 4. As categories. The first in alphabetical order has no column of its own; a missing value is nan in the columns of all
    others. With more than 50 categories there are no columns: no name begins with the column's.
@@ -29,7 +30,7 @@ import numpy as np
 
 from linreg.data import arrays, conversion
 from linreg.data.cells import Parsed, as_float64, parsed_column
-from linreg.data.encoding import one_hot
+from linreg.data.encoding import one_hot, require_different
 from linreg.data.kinds import Kind
 from linreg.data.notation import EXAMPLES
 
@@ -130,7 +131,7 @@ def read(X: Any, y: Any) -> Reading:
         If the target holds categories, something holds objects that are no single value (lists, dicts), or X or y is
         sparse.
     ValueError
-        If a shape is wrong, X is empty, or something holds complex numbers.
+        If a shape is wrong, X is empty, something holds complex numbers, or two features get one name.
 
     Notes
     -----
@@ -142,6 +143,7 @@ def read(X: Any, y: Any) -> Reading:
         columns = tuple(map(_described, names, parsed))
         repaired = [feature for name, column in zip(names, parsed, strict=True) for feature in _features(name, column)]
         names = [name for name, _ in repaired]
+        require_different(names)
         numbers = np.empty((len(parsed[0].values), len(repaired)))
         for place, (_, values) in enumerate(repaired):
             numbers[:, place] = values

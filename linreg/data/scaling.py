@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from linreg.data.blocks import Block, Source, complete
+from linreg.data.quartiles import quartiles
 from linreg.hyperparameters import nearest
 
 Array = Any
@@ -66,6 +69,49 @@ def standard_scaler(mean: Array, spread: Array) -> Any:
     fitted = scaler("standard")
     fitted.mean_, fitted.var_, fitted.n_features_in_ = mean.copy(), spread**2, len(mean)
     fitted.scale_ = np.where(spread == 0, 1.0, spread)
+    return fitted
+
+
+def fitted_to(
+    source: Source,
+    scaling: str,
+    prepare: Callable[[Block], Block] = complete,
+    moved: Callable[[int], None] = lambda _: None,
+) -> Any:
+    """Return a scaler of scikit-learn fitted to rows that are read block by block.
+
+    Parameters
+    ----------
+    source : Source
+        The rows. They are read once; for robust scaling twice (see `linreg.data.quartiles`).
+    scaling : {"standard", "minmax", "robust"}
+        As for `scaler`.
+    prepare : callable, optional
+        Is given every block and returns the rows of it that count; by default those in which every value is finite.
+    moved : callable, optional
+        Called with the number of rows after each block.
+
+    Returns
+    -------
+    transformer
+        The scaler; a robust one has the centres and scales that it finds in all rows at once, to the last bit.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is missing.
+    ValueError
+        If the name is unknown.
+    """
+    fitted = scaler(scaling)
+    if scaling == "robust":
+        low, middle, high = quartiles(source, prepare, moved)
+        # Of five rows, the second, third and fourth are the quartiles.
+        return fitted.fit(np.stack([low, low, middle, high, high]))
+    for number in range(len(source)):
+        block = prepare(source.read(number))
+        fitted.partial_fit(block.rows[:, :-1])
+        moved(len(block.rows))
     return fitted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 from collections.abc import Callable, Sequence
@@ -15,12 +16,13 @@ from linreg.data.account import notes
 from linreg.data.blocks import Block, rows_in_a_block
 from linreg.data.columns import encoding_of
 from linreg.data.csv_files import shown_name
-from linreg.data.encoding import MISSING, ColumnEncoding, Encoding, one_hot
+from linreg.data.encoding import MISSING, ColumnEncoding, Encoding, one_hot, require_different
 from linreg.data.gaps import Gaps
-from linreg.data.kinds import Kind
+from linreg.data.kinds import NUMERIC, Kind
 from linreg.data.parts import Part, blocks_of, parts_of
 from linreg.data.row_files import IN_MEMORY
 from linreg.hyperparameters import nearest
+from linreg.memory import in_bytes
 
 Array = Any
 
@@ -34,6 +36,8 @@ def open_table(
     missing: str = "error",
     categories: Sequence[str] = (),
     encoding: Encoding | None = None,
+    early: bool = True,
+    memory: int | str | None = None,
 ) -> Table:
     """Open files or a frame as a table of numbers, which is read block by block or at once.
 
@@ -57,6 +61,11 @@ def open_table(
     encoding : Encoding, optional
         How another table was encoded: this one is encoded in the same way, and its gaps are filled with the same
         values. `columns`, `weights` and `categories` are then given by it.
+    early : bool, default=True
+        Look for missing and infinite values now. If not, missing values that are to be refused are found when they
+        are read, which saves a pass over the files.
+    memory : int or str, optional
+        What reading CSV files may take, in bytes or as text like "512MB": larger ones go through a temporary file.
 
     Returns
     -------
@@ -71,16 +80,17 @@ def open_table(
     OSError
         If a file is missing or may not be read.
     TypeError
-        If the target holds categories, or something no single values.
+        If the target holds categories, or something no single values, or a list of columns is text.
     ValueError
-        If a file cannot be read, a column is missing or cannot be numbers, values are missing and are to be refused,
-        or something is infinite or a weight negative. The message names the column, the row and the value.
+        If a file cannot be read or there are no rows, a column is missing or cannot be numbers, its numbers or dates
+        are written in ways that do not go together, two features get one name, values are missing and are to be
+        refused, or something is infinite or a weight negative. The message names the column, the row and the value.
 
     Notes
     -----
     Rows are counted from 0 in each file, below its header. A file is read once to see what its text columns hold, once
-    to count what is missing, and again in training. An .npz file, a frame, and CSV files up to 256 MiB are held in
-    memory. The mean is that of all rows, unweighted; a median holds one column in memory.
+    to count what is missing, and again in training. An .npz file, a frame, and CSV files up to 256 MiB, or a quarter of
+    `memory`, are held in memory. The mean is that of all rows, unweighted; a median holds one column in memory.
 
     Examples
     --------
@@ -98,18 +108,23 @@ def open_table(
     """
     if missing not in MISSING:
         raise ValueError(f"Unknown way with missing values {missing!r}{nearest(missing, MISSING)}.")
+    for name, value in (("columns", columns), ("categories", categories)):
+        if isinstance(value, str):
+            raise TypeError(f"Expected a list of column names as {name}, got {value!r}: give [{value!r}].")
+    size = None if memory is None else in_bytes("open_table", memory)
     with ExitStack() as stack:
         if encoding is None:
             if target is None:
                 raise ValueError("The target is None, but a column to predict is needed: give its name.")
-            parts = parts_of(files, stack, tuple(categories))
+            parts = parts_of(files, stack, tuple(categories), size)
             encoding = encoding_of(parts, target, columns, weights, categories)
         elif columns is not None or weights is not None or categories or target not in (None, encoding.target.name):
             raise ValueError("An encoding says what columns there are: leave columns, weights, categories and target.")
         else:
-            text = [column.name for column in (*encoding.columns, encoding.target) if column.kind.name == "category"]
-            parts = parts_of(files, stack, tuple(text))
-        table = Table(parts, encoding, missing, target is not None)
+            every = (*encoding.columns, encoding.target)
+            text = [column.name for column in every if column.kind.name == "category" or column.kind.style]
+            parts = parts_of(files, stack, tuple(text), size)
+        table = Table(parts, encoding, missing, target is not None, early=early)
         table.close = stack.pop_all().close
         return table
 
@@ -151,10 +166,12 @@ class Table:
         Where the rows lie.
     encoding : Encoding
         How columns become numbers.
-    missing : {"error", "drop", "mean", "median"}
-        What to do about missing values.
+    missing : {"error", "drop", "mean", "median", "keep"}
+        What to do about missing values; "keep" leaves them and infinite ones as they are.
     with_target : bool
         Whether there is a target, and weights.
+    early : bool, default=True
+        Whether missing values that are to be refused are looked for now; else when they are read.
 
     Attributes
     ----------
@@ -172,11 +189,14 @@ class Table:
 
     close: Callable[[], None]
 
-    def __init__(self, parts: Sequence[Part], encoding: Encoding, missing: str, with_target: bool) -> None:
+    def __init__(
+        self, parts: Sequence[Part], encoding: Encoding, missing: str, with_target: bool, *, early: bool = True
+    ) -> None:
         self.parts, self.missing = tuple(parts), missing
         self.given = sum(part.count for part in parts)
         self.names = encoding.features
         self.target = encoding.target.name if with_target else None
+        require_different([*self.names, *([] if self.target is None else [self.target])])
         self._weights = None
         if with_target and encoding.weights is not None:
             self._weights = ColumnEncoding(encoding.weights, Kind("number"))
@@ -190,9 +210,10 @@ class Table:
                         f"{part.label} has no column {column.name!r}, which the table of the training had"
                         f"{nearest(column.name, map(shown_name, part.names))}. Add it, or rename the one that holds it."
                     )
-        self._blocks = blocks_of(parts, rows_in_a_block(len(self.names) + 1))
+        self._cut(rows_in_a_block(len(self.names) + 1))
         self._use(encoding)
-        self.gaps, self.count = Gaps(self).checked()
+        self._late = missing == "error" and not early and self._weights is None
+        self.gaps, self.count = ({}, self.given) if missing == "keep" or self._late else Gaps(self).checked()
         if missing in ("mean", "median"):
             self._use(replace(encoding, columns=self._filled(), missing=missing))
         elif missing == "drop":
@@ -205,6 +226,24 @@ class Table:
             self.encoded.append(encoding.target)
         if self._weights is not None:
             self.encoded.append(self._weights)
+        self.plain = all(
+            column.fill is None and column.kind.name in NUMERIC and all(part.family(column.name) for part in self.parts)
+            for column in self.encoded
+        )
+
+    def _cut(self, rows: int) -> None:
+        self._size, self._blocks = rows, blocks_of(self.parts, rows)
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of the longest block."""
+        return min(self._size, max(part.count for part in self.parts))
+
+    def in_blocks_of(self, rows: int) -> Table:
+        """Return the same table in blocks of at most so many rows."""
+        other = copy.copy(self)
+        other._cut(rows)
+        return other
 
     def __enter__(self) -> Table:
         return self
@@ -225,14 +264,34 @@ class Table:
         """Return where a block stands, and columns of it as numbers: categories as places in their vocabulary."""
         part, first, _ = self._blocks[block]
         columns = self.encoded if columns is None else columns
-        size = rows_in_a_block(len(self.names) + 1)
-        values = part.columns([column.name for column in columns], first, size)
+        values = part.columns([column.name for column in columns], first, self._size)
         label = part.label
         return part, first, [one.numbers(v, label, first) for one, v in zip(columns, values, strict=True)]
 
+    def matrix(self, block: int) -> Array:
+        """Return a block of a table that is `plain`: all that is encoded, in float64, nan where missing."""
+        part, first, _ = self._blocks[block]
+        return part.matrix([column.name for column in self.encoded], first, self._size)
+
     def read(self, block: int) -> Block:
         """Return a block: features, then the target if there is one; rows that are to be left out are."""
+        rows, weight, whole = self._rows(block)
+        numbers = np.arange(len(rows)) + self._blocks[block][2]
+        if self._late and not np.isfinite(rows.sum()):
+            Gaps(self).checked()
+            self._late = False  # a sum that overflows, of numbers that are all right
+        if self.missing != "drop":
+            return Block(rows, numbers, weight)
+        return Block(rows[whole], numbers[whole], None if weight is None else weight[whole])
+
+    def _rows(self, block: int) -> tuple[Array, Array | None, Array | None]:
+        """Return features and target of a block, its weights, and which rows are complete, where that is asked."""
+        if self.plain:
+            matrix = self.matrix(block)
+            whole = ~np.isnan(matrix).any(axis=1) if self.missing == "drop" else None
+            return (matrix, None, whole) if self._weights is None else (matrix[:, :-1].copy(), matrix[:, -1], whole)
         _, _, found = self.numbers(block)
+        whole = ~np.isnan(found).any(axis=0)
         weight = found.pop() if self._weights is not None else None
         kinds = [(column.name, column.kind) for column in self.encoded[: len(found)]]
         expanded = [
@@ -241,11 +300,7 @@ class Table:
         rows = np.empty((len(found[0]), len(expanded)))
         for place, values in enumerate(expanded):
             rows[:, place] = values
-        numbers = np.arange(len(rows)) + self._blocks[block][2]
-        if self.missing != "drop":
-            return Block(rows, numbers, weight)
-        whole = ~np.isnan(found if weight is None else [*found, weight]).any(axis=0)
-        return Block(rows[whole], numbers[whole], None if weight is None else weight[whole])
+        return rows, weight, whole
 
     def arrays(self) -> tuple[Array, Array | None, Array | None]:
         """Return all rows at once.

@@ -1,15 +1,20 @@
-"""A file as a polars table, and a table as features and target; what is wrong with a file is said in one line."""
+"""A file as a polars table; what is wrong with a file is said in one line."""
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linreg.data import csv_files, datasets
+from linreg.data.array_files import ENDINGS
 from linreg.data.csv_files import shown_name
+from linreg.data.csv_types import Types
 from linreg.hyperparameters import nearest
 
 if TYPE_CHECKING:
@@ -26,9 +31,9 @@ def read_table(
 ) -> polars.DataFrame:
     """Read a Parquet or Arrow file, or a CSV file with a header line: values between commas, text in UTF-8.
 
-    Blank lines and lines that start with `#` are skipped, and spaces around names and numbers do not count. Empty
-    cells (also NA, N/A, NaN and null) become nulls, which training refuses with their place. A column's type comes
-    from all of its rows.
+    Blank lines are skipped, and lines that start with `#` unless they have one value for each column. Spaces around
+    names and numbers do not count. Empty cells (also NA, N/A, NaN and null) become nulls, which training refuses with
+    their place. A column's type comes from all of its rows.
 
     Parameters
     ----------
@@ -61,21 +66,24 @@ def read_table(
         if not frame.height:
             raise ValueError(f"{file!r} has column names but no rows: add one line for each row.")
         return frame
-    frames = list(csv_frames(file, any_separator=any_separator))
+    layout = csv_files.Layout()
+    frames = list(csv_frames(file, layout, any_separator=any_separator))
     import polars
 
-    frame, types = polars.concat(frames), csv_files.Types(text)
-    types.look(frame)
+    frame, types = polars.concat(frames), Types(text)
+    types.look(frame, layout)
     return types.read(frame)
 
 
-def csv_frames(file: str, *, any_separator: bool) -> Iterator[polars.DataFrame]:
+def csv_frames(file: str, layout: csv_files.Layout, *, any_separator: bool) -> Iterator[polars.DataFrame]:
     """Yield the rows of a CSV file, or of a data set that ships with linreg, as frames of text.
 
     Parameters
     ----------
     file : str
         The file.
+    layout : Layout
+        What is found out about it is put there.
     any_separator : bool
         Take semicolons, tabs or bars between values too.
 
@@ -94,7 +102,7 @@ def csv_frames(file: str, *, any_separator: bool) -> Iterator[polars.DataFrame]:
         If it is no such file.
     """
     require_polars()
-    return csv_files.frames(require_file(file), file, any_separator=any_separator)
+    return csv_files.frames(require_file(file), file, layout, any_separator=any_separator)
 
 
 def scan(file: str) -> polars.LazyFrame:
@@ -125,8 +133,11 @@ def scan(file: str) -> polars.LazyFrame:
     place = require_file(file)
     how = FRAMES[place.suffix.lower()]
     try:
+        # The path is taken as it stands: scan_ipc of polars 1 has no `glob`.
         table: polars.LazyFrame = (
-            polars.scan_parquet(place, glob=False) if how == "scan_parquet" else polars.scan_ipc(place)
+            polars.scan_parquet(place, glob=False)
+            if how == "scan_parquet"
+            else polars.scan_ipc(glob.escape(os.fspath(place)))
         )
         names = list(table.collect_schema())
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
@@ -138,7 +149,7 @@ def scan(file: str) -> polars.LazyFrame:
     return table
 
 
-def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
+def collected(query: polars.LazyFrame, label: str, *, of_file: bool = True) -> polars.DataFrame:
     """Return what a query gives.
 
     Parameters
@@ -147,6 +158,8 @@ def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
         The query.
     label : str
         What to call its file in errors.
+    of_file : bool, default=True
+        Whether it reads a file and does nothing else.
 
     Returns
     -------
@@ -156,16 +169,40 @@ def collected(query: polars.LazyFrame, label: str) -> polars.DataFrame:
     Raises
     ------
     ValueError
-        If the file is damaged.
+        If the file is damaged, or the query fails.
+    """
+    with readable(label, of_file=of_file):
+        return query.collect()
+
+
+@contextmanager
+def readable(label: str, *, of_file: bool = True) -> Iterator[None]:
+    """Say in one line what polars says of a query, or finds in a damaged file as late as when it makes NumPy's arrays.
+
+    Parameters
+    ----------
+    label : str
+        What to call its file in errors.
+    of_file : bool, default=True
+        Whether it reads a file and does nothing else.
+
+    Yields
+    ------
+    None
+        The query is to be run inside.
+
+    Raises
+    ------
+    ValueError
+        If polars gives up.
     """
     import polars
 
     try:
-        return query.collect()
+        yield
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
-        raise ValueError(
-            f"{label} cannot be read (polars says: {_reason(error)}): the file is damaged, make it anew."
-        ) from None
+        do = "the file is damaged, make it anew" if of_file else "correct the query"
+        raise ValueError(f"{label} cannot be read (polars says: {_reason(error)}): {do}.") from None
 
 
 def require_file(file: str) -> Path:
@@ -206,13 +243,21 @@ def require_file(file: str) -> Path:
         shown = file if len(file) < MOST_SHOWN else f"{file[:MOST_SHOWN]}..."
         raise OSError(f"{shown!r} cannot be opened ({error.strerror}): give the path of a file.") from None
     if stat.S_ISDIR(mode):
-        inside = os.path.join(file, f"*{place.suffix or '.csv'}")
+        inside = os.path.join(file, f"*{_ending_in(place)}")
         raise IsADirectoryError(f"{file!r} is a directory: give the path of one file, or `fit` a pattern: {inside}.")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{file!r} is a pipe or a device: write what comes out of it into a file first.")
     if not os.access(place, os.R_OK):
         raise PermissionError(f"{file!r} may not be read: change its permissions.")
     return place
+
+
+def _ending_in(folder: Path) -> str:
+    """Return the ending of most tables in a folder; that of its own name, or .csv, if there are none."""
+    found: Counter[str] = Counter()
+    with suppress(OSError):
+        found.update(one.suffix for one in folder.iterdir() if one.suffix.lower() in {".csv", *FRAMES, *ENDINGS})
+    return found.most_common(1)[0][0] if found else folder.suffix or ".csv"
 
 
 def require_polars() -> None:
@@ -227,63 +272,7 @@ def _reason(error: BaseException) -> str:
     return (str(error).splitlines() or ["it is no such file"])[0].rstrip(".")
 
 
-def split_names(names: Sequence[str], target: str) -> list[str]:
-    """Return the names of the features: all but the target.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Columns of a table.
-    target : str
-        Name of the column to predict.
-
-    Returns
-    -------
-    list of str
-        The others, in their order.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or no other.
-    """
-    require_column(target, names)
-    if len(names) == 1:
-        raise ValueError(
-            f"The target {target!r} is the only column of the table: add at least one feature to predict it from."
-        )
-    return [name for name in names if name != target]
-
-
 def require_column(name: str, names: Sequence[str]) -> None:
     """Raise ValueError, with the nearest name, if a table has no such column."""
     if name not in names:
         raise ValueError(f"The table has no column {name!r}{nearest(name, map(shown_name, names))}.")
-
-
-def split_target(frame: polars.DataFrame, target: str) -> tuple[polars.DataFrame, polars.Series]:
-    """Split a table into its features and its target.
-
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        The table; it is not changed.
-    target : str
-        Name of the column to predict.
-
-    Returns
-    -------
-    features : polars.DataFrame
-        All other columns, in their order.
-    target : polars.Series
-        The column to predict.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or no other.
-    """
-    split_names(frame.columns, target)
-    # In a selection, polars would read a name like "^x.*$" as a pattern; here it is taken as it stands.
-    features = frame.clone()
-    return features, features.drop_in_place(target)

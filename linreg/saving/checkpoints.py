@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +22,8 @@ from linreg.batches import Problem
 from linreg.callbacks import Callback
 from linreg.locks import locked
 from linreg.saving.courses import Course, read_notes
-from linreg.saving.fingerprints import differences, digest_of_rows
+from linreg.saving.fingerprints import Begun, differences, digest_of_rows
+from linreg.saving.notes import plain_notes
 from linreg.saving.plain import Packer
 from linreg.saving.states import (
     plain_history,
@@ -34,7 +36,7 @@ from linreg.saving.states import (
 )
 from linreg.steps import State
 from linreg.training import Position, Run
-from linreg.whole_files import NotWrittenError, previous, remove_leftovers
+from linreg.whole_files import NotWrittenError, file_path, previous, remove_leftovers
 
 KIND, FORMAT = "linreg checkpoint", 1
 PARTS = ("kind", "format", "of", "state", "place", "window", "history", "callbacks", "ended")
@@ -55,10 +57,11 @@ class Checkpoint:
         Whose it is, see `linreg.saving.fingerprints`.
     callbacks : sequence of Callback
         Callbacks whose notes are kept.
-    begin : int
-        The epoch in which the run has begun.
     course : Course
         How the run goes through its rows.
+    last : Begun, optional
+        How the last run of the model began. The file of that run is gone on with, but by a warm start after its end,
+        which is a run of its own.
 
     Attributes
     ----------
@@ -73,23 +76,42 @@ class Checkpoint:
         unit: str,
         fingerprint: Mapping[str, Any],
         callbacks: Sequence[Callback],
-        begin: int,
         course: Course,
+        last: Begun | None = None,
     ) -> None:
         self.path, self.found = path, _found(path)
         self._epochs, self._seconds = (every, math.inf) if unit == "epochs" else (math.inf, every)
         self._fingerprint, self._callbacks, self._course = fingerprint, callbacks, course
-        self._written, self._begin, self._epoch = time.monotonic(), begin, begin
+        self._written, self._epoch = time.monotonic(), course.epoch
         self._kept: tuple[int, int, int, bool] | None = None
         self._window: str | None = None
         self._notes: list[dict[str, Any]] = []
         if self.found is not None:
-            self._check(self.found)
+            self._check(self.found, last)
 
-    def _check(self, found: Archive) -> None:
-        changed = differences(found.document.get("of"), self._fingerprint)
+    def _check(self, found: Archive, last: Begun | None) -> None:
+        of = found.document.get("of")
+        changed = differences(of, self._fingerprint)
+        if changed and last is not None and last.path == os.path.abspath(self.path):
+            going_on = self._fingerprint["start"] is not None
+            former = last.fingerprint(self._fingerprint, going_on=going_on)
+            if not differences(of, former):
+                if last.ended and going_on:
+                    self.found = None
+                else:
+                    self._fingerprint = former
+                    if going_on:
+                        epoch, iterations, booked = last.epoch, last.iterations, last.booked
+                        self._course = replace(self._course, epoch=epoch, iterations=iterations, booked=booked)
+                return
         if changed:
             self._refuse("; ".join(changed))
+
+    def begun(self, *, ended: bool) -> Begun:
+        """Return how the run began, and whether it was run to its end."""
+        of, course = self._fingerprint, self._course
+        began = course.epoch, course.iterations, course.booked
+        return Begun(os.path.abspath(self.path), of["start"], of["settings"]["random_state"], *began, ended)
 
     def _refuse(self, changed: str) -> NoReturn:
         raise ValueError(
@@ -127,7 +149,7 @@ class Checkpoint:
             saved, at, history = self._read(found, state)
             if not take_over(state, saved):
                 found.refuse("its state is that of another run")
-        done = state.epoch - self._begin + at.ahead
+        done = state.epoch - self._course.epoch + at.ahead
         if at.begun or at.ahead:
             at.generator = copy.deepcopy(state.generator)
         self._epoch = state.epoch + at.ahead
@@ -142,7 +164,7 @@ class Checkpoint:
         saved = read_state(found, document["state"], start.learning_rate)
         at = read_position(found, document["place"])
         history = read_history(found, document["history"])
-        self._course.check(found, start, saved, at, history)
+        self._course.check(found, saved, at, history)
         seen = {name: values[self._course.booked :] for name, values in history.items()}
         self._notes = read_notes(found, document["callbacks"], self._callbacks, saved, seen)
         self._window = document.get("window")
@@ -153,6 +175,7 @@ class Checkpoint:
 
     def restore(self, run: Run) -> bool:
         """Bring callbacks to where they stood; return whether they had ended the run."""
+        plain_notes(Packer(), self._callbacks)  # what no file can hold is to be known before the first step
         if self.found is None:
             return False
         with self.found.reading():
@@ -221,7 +244,7 @@ class Checkpoint:
             "place": plain_position(packer, at),
             "window": None if run.window is None or not at.batches else digest_of_rows(run.window),
             "history": plain_history(packer, run.history),
-            "callbacks": [packer.plain(callback.get_state(), "noted") for callback in self._callbacks],
+            "callbacks": plain_notes(packer, self._callbacks),
             "ended": run.stop_training,
         }
         try:
@@ -264,7 +287,12 @@ def kept(path: str | os.PathLike[str], *what: Any) -> Iterator[Checkpoint]:
     ValueError
         If it is damaged, or is the checkpoint of another run.
     """
-    file = Path(path)
+    file = file_path(path, "run.npz")
+    if previous(file).is_dir():
+        raise IsADirectoryError(
+            f"{str(previous(file))!r} is a folder, but the checkpoint before the last one is kept there: move it away, "
+            "or choose another file."
+        )
     with locked(file, "the checkpoint of a run"):
         remove_leftovers(file)
         yield Checkpoint(file, *what)

@@ -14,7 +14,7 @@ import numpy as np
 
 from linreg.archives import Archive, one_line
 from linreg.callbacks import Callback
-from linreg.saving.plain import Unpacker
+from linreg.saving.notes import read_note
 from linreg.steps import State
 from linreg.training import Position
 
@@ -37,34 +37,32 @@ class Course:
         Rows of an epoch; None where every batch is as long as it comes.
     window : int
         Rows of each part of an epoch but the last; rows in memory are one part.
-    booked : int, default=0
-        Entries of its history before it begins.
-    validated : bool, default=False
+    epoch, iterations, booked : int
+        Epochs and steps before it begins, and entries of its history.
+    validated : bool
         Whether a loss on validation data is in the history.
     """
 
     batch_size: int
     rows: int | None
     window: int
-    booked: int = 0
-    validated: bool = False
+    epoch: int
+    iterations: int
+    booked: int
+    validated: bool
 
     @property
     def batches(self) -> int | None:
         """Batches of an epoch."""
         return None if self.rows is None else -(-self.rows // self.batch_size)
 
-    def check(
-        self, found: Archive, start: State, saved: State, at: Position, history: Mapping[str, list[float]]
-    ) -> None:
+    def check(self, found: Archive, saved: State, at: Position, history: Mapping[str, list[float]]) -> None:
         """Refuse a file in which a run stands where this one cannot.
 
         Parameters
         ----------
         found : Archive
             The file.
-        start : State
-            Where the run starts.
         saved : State
             The state in the file.
         at : Position
@@ -82,10 +80,10 @@ class Course:
             found.refuse("it does not say whether it has ended")
         if not self._has(at):
             found.refuse("the place where it stands is none of its run")
-        done = saved.epoch - start.epoch
+        done = saved.epoch - self.epoch
         if done < 0 or (at.ahead and (done or at.begun)):
             found.refuse("its epochs are not those of its run")
-        if not self._takes(saved.iterations - start.iterations, done, at, ended=ended):
+        if not self._takes(saved.iterations - self.iterations, done, at, ended=ended):
             found.refuse(f"{saved.iterations} steps are not those of {done} epochs and {at.batches} batches of its run")
         self._check_history(found, history, self.booked + done + at.ahead)
 
@@ -148,7 +146,7 @@ def read_notes(
         found.refuse("its callbacks are not those of this run")
     notes, own = [], [type(callback).__module__.startswith("linreg.") for callback in callbacks]
     for callback, of_one, is_own in zip(callbacks, plain, own, strict=True):
-        noted, name = Unpacker(found).value(of_one), type(callback).__name__
+        noted, name = read_note(found, of_one), type(callback).__name__
         if not isinstance(noted, dict):
             found.refuse("a callback has noted nothing")
         if type(callback).get_state is Callback.get_state:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,46 @@ Array = Any
 
 OF_THIS_CALL = {"epochs", "warm_start", "verbose", "checkpoint", "checkpoint_every", "memory"}
 """Parameters that may be others when a run goes on."""
+MAKE_THE_NUMBERS = ("dtype", "fit_intercept")
+"""Settings that make other numbers of the same data."""
 HOW = "how rows come"
 """A setting that runs on rows in memory have not; where it differs, digests are of other things."""
 WIDTH, MOST = 60, 10
 """Characters of a name or a value, and differences, that are shown."""
 SPREAD, OF_A_BLOCK = 8, 256
 """Blocks of a source, and rows of a block of Dask's, whose numbers are compared."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How the last run of a model began, for its next `fit`: model and generator stand elsewhere by then.
+
+    Parameters
+    ----------
+    path : str
+        The file that keeps it.
+    start : object
+        The start in its fingerprint.
+    random_state : str
+        Words on `random_state` in its fingerprint.
+    epoch, iterations, booked : int
+        Epochs and steps before it, and entries of the history.
+    ended : bool
+        Whether it was run to its end.
+    """
+
+    path: str
+    start: Any
+    random_state: str
+    epoch: int
+    iterations: int
+    booked: int
+    ended: bool
+
+    def fingerprint(self, now: Mapping[str, Any], *, going_on: bool) -> dict[str, Any]:
+        """Return the fingerprint of a run that has begun there, with what else is given now."""
+        settings = {**now["settings"], "random_state": self.random_state}
+        return {**now, "settings": settings, "start": self.start if going_on else now["start"]}
 
 
 def fingerprint(
@@ -54,8 +89,13 @@ def fingerprint(
     return {
         "data": dict(data),
         "settings": {**words, **settings},
-        "start": None if start is None else digest(start.parameters, *start.slots, start.average, start.total),
+        "start": None if start is None else _of_start(start),
     }
+
+
+def _of_start(start: State) -> str:
+    counters = f"{start.iterations} {start.epoch} {described(start.generator)}"
+    return _together(counters, [digest(start.parameters, *start.slots, start.average, start.total)])
 
 
 def of_arrays(problem: Problem, of: str = "") -> dict[str, str | None]:
@@ -152,7 +192,9 @@ def described(value: Any) -> str:
     if isinstance(value, HyperParameters):
         return type(value).__name__
     if isinstance(value, np.random.Generator):
-        return f"Generator({type(value.bit_generator).__name__})"
+        return _of_generator("Generator", value.bit_generator.state)
+    if isinstance(value, np.random.RandomState):
+        return _of_generator("RandomState", value.get_state(legacy=False))
     if isinstance(value, Callback) and type(value).__module__.startswith("linreg."):
         own = [name for name in inspect.signature(type(value)).parameters if hasattr(value, name)]
         return f"{type(value).__name__}({', '.join(f'{name}={described(getattr(value, name))}' for name in own)})"
@@ -164,6 +206,18 @@ def described(value: Any) -> str:
         return f"{np.shape(value)} {digest(value)}"
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{named.__module__}.{named.__qualname__}"
+
+
+def _of_generator(kind: str, state: Mapping[str, Any]) -> str:
+    """Return words on a generator that are others wherever it stands elsewhere."""
+    parts = (f"{name} {_numbers(value)}" for name, value in sorted(state.items()))
+    return f"{kind}({state['bit_generator']}, state {_together('', parts)[:16]})"
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [(name, _numbers(inner)) for name, inner in sorted(value.items())]
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
@@ -186,9 +240,10 @@ def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
         return ["it does not say of which run it is"]
     found = []
     as_before = saved["settings"].get(HOW) == now["settings"].get(HOW)
+    same_numbers = all(saved["settings"].get(name) == now["settings"].get(name) for name in MAKE_THE_NUMBERS)
     for name in dict.fromkeys((*now["data"], *saved["data"])) if as_before else ():
         was, given = saved["data"].get(name), now["data"].get(name)
-        if was != given:
+        if was != given and (same_numbers or None in (was, given)):
             how = "was not given" if was is None else "was given" if given is None else "held other numbers"
             found.append(f"{one_line(name, WIDTH)} {how}")
     for name in dict.fromkeys((*now["settings"], *saved["settings"])):

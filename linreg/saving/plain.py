@@ -181,6 +181,8 @@ class Unpacker:
             self._archive.check_names(own, {field.name for field in dataclasses.fields(kind)}, name)  # type: ignore[arg-type]
         try:
             made: HyperParameters = kind(**{key: self.value(inner) for key, inner in own.items()})
+            if getattr(made, "use_ema", None) is False:
+                made.set_params(use_ema=True)  # what is ignored without it is checked, too
         except (TypeError, ValueError) as error:
             self._archive.refuse(str(error))
         check_rate(self._archive, getattr(made, "learning_rate", None))

@@ -10,12 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from linreg.batches import Problem
+from linreg.data.arrays import refuse_all_zero
 from linreg.data.blocks import Block, Source, windows
+from linreg.data.checking import checked
 from linreg.memory import in_bytes
 from linreg.precision import PRECISIONS
 from linreg.settings import OWNER
-from linreg.streaming.plans import Plan, plan
-from linreg.streaming.rows import checked, problem_of
+from linreg.streaming.plans import Plan, cut, plan
+from linreg.streaming.rows import problem_of
 
 Array = Any
 
@@ -95,10 +97,18 @@ class RowFeed:
         ------
         Problem
             A window.
+
+        Raises
+        ------
+        ValueError
+            If a value cannot be trained on; after the last window, if every weight was zero.
         """
+        weighs = False
         with closing(self.blocks(generator, look)) as blocks:
             for block in blocks:
+                weighs |= block.weight is None or bool(block.weight.any())
                 yield problem_of(block, self.batch_size, self.fit_intercept)
+        refuse_all_zero(weighs, "weight")
 
 
 class BatchFeed:
@@ -234,6 +244,7 @@ def order(
     [0, 1, 2, 3, 4]
     """
     kind = PRECISIONS[dtype].dtype
+    source = cut(source, batch_size, in_bytes(OWNER, memory), kind)
     made = plan(source, batch_size, in_bytes(OWNER, memory), kind)
     if made is None:
         numbers = np.concatenate([source.read(block).numbers for block in range(len(source))])

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from linreg.batches import Evaluated, Problem, evaluated_at_once
+from linreg.data.arrays import refuse_all_zero
 from linreg.data.blocks import Block, Source, windows
+from linreg.data.checking import checked
 from linreg.data.given import is_file, is_source, opened_source
 from linreg.devices import HOST, device_of
 from linreg.settings import OWNER, Settings
 from linreg.streaming.feeds import BatchFeed, RowFeed
-from linreg.streaming.plans import plan
-from linreg.streaming.rows import checked, problem_of
+from linreg.streaming.plans import cut, least, plan, shared
+from linreg.streaming.rows import problem_of
 from linreg.streaming.runs import HeldOut
 
 Array = Any
@@ -51,16 +53,58 @@ def fed(
     feed : RowFeed or None
         Where the rows come from.
     """
+    source = cut(source, unit, memory, dtype)
     made = plan(source, unit, memory, dtype)
     if made is None:
         (block,) = windows(source, source.count, None, checked(source, dtype), together=len(source), dtype=dtype)
+        refuse_all_zero(block.weight is None or bool(block.weight.any()), "weight")
         return problem_of(block, batch_size, fit_intercept), None
     empty = Block(np.empty((0, len(source.names) + 1), dtype), np.empty(0, np.int64))
     feed = RowFeed(source, made, batch_size, fit_intercept, dtype, shuffle)
     return problem_of(empty, batch_size, fit_intercept), feed
 
 
-def from_source(model: Any, rows: Source, settings: Settings, memory: int) -> tuple[Problem, RowFeed | None]:
+def shares(model: Any, rows: Source | None, others: Source | None, settings: Settings, memory: int) -> tuple[int, int]:
+    """Return how many bytes the rows and the validation rows may take.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The model that is to be trained.
+    rows, others : Source or None
+        Both; None where they are no sources.
+    settings : Settings
+        Its settings.
+    memory : int
+        Bytes that they may take together.
+
+    Returns
+    -------
+    rows : int
+        Bytes for the rows.
+    others : int
+        Bytes for the validation rows.
+
+    Raises
+    ------
+    ValueError
+        If the memory does not do for both.
+    """
+    if others is None or rows is None:
+        return memory, memory
+    dtype = settings.precision.dtype
+    needed = [least(rows, int(model.batch_size), dtype), least(others, _evaluated(model, len(others.names)), dtype)]
+    return shared(memory, model.memory, *needed)
+
+
+def _evaluated(model: Any, features: int) -> int:
+    """Return how many rows are evaluated together, to the same bits in memory or not."""
+    return int(model.batch_size) * evaluated_at_once(int(model.batch_size), features + bool(model.fit_intercept))
+
+
+def from_source(
+    model: Any, rows: Source, settings: Settings, memory: int, *, shuffle: bool
+) -> tuple[Problem, RowFeed | None]:
     """Return the rows of a source: as arrays where they fit into memory, else what brings them.
 
     Parameters
@@ -73,6 +117,8 @@ def from_source(model: Any, rows: Source, settings: Settings, memory: int) -> tu
         Its settings.
     memory : int
         Bytes that they may take.
+    shuffle : bool
+        Whether every epoch has its own order.
 
     Returns
     -------
@@ -88,7 +134,7 @@ def from_source(model: Any, rows: Source, settings: Settings, memory: int) -> tu
     """
     problem, feed = fed(
         rows, unit=int(model.batch_size), memory=memory, batch_size=int(model.batch_size),
-        fit_intercept=bool(model.fit_intercept), dtype=settings.precision.dtype, shuffle=bool(model.shuffle),
+        fit_intercept=bool(model.fit_intercept), dtype=settings.precision.dtype, shuffle=shuffle,
     )  # fmt: skip
     if feed is None:
         return _there(problem, model._training_device(problem.matrix)), None
@@ -152,7 +198,7 @@ def from_batches(model: Any, batches: Iterable[Any], sample_weight: Any, setting
     return BatchFeed(batches, problem, int(model.epochs))
 
 
-def opened_validation(data: Any, stack: ExitStack) -> Source | None:
+def opened_validation(data: Any, stack: ExitStack, memory: int) -> Source | None:
     """Open validation rows that are in a file or a source; return None for arrays.
 
     Parameters
@@ -161,6 +207,8 @@ def opened_validation(data: Any, stack: ExitStack) -> Source | None:
         What was given as `validation_data`.
     stack : contextlib.ExitStack
         What closes them.
+    memory : int
+        Bytes that reading them may take.
 
     Returns
     -------
@@ -170,7 +218,7 @@ def opened_validation(data: Any, stack: ExitStack) -> Source | None:
     if is_source(data):
         return stack.enter_context(opened_source(data, None, name="validation_data"))
     if isinstance(data, tuple | list) and len(data) == 2 and is_file(*data):
-        return stack.enter_context(opened_source(*data, name="validation_data[0]"))
+        return stack.enter_context(opened_source(*data, name="validation_data[0]", memory=memory))
     return None
 
 
@@ -200,10 +248,9 @@ def held_out(
         All of them where they fit, else what reads them for each evaluation.
     """
     model._check_validation(len(rows.names), names and list(rows.names), problem.kernel_size, names)
-    unit = int(model.batch_size) * evaluated_at_once(int(model.batch_size), problem.matrix.shape[1])
     held, feed = fed(
-        rows, unit=unit, memory=memory, batch_size=int(model.batch_size), fit_intercept=bool(model.fit_intercept),
-        dtype=settings.precision.dtype, shuffle=False,
+        rows, unit=_evaluated(model, problem.kernel_size), memory=memory, batch_size=int(model.batch_size),
+        fit_intercept=bool(model.fit_intercept), dtype=settings.precision.dtype, shuffle=False,
     )  # fmt: skip
     if feed is None:
         return _there(held, device_of(problem.matrix))

@@ -1,0 +1,237 @@
+"""What a step is made of where a figure is not reached: its parts, timed in turns beside the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
+from time import perf_counter
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from benchmarks.hot_loop.measure import ROUNDS, warm_up
+from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ, MissingPeerError
+from benchmarks.hot_loop.peers.interface import Start, package
+from benchmarks.hot_loop.peers.ours import numba_engine
+from benchmarks.hot_loop.table import Case
+from benchmarks.hot_loop.whole import LARGE_ROWS, TWO_PASSES, timed
+from benchmarks.interleaved import clocked, collected
+from linreg.data.arrays import design_matrix
+from linreg.steps import Rates
+
+Profile = dict[str, Any]
+
+LONG = Case("SGD", "MSE", 65_536, 512, 1024, "float32")
+FIRST, BOTH, IN_BLOCKS = "A @ p", "A @ p, then A.T @ e", "both, 256 rows after the other"
+SHORT = Case("Adam", "MSE", 1024, 1, 1, "float32"), Case("SGD", "MSE", 1024, 1, 32, "float64")
+XLA = "tf.function XLA loop"
+KERNEL, RATES, BESIDE = "the compiled loop alone", "learning rates of the steps", "history and calls"
+ANY_ORDER = "the compiled loop, formulas fused at will"
+FULL = Case("SGD", "MSE", LARGE_ROWS, 32, LARGE_ROWS, "float32")
+ONE_CORE = "linreg numba, one core"
+WIDTHS, ROWS = (64, 128, 256, 512, 1024), 256
+PRODUCTS = "two products of BLAS"
+
+
+def long_rows_in_numpy(rounds: int = ROUNDS) -> Profile:
+    """Time a NumPy step on long rows, the products in it, and one read of the same batches."""
+    task = LONG.task()
+    A = design_matrix(task.X, True)
+    rows = LONG.batch
+    p, e, g, part = np.zeros(A.shape[1], A.dtype), np.ones(rows, A.dtype), *np.zeros((2, A.shape[1]), A.dtype)
+    products = [(batch.dot, batch.T.dot) for batch in np.split(A, len(A) // rows)]
+    pieces = [[(piece.dot, piece.T.dot) for piece in np.split(batch, 4)] for batch in np.split(A, len(A) // rows)]
+    error = e[: rows // 4]
+
+    def first() -> None:
+        for predict, _ in products:
+            predict(p, e)
+
+    def both() -> None:
+        for predict, add_up in products:
+            predict(p, e)
+            add_up(e, g)
+
+    def in_blocks() -> None:
+        for blocks in pieces:
+            for predict, add_up in blocks:
+                predict(p, error)
+                add_up(error, part)
+                np.add(g, part, g)
+
+    starts = {name: PEERS[name].make(task, "cpu") for name in (NUMPY, READ)}
+    runs: dict[str, Any] = {
+        name: lambda work=work: clocked(work) / task.steps
+        for name, work in ((FIRST, first), (BOTH, both), (IN_BLOCKS, in_blocks))
+    }
+    runs |= {name: _epochs(start, 4, task.steps) for name, start in starts.items()}
+    return timed(f"a step of {LONG.name}", runs, rounds)
+
+
+def _epochs(start: Start, epochs: int, steps: int) -> Callable[[], float]:
+    def run() -> float:
+        train = start()
+        return clocked(lambda: train(epochs)) / (epochs * steps)
+
+    return run
+
+
+def short_steps(case: Case, *beside: str, rounds: int = ROUNDS) -> Profile:
+    """Time the parts of a compiled run of steps that cost less than a function call, beside its fastest peers."""
+    from linreg.compiled.run import NumbaRun
+
+    task, times = case.task(16_384), {name: [] for name in (NUMBA, KERNEL, RATES, BESIDE)}  # type: ignore[var-annotated]
+    start, epochs = numba_engine(task), max(1, 400_000 // task.steps)
+    train = start()
+    with collected(), _clocked_parts((NumbaRun, "_call"), (Rates, "arrays")) as parts:
+        for turn in range(rounds + 1):
+            warm_up(lambda: train(epochs))
+            parts.clear()
+            whole = clocked(lambda: train(epochs))
+            found = whole, parts["_call"], parts["arrays"], whole - sum(parts.values())
+            for name, taken in zip(times, found, strict=True):
+                if turn:
+                    times[name].append(float(f"{taken / (epochs * task.steps) * 1e6:.4g}"))
+    with _fused_formulas(), _clocked_parts((NumbaRun, "_call")) as parts:
+        train = start()
+
+        def fused_kernel() -> float:
+            parts.clear()
+            train(epochs)
+            return parts["_call"] / (epochs * task.steps)
+
+        peers, skipped = {ANY_ORDER: fused_kernel}, {}
+        for name in beside:
+            try:
+                peers[name] = _epochs(PEERS[name].make(task, "cpu"), epochs, task.steps)
+            except MissingPeerError as reason:
+                skipped[name] = str(reason)
+        found = timed(f"a step of {case.name}", peers, rounds)
+    ours = {name: {"us": median(of), "rounds": of} for name, of in times.items()}
+    return {**found, "loops": ours | found["loops"], "skipped": skipped}
+
+
+@contextmanager
+def _clocked_parts(*methods: tuple[type, str]) -> Iterator[dict[str, float]]:
+    """Add up how long some methods take."""
+    parts: dict[str, float] = {}
+
+    def clock(cls: type, name: str) -> Any:
+        method = getattr(cls, name)
+
+        def timed_method(*given: Any) -> Any:
+            begin = perf_counter()
+            result = method(*given)
+            parts[name] = parts.get(name, 0.0) + perf_counter() - begin
+            return result
+
+        return patch.object(cls, name, timed_method)
+
+    patches = [clock(*method) for method in methods]
+    try:
+        for one in patches:
+            one.start()
+        yield parts
+    finally:
+        for one in patches:
+            one.stop()
+
+
+@contextmanager
+def _fused_formulas() -> Iterator[None]:
+    """Compile kernels whose formulas may be rounded and ordered in any way, and keep them nowhere."""
+    from linreg.compiled import formulas, kernels, run
+
+    def compiled(formula: Any) -> Any:
+        inner = {name: compiled(function) for name, function in formulas.called(formula).items()}
+        whole = formulas.bound(formula, **inner)
+        return formulas.jit(whole, sums=True, pipeline_class=formulas.FormulaCompiler)
+
+    with (
+        patch.object(kernels, "compiled", compiled),
+        patch.object(formulas, "fingerprint", lambda *_: None),
+        patch.object(run, "kernel", kernels.kernel.__wrapped__),
+    ):
+        yield
+
+
+def full_batch_on_cores(rounds: int = ROUNDS) -> Profile:
+    """Time a compiled full-batch step on all cores and on one, one read of X, and what NumPy needs."""
+    from numba import get_num_threads, set_num_threads
+
+    task, cores = FULL.task(), get_num_threads()
+    p, e, g = np.zeros(32, np.float32), np.empty(LARGE_ROWS, np.float32), np.empty(32, np.float32)
+    step = _epochs(numba_engine(task), 1, 1)
+
+    def on_one_core() -> float:
+        set_num_threads(1)
+        try:
+            return step()
+        finally:
+            set_num_threads(cores)
+
+    def two_passes() -> None:
+        task.X.dot(p, e)
+        task.X.T.dot(e, g)
+
+    runs = {
+        NUMBA: step,
+        ONE_CORE: on_one_core,
+        READ: _epochs(PEERS[READ].make(task, "cpu"), 1, 1),
+        TWO_PASSES: lambda: clocked(two_passes),
+    }
+    return timed(f"a step of {FULL.name}", runs, rounds)
+
+
+def long_case(features: int) -> Case:
+    """Return the case of long rows that stay in the caches."""
+    return Case("SGD", "MSE", 8 * ROWS, features, ROWS, "float32")
+
+
+def long_rows_by_blas(features: int, rounds: int = ROUNDS) -> Profile:
+    """Time a whole compiled step on one core beside nothing but the two products of BLAS on one core."""
+    limits = package("threadpoolctl", "threadpoolctl").threadpool_limits
+    case = long_case(features)
+    task = case.task()
+    A = design_matrix(task.X, True)
+    p, e, g = np.zeros(A.shape[1], A.dtype), np.ones(ROWS, A.dtype), np.empty(A.shape[1], A.dtype)
+    products = [(batch.dot, batch.T.dot) for batch in np.split(A, 8)]
+    epochs = max(2, 2**22 // task.X.size)
+
+    def by_blas() -> None:
+        for _ in range(epochs):
+            for predict, add_up in products:
+                predict(p, e)
+                add_up(e, g)
+
+    runs = {
+        NUMBA: _epochs(numba_engine(task), epochs, task.steps),
+        PRODUCTS: lambda: clocked(by_blas) / (epochs * task.steps),
+    }
+    with limits(1, user_api="blas"):
+        return timed(f"a step of {case.name}", runs, rounds)
+
+
+def _or_why_not(work: Callable[[], Profile], name: str) -> Callable[[], Profile]:
+    def run() -> Profile:
+        try:
+            return work()
+        except (ImportError, MissingPeerError) as reason:
+            return {"what": name, "loops": {}, "skipped": {f"profile of {name}": str(reason)}}
+
+    return run
+
+
+PROFILES: dict[str, Callable[[], Profile]] = {
+    name: _or_why_not(work, name)
+    for name, work in {
+        "long rows in NumPy": long_rows_in_numpy,
+        "steps of one row": lambda: short_steps(SHORT[0], FUSED, XLA),
+        "short steps in float64": lambda: short_steps(SHORT[1], FUSED),
+        "full batches": full_batch_on_cores,
+        **{f"BLAS, d = {width}": lambda width=width: long_rows_by_blas(width) for width in WIDTHS},
+    }.items()
+}
+"""The profiles of a run by name; without Numba, most of them have nothing but the reason."""

@@ -1,0 +1,172 @@
+"""What is not reached, and why, in words and tables: from the profiles of one run (`benchmarks.hot_loop.profiles`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from benchmarks.hot_loop import profiles
+from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, READ
+from benchmarks.hot_loop.record import ratios
+from benchmarks.hot_loop.table import Case
+from benchmarks.hot_loop.whole import TWO_PASSES
+
+Loops = dict[str, Any]
+HEADS = ("case", "part or loop", "us a step", "least", "largest")
+
+
+def table(document: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return every profile, part by part, as `HEADS` heads them.
+
+    Parameters
+    ----------
+    document : dict
+        One run.
+
+    Returns
+    -------
+    list of tuple of str
+        The rows.
+    """
+    return [
+        (entry["what"], name, *(f"{us:.3g}" for us in (loop["us"], min(loop["rounds"]), max(loop["rounds"]))))
+        for entry in document.get("profiles", [])
+        for name, loop in entry["loops"].items()
+    ]
+
+
+def words(document: dict[str, Any]) -> list[str]:
+    """Return a paragraph about each profile.
+
+    Parameters
+    ----------
+    document : dict
+        One run.
+
+    Returns
+    -------
+    list of str
+        Paragraphs; none without profiles.
+    """
+    known = {entry["what"]: entry["loops"] for entry in document.get("profiles", [])}
+    about: dict[str, Callable[[Loops], str]] = {
+        _what(profiles.LONG): _numpy_reads_twice,
+        _what(profiles.SHORT[0]): _rates_are_exact,
+        _what(profiles.SHORT[1]): _formulas_are_rounded,
+        _what(profiles.FULL): _cores_wait,
+    }
+    found = [tell(known[what]) for what, tell in about.items() if known.get(what)]
+    long = {width: loops for width in profiles.WIDTHS if (loops := known.get(_what(profiles.long_case(width))))}
+    return found + ([_own_loops(long)] if long else [])
+
+
+def _what(case: Case) -> str:
+    return f"a step of {case.name}"
+
+
+def _us(loops: Loops, name: str) -> float:
+    return float(loops[name]["us"])
+
+
+def _numpy_reads_twice(loops: Loops) -> str:
+    first, both, blocks, whole, read = (
+        _us(loops, name) for name in (profiles.FIRST, profiles.BOTH, profiles.IN_BLOCKS, NUMPY, READ)
+    )
+    return (
+        "**The NumPy engine beside one read of X.** A step is two products with its batch, and no call of NumPy makes "
+        f"both in one pass. The products take {both:.3g} us, {both / whole:.0%} of the step's {whole:.3g}: the first, "
+        f"which fetches the batch from memory, {first:.3g}, the second the rest; one read takes {read:.3g}. In blocks "
+        f"of 256 rows, which a core's cache holds until the second product, both take {blocks:.3g}. The engine "
+        "keeps one product a batch: blocks would add up a gradient in another order, and change the last bits of every "
+        'model with such batches. Loops that are compiled, `engine="numba"` among them, use each row for both products '
+        "while they have it."
+    )
+
+
+def _rates_are_exact(loops: Loops) -> str:
+    whole, kernel, rates, beside, fused = (
+        1000 * _us(loops, name)
+        for name in (NUMBA, profiles.KERNEL, profiles.RATES, profiles.BESIDE, profiles.ANY_ORDER)
+    )
+    text = (
+        "**Adam on one row of one feature.** Each operation waits for the one before it. Of a step's "
+        f"{whole:.1f} ns the compiled loop takes {kernel:.1f} (with its formulas fused at will, which gives other "
+        f"bits, {fused:.1f}), and {rates:.1f} go into the learning rates beforehand: two powers of beta a step, taken "
+        "in float64 and rounded once, as they must be to equal those of Keras; history and calls take the other "
+        f"{beside:.1f}."
+    )
+    if profiles.XLA in loops:
+        xla = 1000 * _us(loops, profiles.XLA)
+        text += (
+            f" XLA takes {xla:.1f} in all, as much as {xla / kernel:.2f} times linreg's loop alone: it takes its "
+            "powers in float32 inside of the loop, while it waits for the chain anyhow, and keeps the loss of the last "
+            "epoch only."
+        )
+    return text
+
+
+def _formulas_are_rounded(loops: Loops) -> str:
+    whole, kernel, fused, beside, rates, hand = (
+        1000 * _us(loops, name)
+        for name in (NUMBA, profiles.KERNEL, profiles.ANY_ORDER, profiles.BESIDE, profiles.RATES, FUSED)
+    )
+    return (
+        "**Short steps in float64 beside the loop written by hand.** Both are compiled to the same vector loop over "
+        f"rows. The compiled loop takes {kernel:.1f} ns of a step's {whole:.1f}, and {fused:.1f} where its formulas "
+        "may be fused as those of the loop by hand are, which gives other bits: here a formula is rounded where it "
+        "stands. "
+        f"The rest is what the loop by hand ({hand:.1f} ns in all) does not have: {rates:.1f} for a learning rate of "
+        f"every step, {beside:.1f} for the losses of the batches, the history and the calls."
+    )
+
+
+def _cores_wait(loops: Loops) -> str:
+    passes = ratios(loops, TWO_PASSES, NUMBA)
+    best = min(loops[TWO_PASSES]["rounds"]) / min(loops[NUMBA]["rounds"])
+    return (
+        "**A full batch on all cores.** It is as slow as its slower core: beside two passes in NumPy the rounds lie "
+        f"between {min(passes):.2f} and {max(passes):.2f} times, the median at {median(passes):.2f}, the fastest round "
+        f"of each at {best:.2f}. One read of X takes {_us(loops, READ) / 1000:.3g} ms, the step "
+        f"{_us(loops, NUMBA) / 1000:.3g} on all cores and {_us(loops, profiles.ONE_CORE) / 1000:.3g} on one."
+    )
+
+
+def _own_loops(by_width: dict[int, Loops]) -> str:
+    over = {width: median(ratios(loops, profiles.PRODUCTS, NUMBA)) for width, loops in by_width.items()}
+    return (
+        "**Own loops or BLAS where rows are long.** The compiled engine calls no BLAS: it reads a row once for both "
+        "products. On one core, with batches of 256 rows that stay in the caches, the two products of BLAS alone take, "
+        "over a whole step of the engine with its slopes, losses and rule: "
+        + ", ".join(f"{ratio:.2f} at d = {width}" for width, ratio in over.items())
+        + ". From memory the engine is ahead of all that call BLAS, as the table of steps shows at 65536 x 512."
+    )
+
+
+def growth(document: dict[str, Any]) -> str:
+    """Return why the slope in n is not 1.
+
+    Parameters
+    ----------
+    document : dict
+        One run.
+
+    Returns
+    -------
+    str
+        A paragraph; empty without such points.
+    """
+    points = [point for point in document["growth"] if point["axis"] == "n"]
+    if not points:
+        return ""
+    sizes = ", ".join(f"{point['size'] * 32 * 4 / 1e6:.0f}" for point in points)
+    told = [
+        f"{name} " + ", ".join(f"{1000 * point['us'][name] / point['size']:.2g}" for point in points)
+        for name in (READ, NUMBA, NUMPY)
+        if all(name in point["us"] for point in points)
+    ]
+    return (
+        f"Cost is linear in n within a level of the memory, and these sizes cross levels: X has {sizes} MB. "
+        f"Nanoseconds a row, in this order: {'; '.join(told)}. Where a slope in d or in K is below 1, the calls and "
+        "the row's own work, which do not grow, are still a part of the smallest sizes."
+    )
