@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linreg.data import datasets
 from linreg.data.encoding import NAMED, ColumnEncoding, listed
 from linreg.data.moments import moment_text
 from linreg.data.notation import shown, written
@@ -36,7 +38,8 @@ def notes(table: Table) -> list[str]:
     columns = [*table.encoding.columns, *([] if table.target is None else [table.encoding.target])]
     out = [note for column in columns for note in _read(column)]
     for part in table.parts:
-        if skipped := part.layout.skipped:
+        shipped = part.file in datasets.NAMES and not Path(part.file).exists()
+        if (skipped := part.layout.skipped) and not shipped:
             lines = "1 line" if skipped == 1 else f"{skipped} lines"
             was = "was" if skipped == 1 else "were"
             out.append(f"{lines} of {part.label} with # at the front {was} skipped as no row{'s'[: skipped > 1]}.")

@@ -81,7 +81,21 @@ class ArraysPart:
 class QueryPart:
     """A polars frame or query, of which so much is read at a time as is asked for.
 
-    Whole numbers in `text` are text; the types of a text file, which has a `layout`, are guesses.
+    Parameters
+    ----------
+    file : str
+        What is read; "" of a frame.
+    table : polars.LazyFrame
+        The rows.
+    text : collection of str, optional
+        Columns in which whole numbers are text.
+    layout : Layout, optional
+        Of a text file, whose types are guesses.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
     """
 
     def __init__(
