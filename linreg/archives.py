@@ -19,7 +19,8 @@ import re
 import stat
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +32,8 @@ Array = Any
 
 LARGEST, LARGEST_DOCUMENT, MOST_MEMBERS, DEEPEST = 2**30, 2**24, 2**12, 64
 """Bytes of a file, bytes of its document, members, and lists within lists of the document."""
+BITS = 128
+"""Of a whole number in a document: generators have such."""
 DOCUMENT = "document.json"
 SEAL = b"linreg sha256 "
 SEALED = len(SEAL) + 64
@@ -154,6 +157,55 @@ class Archive:
         """Raise the error that says what in the file is not as it should be."""
         raise _refused(self.path, why)
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Refuse the file, whatever goes wrong while what it holds is made of it.
+
+        Yields
+        ------
+        None
+            While that is done.
+
+        Raises
+        ------
+        ArchiveError
+            If something goes wrong.
+        """
+        try:
+            yield
+        except (ArchiveError, ImportError):
+            raise
+        except Exception as error:
+            raise _refused(self.path, one_line(error) or type(error).__name__) from None
+
+    def take(self, name: Any) -> Array:
+        """Return an array, once: a second value that names it would be changed with the first."""
+        if not isinstance(name, str) or name not in self.arrays:
+            self.refuse(f"it lacks the array {one_line(repr(name), 60)}, or names it twice")
+        return self.arrays.pop(name)
+
+    def check_all_taken(self) -> None:
+        """Refuse a file with arrays that nothing in it names."""
+        if self.arrays:
+            self.refuse(f"it has arrays that nothing names, such as {next(iter(self.arrays))!r:.60}")
+
+    def part(self, plain: Any, name: str) -> Any:
+        """Return a part of a set of names and values, or say that it is missing."""
+        if not isinstance(plain, dict) or name not in plain:
+            self.refuse(f"it has no {name!r}")
+        return plain[name]
+
+    def check_names(self, plain: Any, names: Collection[str], what: str) -> None:
+        """Refuse anything but a set of values with these names."""
+        if not isinstance(plain, dict):
+            self.refuse(f"its {what} is no set of names and values")
+        absent = next((name for name in names if name not in plain), None)
+        if absent is not None:
+            self.refuse(f"it has no {absent!r}")
+        strange = next((name for name in plain if name not in names), None)
+        if strange is not None:
+            self.refuse(f"its {what} has {one_line(repr(strange), 60)}, which is not known")
+
 
 def read_archive(path: str | os.PathLike[str], kind: str) -> Archive:
     """Read an archive.
@@ -178,7 +230,7 @@ def read_archive(path: str | os.PathLike[str], kind: str) -> Archive:
         If a byte of it has changed since it was written, or it is something else.
     """
     shown = os.fspath(path)
-    content = _content(shown)
+    content = file_content(shown, LARGEST)
     body, seal = content[:-SEALED], content[-SEALED:]
     if not seal.startswith(SEAL):
         raise _refused(shown, f"it is no {kind}, or its end is missing")
@@ -186,22 +238,61 @@ def read_archive(path: str | os.PathLike[str], kind: str) -> Archive:
         raise _refused(shown, "its bytes are not those that were written")
     try:
         document, arrays = _unpacked(content)
-    except (
-        zipfile.BadZipFile, ValueError, TypeError, KeyError, OSError, EOFError, NotImplementedError, SyntaxError,
-        OverflowError, RuntimeError, MemoryError, struct.error, IndexError, AttributeError,
-    ) as error:  # fmt: skip
-        raise _refused(shown, " ".join(str(error).split())[:200] or type(error).__name__) from None
+    except Exception as error:
+        raise _refused(shown, one_line(error) or type(error).__name__) from None
     if document.get("kind") != kind:
         raise _refused(shown, f"it is a {document.get('kind')!r:.40}, not a {kind!r}")
     return Archive(shown, document, arrays)
 
 
 def _refused(path: str, why: str) -> ArchiveError:
-    return ArchiveError(f"{path!r} is refused: {why}.")
+    return ArchiveError(f"{path!r} is refused: {one_line(why, 400).removesuffix('.')}.")
 
 
-def _content(path: str) -> bytes:
-    """Return the bytes of a file: of a file only, and no more than one may have."""
+def one_line(words: Any, most: int = 200) -> str:
+    """Return what came out of a file, or an error about it, as one line that cannot steer a terminal.
+
+    Parameters
+    ----------
+    words : object
+        The words.
+    most : int, default=200
+        Characters that are shown.
+
+    Returns
+    -------
+    str
+        The line; its last character is an ellipsis where something is left out.
+    """
+    text = str(words)
+    line = " ".join(text[: 4 * most].split())
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line[:most])
+    return shown if len(text) <= 4 * most and len(line) <= most and len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def file_content(path: str | os.PathLike[str], most: int) -> bytes:
+    """Return the bytes of a file: of a file only, and no more than one may have.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    most : int
+        Bytes that it may have.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        If it is missing, is no file, or may not be read.
+    ArchiveError
+        If it is larger.
+    """
+    path = os.fspath(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
@@ -212,8 +303,8 @@ def _content(path: str) -> bytes:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(f"{path!r} is no file but a folder, a device or a pipe: give a file.")
-        if found.st_size > LARGEST:
-            raise _refused(path, f"it has {found.st_size} bytes, and at most {LARGEST} are read")
+        if found.st_size > most:
+            raise _refused(path, f"it has {found.st_size} bytes, and at most {most} are read")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(found.st_size)
     finally:
@@ -236,7 +327,7 @@ def _unpacked(content: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
                 raise ValueError(f"a member is called {member.filename!r:.60}")
         if members[0].file_size > LARGEST_DOCUMENT:
             raise ValueError(f"its document has {members[0].file_size} bytes, and at most {LARGEST_DOCUMENT} are read")
-        document = json.loads(opened.read(DOCUMENT), parse_constant=_no_number)
+        document = json.loads(opened.read(DOCUMENT), parse_constant=_no_number, parse_float=_float, parse_int=_int)
         if not isinstance(document, dict):
             raise ValueError("its document is no set of names and values")
         _check_depth(document)
@@ -271,7 +362,17 @@ def _check_depth(document: Mapping[str, Any]) -> None:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"a number in its document is {text}")
+    raise ValueError(f"a number in its document is {text:.60}")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _int(text: str) -> int:
+    number = int(text)
+    return number if number.bit_length() <= BITS else _no_number(text)
 
 
 def _array(npy: bytes) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import sys
@@ -101,7 +102,7 @@ def train(
     with ExitStack() as stack:
         keeper, done, position = None, 0, Position()
         if keep:
-            keeper = stack.enter_context(_kept(model, given, state, going_on=going_on))
+            keeper = stack.enter_context(_kept(model, given, state, len(history.get("loss", ())), going_on=going_on))
         if keeper is not None:
             if keeper.found is not None:
                 done, position, history = keeper.bring_back(keeper.found, state)
@@ -176,6 +177,28 @@ def start(model: Any, problem: Problem, settings: Settings) -> State:
     return State.start(there, settings.optimizer, settings.precision, generator)
 
 
+def check_can_start(model: Any, features: int, settings: Settings) -> None:
+    """Raise unless a run of an estimator on so many features could start.
+
+    Parameters
+    ----------
+    model : LinearRegression
+        The estimator, which is not changed.
+    features : int
+        Number of features.
+    settings : Settings
+        Its settings.
+
+    Raises
+    ------
+    TypeError or ValueError
+        If an initial value or the random state is none.
+    """
+    alone, columns = copy.copy(model), features + bool(model.fit_intercept)
+    alone.random_state = copy.deepcopy(model.random_state)  # a generator moves on
+    start(alone, Problem(np.empty((0, columns)), np.empty(0), None, 1, features), settings)
+
+
 def check_same_kind_of_run(model: Any, problem: Problem, settings: Settings) -> None:
     """Raise unless the run so far can go on with the settings and the data of now.
 
@@ -219,7 +242,7 @@ def runs_of(engine: str) -> Callable[..., Run]:
     return kinds.get(engine, Run)
 
 
-def _kept(model: Any, given: Given, state: State, *, going_on: bool) -> AbstractContextManager[Any]:
+def _kept(model: Any, given: Given, state: State, booked: int, *, going_on: bool) -> AbstractContextManager[Any]:
     """Return what keeps the run in its checkpoint, or nothing where there is none."""
     if model.checkpoint is None:
         return nullcontext()
@@ -229,7 +252,21 @@ def _kept(model: Any, given: Given, state: State, *, going_on: bool) -> Abstract
     parameters = with_nested(with_groups(model.get_params(deep=False)))
     of = fingerprint(*_told(model, given), parameters, state if going_on else None)
     every, unit = interval(model.checkpoint_every)
-    return kept(model.checkpoint, every, unit, of, tuple(model.callbacks), state.epoch, model._begun)
+    return kept(model.checkpoint, every, unit, of, tuple(model.callbacks), _course(given, state, booked), model._begun)
+
+
+def _course(given: Given, state: State, booked: int) -> Any:
+    """Return how a run goes through its rows from where it begins."""
+    from linreg.saving.courses import Course
+
+    problem, feed, validated = given.problem, given.feed, given.validation is not None
+    begin = state.epoch, state.iterations
+    if isinstance(feed, RowFeed):
+        return Course(feed.batch_size, feed.rows, feed.plan.size, *begin, booked, validated)
+    if feed is not None:
+        return Course(1, None, 1, *begin, booked, validated)
+    rows = problem.rows if isinstance(problem, BlockProblem) else len(problem.target)
+    return Course(problem.batch_size, rows, rows, *begin, booked, validated)
 
 
 def _told(model: Any, given: Given) -> tuple[dict[str, Any], dict[str, str]]:

@@ -16,6 +16,7 @@ import numpy as np
 from linreg.data.arrays import column_names, column_of, feature_matrix, rows_and_features
 from linreg.data.conversion import numbers
 from linreg.data.encoding import Encoding, listed
+from linreg.data.notation import shown
 from linreg.regression import LinearRegression
 from linreg.saving.models import SavedModel, write_model
 from linreg.sklearn_adapter import not_fitted
@@ -23,8 +24,8 @@ from linreg.sklearn_adapter import not_fitted
 Array = Any
 Step = dict[str, Any]
 
-MOST_FEATURES = 2**24
-"""Features of which a file may say that some are selected."""
+MOST_FEATURES, MOST_STEPS = 2**24, 16
+"""Features of which a file may say that some are selected, and steps of preparation."""
 
 
 def _fill(X: Array, step: Step) -> Array:
@@ -87,7 +88,7 @@ class PreparedModel:
     TypeError
         If the encoding is none.
     ValueError
-        If it makes other features than those of the model.
+        If it makes other features than those of the model, or the steps do, or there are too many of them.
     """
 
     def __init__(
@@ -169,7 +170,7 @@ class PreparedModel:
         if names is not None and own is not None:
             absent = [name for name in own if name not in names]
             if absent:
-                raise ValueError(f"X has no column {absent[0]!r}: the model was trained on {', '.join(own)}.")
+                raise ValueError(f"X has no column {shown(absent[0])}: the model was trained on {listed(tuple(own))}.")
             columns = [numbers(column_of(X, name, "X"), f"column {name!r} of X") for name in own]
             X = np.column_stack(columns)
         matrix = rows_and_features(numbers(X, "X"), "X").astype(np.float64)
@@ -211,12 +212,44 @@ class PreparedModel:
 
 
 def _features(steps: Sequence[Step], left: int) -> int:
-    """Return how many features come in, of which so many are left."""
-    for step in steps:
-        if step["kind"] == "select":
-            return int(step["features"])
-        return int(np.shape(step[STEPS[step["kind"]][1][0]])[0])
-    return left
+    """Return how many features come in, of which so many are left; raise where steps do not fit to each other."""
+    if len(steps) > MOST_STEPS:
+        raise ValueError(f"There are {len(steps)} steps of preparation, and a file holds at most {MOST_STEPS}.")
+    width = _first_width(steps[0]) if steps else left
+    features = width
+    for number, step in enumerate(steps):
+        width = _width_after(step, width, f"step {number + 1} of the preparation, {step['kind']!r},")
+        if not width:
+            raise ValueError(f"Step {number + 1} of the preparation leaves no feature.")
+    if width != left:
+        raise ValueError(f"The preparation makes {width} features, but the model was trained on {left}.")
+    return features
+
+
+def _first_width(step: Step) -> int:
+    return int(step["features"]) if step["kind"] == "select" else int(np.shape(step[STEPS[step["kind"]][1][0]])[0])
+
+
+def _width_after(step: Step, width: int, what: str) -> int:
+    """Return how many features a step makes of so many."""
+    arrays = [np.asarray(step[name]) for name in STEPS[step["kind"]][1]]
+    if step["kind"] == "fill":
+        _require(arrays[0].shape == (width,), what, width)
+        return int(np.isfinite(arrays[0]).sum())
+    if step["kind"] == "select":
+        (columns,) = arrays
+        there = columns.dtype.kind in "iu" and (columns >= -width).all() and (columns < width).all()
+        _require(step["features"] == width and bool(there), what, width)
+        return len(columns)
+    after = arrays[0].shape[1] if step["kind"] == "project" else width
+    shapes = [(width, after) if name == "matrix" else (after,) for name in STEPS[step["kind"]][1]]
+    _require([one.shape for one in arrays] == shapes and all(np.isfinite(one).all() for one in arrays), what, width)
+    return after
+
+
+def _require(fits: bool, what: str, width: int) -> None:
+    if not fits:
+        raise ValueError(f"The arrays of {what} are not those of {width} features, or not finite.")
 
 
 def _encoded_names(encoding: Encoding, names: Sequence[str] | None, features: int) -> Sequence[str]:
@@ -322,34 +355,41 @@ def load(path: str | os.PathLike[str]) -> LinearRegression | PreparedModel:
     model = LinearRegression.restored(saved)
     if saved.preparation is None:
         return model
-    steps, target, names = (saved.preparation.get(name) for name in ("steps", "target", "names"))
+    with saved.archive.reading():
+        return _around(model, saved)
+
+
+def _around(model: LinearRegression, saved: SavedModel) -> PreparedModel:
+    """Return a model with the preparation that a file holds; nothing of that is tried, only compared."""
+    refuse, plain = saved.archive.refuse, saved.preparation
+    steps, target, names = (plain[name] for name in ("steps", "target", "names"))
     if not isinstance(steps, list) or not all(map(_is_step, steps)):
-        saved.archive.refuse("its preparation has steps that this linreg does not know")
-    if target is not None and not (isinstance(target, list) and [type(one) for one in target] == [float, float]):
-        saved.archive.refuse("its target has no centre and spread")
+        refuse("its preparation has steps that this linreg does not know")
+    pair = isinstance(target, list) and [type(one) for one in target] == [float, float] and all(np.isfinite(target))
+    if target is not None and not pair:
+        refuse("its target has no centre and spread")
     named = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not named and (names is not None or "encoding" in saved.preparation):
-        saved.archive.refuse("its features have no names")
+    if not named and (names is not None or "encoding" in plain):
+        refuse("its features have no names")
     try:
-        encoding = Encoding.from_dict(saved.preparation["encoding"]) if "encoding" in saved.preparation else None
+        encoding = Encoding.from_dict(plain["encoding"]) if "encoding" in plain else None
         found = PreparedModel(model, steps, None if target is None else (target[0], target[1]), names, encoding)
         if names is not None and len(names) != found.n_features_in_:
             raise ValueError("there are more or fewer names than features")
-        found.predict(np.zeros((1, found.n_features_in_)))
-    except (ValueError, TypeError, IndexError, KeyError) as error:
-        saved.archive.refuse(f"its preparation does not fit together ({' '.join(str(error).split()):.300})")
+    except (ValueError, TypeError) as error:
+        refuse(f"its preparation does not fit together ({error})")
     return found
 
 
 def _is_step(step: Any) -> bool:
+    """Whether this is a step of a known kind, with just the arrays that it takes."""
     known = STEPS.get(step.get("kind", "")) if isinstance(step, dict) and isinstance(step.get("kind"), str) else None
-    if known is None:
+    selects = known is not None and step["kind"] == "select"
+    if known is None or step.keys() != {"kind", *known[1], *(["features"] if selects else [])}:
         return False
-    if step["kind"] == "select" and not (type(step.get("features")) is int and 0 < step["features"] <= MOST_FEATURES):
+    if selects and not (type(step["features"]) is int and 0 < step["features"] <= MOST_FEATURES):
         return False
-    return all(
-        isinstance(step.get(name), np.ndarray) and step[name].ndim == 1 + (name == "matrix") for name in known[1]
-    )
+    return all(isinstance(step[name], np.ndarray) and step[name].ndim == 1 + (name == "matrix") for name in known[1])
 
 
 def prepared(estimator: Any) -> PreparedModel:

@@ -20,7 +20,7 @@ from linreg.dask_runs import problem_on_dask
 from linreg.data.arrays import column_names, design_matrix, feature_matrix, row_vector, weight_vector
 from linreg.data.given import is_source, opened_source, yields_batches
 from linreg.devices import HOST, Host, cuda, device_of, on_host
-from linreg.fitting import Given, runs_of, train
+from linreg.fitting import Given, check_can_start, runs_of, train
 from linreg.gram import Gram
 from linreg.hyperparameters import changed_params, short_repr, with_nested
 from linreg.losses import Loss
@@ -554,12 +554,10 @@ class LinearRegression:
     @classmethod
     def restored(cls, saved: Any) -> Self:
         """Return the model that a `linreg.saving.models.SavedModel` holds, without what was around it."""
-        try:
+        with saved.archive.reading():
             model = cls(**saved.parameters)
-            model.settings()
+            check_can_start(model, len(saved.coef), model.settings())
             model.adopt(saved.state, len(saved.coef), saved.history)
-        except (TypeError, ValueError) as error:
-            saved.archive.refuse(str(error))
         model.coef_, model.intercept_, model._learning_rate = saved.coef, saved.intercept, saved.learning_rate_at_fit
         if saved.names is not None:
             model.feature_names_in_ = np.array(saved.names, dtype=object)

@@ -1,8 +1,8 @@
 """`python -m tests.soak --minutes 60`: training, saving and resuming over and over; memory stays flat, no handle leaks.
 
 Each round trains with a checkpoint, stops in the middle of an epoch, goes on, raises the epochs, saves and loads the
-model, refuses a damaged file and one of other data, and predicts. Counted are resident memory, open files, threads and
-what lies in the folder. Linux only: the numbers come from /proc.
+model, refuses a damaged model, a checkpoint of other data and one in the place of a model, and predicts. Counted are
+resident memory, open files, threads and what lies in the folder. Linux only: the numbers come from /proc.
 """
 
 import argparse
@@ -60,7 +60,10 @@ def one_round(folder, rng, number):
     assert model.resumed_ == 6, (engine, model.resumed_)
     model.save(saved)
     np.testing.assert_array_equal(load(saved).predict(X), model.predict(X))
-    for refused in (lambda: model.fit(X + 1, y), lambda: load(run)):
+    damaged, content = folder / "damaged.npz", bytearray(saved.read_bytes())
+    content[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
+    damaged.write_bytes(content)
+    for refused in (lambda: model.fit(X + 1, y), lambda: load(run), lambda: load(damaged)):
         try:
             refused()
         except ValueError:

@@ -438,7 +438,7 @@ def test_a_checkpoint_from_before_rows_came_in_windows_goes_on(tmp_path):
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ({"batch": 400, "in_window": 400}, "the rows of an epoch end before the place where it stands"),
+        ({"batch": 400, "in_window": 400}, "the place where it stands is none of its run"),
         ({"begun": False}, "it does not say where it stands"),
         ({"begun": 1}, "it does not say where it stands"),
         ({"window": -1}, "it does not say where it stands"),

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import struct
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -22,7 +21,7 @@ from linreg.data.kinds import Kind
 from linreg.saving import checkpoints, models
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-CORRUPTIONS, SIGNED = (10_000, 10_000) if THOROUGH else (400, 200)
+CORRUPTIONS = 10_000 if THOROUGH else 400
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 3))
 Y = X @ [1.0, -2.0, 0.5] + 3
@@ -100,22 +99,6 @@ def test_every_corruption_of_a_file_is_refused(files, tmp_path, kind):
     assert refused > 0.98 * CORRUPTIONS
     path.write_bytes(content)
     read(kind, path)
-
-
-@pytest.mark.parametrize("kind", ["model", "table", "checkpoint"])
-def test_a_corrupted_file_that_is_signed_is_refused_or_harmless(files, tmp_path, kind):
-    content, path = files[kind].read_bytes(), tmp_path / "changed.npz"
-    rng = np.random.default_rng(2)
-    read(kind, files[kind])
-    for _ in range(SIGNED):
-        path.write_bytes(signed(corrupted(content, rng)))
-        begun, words = time.monotonic(), ""
-        try:
-            read(kind, path)
-        except (ValueError, OSError) as error:
-            words = str(error)
-        assert "\n" not in words
-        assert time.monotonic() - begun < 10  # a guard against hanging, not a timing: a read takes milliseconds
 
 
 def with_document(path, change):

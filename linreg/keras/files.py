@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import zipfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from linreg.archives import file_content, one_line
+from linreg.keras.contents import LARGEST, check_file
 from linreg.keras.loading import load
 from linreg.keras.twins import from_keras, to_keras
 from linreg.losses import Huber
 from linreg.regression import LinearRegression
 from linreg.whole_files import file_path, write_whole
-
-MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
-LARGEST = 2**30
-"""Bytes of its members that a file may have, unpacked."""
 
 
 def read_model(path: str | os.PathLike[str]) -> Any:
@@ -29,7 +27,8 @@ def read_model(path: str | os.PathLike[str]) -> Any:
     Returns
     -------
     keras.Model
-        The model. Code in the file (Lambda layers) is refused, not run.
+        The model. What is no part of a model that a twin can have is refused before Keras reads it (see
+        `linreg.keras.contents`); nothing that the file brings along is run.
 
     Raises
     ------
@@ -44,23 +43,15 @@ def read_model(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{str(path)!r} is no Keras model: {what}. Give what model.save('model.keras') has written.")
     keras = load()
     try:
-        _check_members(file)
-        return keras.models.load_model(file, safe_mode=True)
+        content = file_content(file, LARGEST)
+        check_file(content)
+        with tempfile.TemporaryDirectory(prefix="linreg-") as folder:  # what was checked is what Keras reads
+            copy = Path(folder) / "model.keras"
+            copy.write_bytes(content)
+            return keras.models.load_model(copy, safe_mode=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{str(path)!r} cannot be read as a Keras model: {type(error).__name__}: {reason}") from None
-
-
-def _check_members(file: Path) -> None:
-    """Refuse a file with other members than a Keras model has, or larger ones, before anything is unpacked."""
-    with zipfile.ZipFile(file) as opened:
-        members = opened.infolist()
-    strange = next((one.filename for one in members if one.filename not in MEMBERS), None)
-    if strange is not None or len(members) > len(MEMBERS):
-        raise ValueError(f"it has members that a model has not ({strange!r:.60})")
-    size = sum(one.file_size for one in members)
-    if size > LARGEST:
-        raise ValueError(f"its members have {size} bytes unpacked, and at most {LARGEST} are read")
+        reason = one_line(error) or type(error).__name__
+        raise ValueError(f"{str(path)!r} is refused: it cannot be read as a Keras model: {reason}") from None
 
 
 def from_file(path: str | os.PathLike[str], **settings: Any) -> LinearRegression:

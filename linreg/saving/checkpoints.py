@@ -20,11 +20,11 @@ from linreg.archives import Archive, ArchiveError, read_archive, write_archive
 from linreg.batches import Problem
 from linreg.callbacks import Callback
 from linreg.locks import locked
+from linreg.saving.courses import Course, read_notes
 from linreg.saving.fingerprints import Begun, differences, digest_of_rows
-from linreg.saving.notes import plain_notes, read_note
+from linreg.saving.notes import plain_notes
 from linreg.saving.plain import Packer
 from linreg.saving.states import (
-    part,
     plain_history,
     plain_position,
     plain_state,
@@ -38,6 +38,7 @@ from linreg.training import Position, Run
 from linreg.whole_files import NotWrittenError, file_path, previous, remove_leftovers
 
 KIND, FORMAT = "linreg checkpoint", 1
+PARTS = ("kind", "format", "of", "state", "place", "window", "history", "callbacks", "ended")
 
 
 class Checkpoint:
@@ -55,8 +56,8 @@ class Checkpoint:
         Whose it is, see `linreg.saving.fingerprints`.
     callbacks : sequence of Callback
         Callbacks whose notes are kept.
-    begin : int
-        The epoch in which the run has begun.
+    course : Course
+        How the run goes through its rows from where it has begun.
     last : Begun, optional
         How the last run of the model began. The file of that run is gone on with, but by a warm start after its end,
         which is a run of its own.
@@ -74,15 +75,16 @@ class Checkpoint:
         unit: str,
         fingerprint: Mapping[str, Any],
         callbacks: Sequence[Callback],
-        begin: int,
+        course: Course,
         last: Begun | None = None,
     ) -> None:
         self.path, self.found = path, _found(path)
         self._epochs, self._seconds = (every, math.inf) if unit == "epochs" else (math.inf, every)
-        self._fingerprint, self._callbacks, self._begin = fingerprint, callbacks, begin
-        self._written, self._epoch = time.monotonic(), begin
+        self._fingerprint, self._callbacks, self._course = fingerprint, callbacks, course
+        self._written, self._epoch = time.monotonic(), course.epoch
         self._kept: tuple[int, int, int, bool] | None = None
         self._window: str | None = None
+        self._notes: list[dict[str, Any]] = []
         if self.found is not None:
             self._check(self.found, last)
 
@@ -96,7 +98,7 @@ class Checkpoint:
                 if last.ended and going_on:
                     self.found = None
                 else:
-                    self._fingerprint, self._begin = former, last.epoch if going_on else self._begin
+                    self._fingerprint, self._course = former, last.course if going_on else self._course
                 return
         if changed:
             self._refuse("; ".join(changed))
@@ -104,7 +106,7 @@ class Checkpoint:
     def begun(self, *, ended: bool) -> Begun:
         """Return how the run began, and whether it was run to its end."""
         of = self._fingerprint
-        return Begun(os.path.abspath(self.path), of["start"], of["settings"]["random_state"], self._begin, ended)
+        return Begun(os.path.abspath(self.path), of["start"], of["settings"]["random_state"], self._course, ended)
 
     def _refuse(self, changed: str) -> NoReturn:
         raise ValueError(
@@ -138,39 +140,44 @@ class Checkpoint:
         ArchiveError
             If the file does not hold the run that it says.
         """
-        document = found.document
-        saved = read_state(found, part(found, document, "state"), state.learning_rate)
-        at = read_position(found, part(found, document, "place"))
-        history = read_history(found, part(found, document, "history"))
-        if saved.epoch < self._begin or not take_over(state, saved):
-            found.refuse("its state is that of another run")
-        done = state.epoch - self._begin + at.ahead
-        if any(len(values) < done for values in history.values()):
-            found.refuse("its history is shorter than its run")
+        with found.reading():
+            saved, at, history = self._read(found, state)
+            if not take_over(state, saved):
+                found.refuse("its state is that of another run")
+        done = state.epoch - self._course.epoch + at.ahead
         if at.begun or at.ahead:
             at.generator = copy.deepcopy(state.generator)
-        self._window = document.get("window")
         self._epoch = state.epoch + at.ahead
-        self._kept = state.iterations, self._epoch, at.batches, document.get("ended") is True
+        self._kept = state.iterations, self._epoch, at.batches, found.document["ended"]
         return done, at, history
+
+    def _read(self, found: Archive, start: State) -> tuple[State, Position, dict[str, list[float]]]:
+        """Return state, place and history; whatever the run cannot have is refused before anything of it is changed."""
+        document = found.document
+        # Files of runs that always had their rows in memory name no window.
+        found.check_names({"window": None, **document}, PARTS, "document")
+        saved = read_state(found, document["state"], start.learning_rate)
+        at = read_position(found, document["place"])
+        history = read_history(found, document["history"])
+        self._course.check(found, saved, at, history)
+        seen = {name: values[self._course.booked :] for name, values in history.items()}
+        self._notes = read_notes(found, document["callbacks"], self._callbacks, saved, seen)
+        self._window = document.get("window")
+        if not isinstance(self._window, str | None):
+            found.refuse("it does not say among which rows it stands")
+        found.check_all_taken()
+        return saved, at, history
 
     def restore(self, run: Run) -> bool:
         """Bring callbacks to where they stood; return whether they had ended the run."""
         plain_notes(Packer(), self._callbacks)  # what no file can hold is to be known before the first step
         if self.found is None:
             return False
-        document = self.found.document
-        notes = part(self.found, document, "callbacks")
-        if not isinstance(notes, list) or len(notes) != len(self._callbacks):
-            self.found.refuse("its callbacks are not those of this run")
-        for callback, plain in zip(self._callbacks, notes, strict=True):
-            state = read_note(self.found, plain)
-            if not isinstance(state, dict):
-                self.found.refuse("a callback has noted nothing")
-            callback.set_state(state)
-        run.stop_training = part(self.found, document, "ended") is True
-        self.found = None
-        return run.stop_training
+        with self.found.reading():
+            for callback, noted in zip(self._callbacks, self._notes, strict=True):
+                callback.set_state(noted)
+        run.stop_training, self.found = self.found.document["ended"], None
+        return run.stop_training and not run.position.begun
 
     def meets(self, window: Problem | None) -> None:
         """Refuse rows that are not those among which the run was kept; None where there are no more.

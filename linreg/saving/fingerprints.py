@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from linreg.archives import one_line
 from linreg.batches import Problem
 from linreg.callbacks import Callback
 from linreg.data.blocks import Source
 from linreg.devices import on_host
 from linreg.hyperparameters import HyperParameters
+from linreg.saving.courses import Course
 from linreg.steps import State
 
 Array = Any
@@ -25,6 +27,8 @@ MAKE_THE_NUMBERS = ("dtype", "fit_intercept")
 """Settings that make other numbers of the same data."""
 HOW = "how rows come"
 """A setting that runs on rows in memory have not; where it differs, digests are of other things."""
+WIDTH, MOST = 60, 10
+"""Characters of a name or a value, and differences, that are shown."""
 SPREAD, OF_A_BLOCK = 8, 256
 """Blocks of a source, and rows of a block of Dask's, whose numbers are compared."""
 
@@ -41,8 +45,8 @@ class Begun:
         The start in its fingerprint.
     random_state : str
         Words on `random_state` in its fingerprint.
-    epoch : int
-        The epoch in which it has begun.
+    course : Course
+        How it goes through its rows from where it has begun.
     ended : bool
         Whether it was run to its end.
     """
@@ -50,7 +54,7 @@ class Begun:
     path: str
     start: Any
     random_state: str
-    epoch: int
+    course: Course
     ended: bool
 
     def fingerprint(self, now: Mapping[str, Any], *, going_on: bool) -> dict[str, Any]:
@@ -230,7 +234,8 @@ def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
     list of str
         Words on each difference; empty if there is none.
     """
-    if not isinstance(saved, dict) or not all(isinstance(saved.get(part), dict) for part in ("data", "settings")):
+    parts = isinstance(saved, dict) and saved.keys() == now.keys()
+    if not parts or not all(isinstance(saved[part], dict) for part in ("data", "settings")):
         return ["it does not say of which run it is"]
     found = []
     as_before = saved["settings"].get(HOW) == now["settings"].get(HOW)
@@ -239,17 +244,12 @@ def differences(saved: Any, now: Mapping[str, Any]) -> list[str]:
         was, given = saved["data"].get(name), now["data"].get(name)
         if was != given and (same_numbers or None in (was, given)):
             how = "was not given" if was is None else "was given" if given is None else "held other numbers"
-            found.append(f"{name} {how}")
+            found.append(f"{one_line(name, WIDTH)} {how}")
     for name in dict.fromkeys((*now["settings"], *saved["settings"])):
         missing = "at once" if name == HOW else "not there"
-        was, given = (_short(one["settings"].get(name, missing)) for one in (saved, now))
+        was, given = (one_line(one["settings"].get(name, missing), WIDTH) for one in (saved, now))
         if saved["settings"].get(name) != now["settings"].get(name):
-            found.append(f"{name} was {was} and is {given} now")
+            found.append(f"{one_line(name, WIDTH)} was {was} and is {given} now")
     if saved.get("start") != now["start"]:
         found.append("the model that it started from was another one")
-    return found
-
-
-def _short(words: Any) -> str:
-    text = str(words)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return found if len(found) <= MOST else [*found[:MOST], f"{len(found) - MOST} more"]

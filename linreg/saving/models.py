@@ -10,8 +10,8 @@ import numpy as np
 
 from linreg.archives import Archive, read_archive, write_archive
 from linreg.saving.checkpoints import check_format
-from linreg.saving.plain import Packer, Unpacker
-from linreg.saving.states import part, plain_history, plain_state, read_history, read_state
+from linreg.saving.plain import Packer, Unpacker, check_rate
+from linreg.saving.states import plain_history, plain_state, read_history, read_state
 from linreg.whole_files import file_path
 
 Array = Any
@@ -20,6 +20,15 @@ KIND, FORMAT = "linreg model", 2
 """Format 2 says how a table was read; a model without that is written in format 1, which earlier versions read too."""
 LEFT_OUT = {"callbacks", "verbose", "checkpoint", "checkpoint_every", "memory"}
 """Parameters that belong to a call and not to the model."""
+PARAMETERS = (
+    "optimizer", "loss", "epochs", "batch_size", "shuffle", "random_state", "kernel_initializer", "bias_initializer",
+    "fit_intercept", "kernel_regularizer", "dtype", "engine", "warm_start", "device",
+)  # fmt: skip
+"""Parameters that every file has; one that comes to the estimator later is missing in those of before."""
+PARTS = (
+    "kind", "format", "parameters", "coef", "intercept", "names", "state", "learning_rate_at_fit", "history",
+    "preparation",
+)  # fmt: skip
 SHARED = "the generator of the state"
 
 
@@ -137,32 +146,40 @@ class SavedModel:
     def __init__(self, path: Any) -> None:
         self.archive: Archive = read_archive(path, KIND)
         check_format(self.archive, FORMAT)
-        document, read = self.archive.document, Unpacker(self.archive)
+        with self.archive.reading():
+            self._read()
+            self._check()
 
-        def value(name: str) -> Any:
-            return read.value(part(self.archive, document, name))
-
-        parameters = part(self.archive, document, "parameters")
+    def _read(self) -> None:
+        archive, document, read = self.archive, self.archive.document, Unpacker(self.archive)
+        archive.check_names(document, PARTS, "document")
+        parameters = document["parameters"]
         if not isinstance(parameters, dict):
-            self.archive.refuse("it has no parameters")
+            archive.refuse("it has no parameters")
         if set(parameters) & LEFT_OUT:
-            self.archive.refuse("it has parameters that belong to a call")
+            archive.refuse("it has parameters that belong to a call")
+        absent = next((name for name in PARAMETERS if name not in parameters), None)
+        if absent is not None:
+            archive.refuse(f"it has no parameter {absent!r}")
         self.parameters = {name: read.value(plain) for name, plain in parameters.items()}
-        self.learning_rate_at_fit = value("learning_rate_at_fit")
-        self.state = read_state(self.archive, part(self.archive, document, "state"), self.learning_rate_at_fit)
-        self.history = read_history(self.archive, part(self.archive, document, "history"))
-        self.coef, self.intercept, self.names = value("coef"), value("intercept"), value("names")
-        self.preparation = value("preparation")
-        self._check()
-        if self.parameters.get("random_state") == SHARED:
+        self.learning_rate_at_fit = read.value(document["learning_rate_at_fit"])
+        check_rate(archive, self.learning_rate_at_fit)
+        self.state = read_state(archive, document["state"], self.learning_rate_at_fit)
+        self.history = read_history(archive, document["history"])
+        names = "coef", "intercept", "names", "preparation"
+        self.coef, self.intercept, self.names, self.preparation = (read.value(document[name]) for name in names)
+        if self.parameters["random_state"] == SHARED:
             self.parameters["random_state"] = self.state.generator
+        archive.check_all_taken()
 
     def _check(self) -> None:
-        coef, names = self.coef, self.names
-        if not isinstance(coef, np.ndarray) or coef.ndim != 1 or coef.dtype.kind != "f" or not len(coef):
+        coef, names, dtype = self.coef, self.names, self.state.parameters.dtype
+        if not isinstance(coef, np.ndarray) or coef.ndim != 1 or coef.dtype != dtype or not len(coef):
             self.archive.refuse("its coefficients are no vector of numbers")
-        if len(self.state.parameters) - len(coef) not in (0, 1) or not isinstance(self.intercept, float | int):
+        if len(self.state.parameters) - len(coef) not in (0, 1) or type(self.intercept) is not float:
             self.archive.refuse("its coefficients are not those of its run")
+        if any(len(values) != self.state.epoch for values in self.history.values()):
+            self.archive.refuse("its history has not one entry an epoch")
         if names is not None and (
             not isinstance(names, list) or len(names) != len(coef) or not all(isinstance(name, str) for name in names)
         ):

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from linreg import schedules
-from linreg.archives import Archive
+from linreg.archives import Archive, one_line
 from linreg.devices import on_host
-from linreg.hyperparameters import HyperParameters
+from linreg.hyperparameters import HyperParameters, check_number
 from linreg.losses import LOSSES
 from linreg.optimizers import OPTIMIZERS
 from linreg.regularizers import L1L2, REGULARIZERS
@@ -145,20 +145,17 @@ class Unpacker:
         if isinstance(plain, list):
             return [self.value(inner) for inner in plain]
         if isinstance(plain, dict):
-            for key, read in _READ.items():
-                if key in plain:
+            for key, (read, names) in _READ.items():
+                if key in plain and plain.keys() == names:
                     return read(self, plain)
         return self._archive.refuse(f"{plain!r:.60} is no value that is saved")
 
     def array(self, plain: Any) -> Array:
         """Return an array."""
-        name = plain.get(ARRAY) if isinstance(plain, dict) and len(plain) == 1 else None
-        if not isinstance(name, str) or name not in self._archive.arrays:
-            self._archive.refuse(f"it lacks the array {plain!r:.60}")
-        return self._archive.arrays[name]
+        return self._archive.take(plain.get(ARRAY) if isinstance(plain, dict) and len(plain) == 1 else plain)
 
     def _number(self, plain: dict[str, Any]) -> float:
-        if len(plain) != 1 or plain[NUMBER] not in list(NOT_FINITE):
+        if plain[NUMBER] not in list(NOT_FINITE):
             self._archive.refuse(f"{plain!r:.60} is no number")
         return NOT_FINITE[plain[NUMBER]]
 
@@ -167,6 +164,8 @@ class Unpacker:
         for pair in plain["dict"] if isinstance(plain["dict"], list) else [None]:
             if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
                 self._archive.refuse(f"{pair!r:.60} is no pair of a name and a value")
+            if pair[0] in found:
+                self._archive.refuse(f"it names {pair[0]!r:.60} twice")
             found[pair[0]] = self.value(pair[1])
         return found
 
@@ -178,10 +177,13 @@ class Unpacker:
                 f"it speaks of {name!r:.40}, which this linreg does not know: if that is an optimizer of your own, "
                 "register it in linreg.optimizers.OPTIMIZERS first"
             )
+        if kind.__module__.startswith("linreg."):
+            self._archive.check_names(own, {field.name for field in dataclasses.fields(kind)}, name)  # type: ignore[arg-type]
         try:
             made: HyperParameters = kind(**{key: self.value(inner) for key, inner in own.items()})
         except (TypeError, ValueError) as error:
             self._archive.refuse(str(error))
+        check_rate(self._archive, getattr(made, "learning_rate", None))
         return made
 
     def _generator(self, plain: dict[str, Any]) -> Any:
@@ -206,12 +208,21 @@ class Unpacker:
 
 
 _READ = {
-    KIND: Unpacker._hyperparameters,
-    ARRAY: Unpacker.array,
-    NUMBER: Unpacker._number,
-    "dict": Unpacker._dict,
-    GENERATOR: Unpacker._generator,
+    KIND: (Unpacker._hyperparameters, {KIND, "values"}),
+    ARRAY: (Unpacker.array, {ARRAY}),
+    NUMBER: (Unpacker._number, {NUMBER}),
+    "dict": (Unpacker._dict, {"dict"}),
+    GENERATOR: (Unpacker._generator, {GENERATOR}),
 }
+
+
+def check_rate(archive: Archive, rate: Any) -> None:
+    """Refuse a learning rate that is neither a number from 0 on, nor a schedule, nor None."""
+    if rate is not None and not isinstance(rate, schedules.Schedule):
+        try:
+            check_number("", "", rate)
+        except (TypeError, ValueError):
+            archive.refuse(f"its learning rate is {one_line(repr(rate), 60)}")
 
 
 def _same_form(saved: Any, known: Any, name: str = "") -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from linreg.archives import Archive
 from linreg.devices import device_of, on_host
-from linreg.saving.plain import Packer, Unpacker
+from linreg.saving.plain import Packer, Unpacker, check_rate
 from linreg.seeds import KerasGenerator
 from linreg.steps import State
 from linreg.training import Position
@@ -69,10 +69,11 @@ def read_state(archive: Archive, plain: Any, learning_rate: Any) -> State:
     ArchiveError
         If they are none.
     """
+    archive.check_names(plain, _PARTS, "state")
     read = Unpacker(archive)
-    found: dict[str, Any] = {name: read.value(part(archive, plain, name)) for name in _PARTS}
+    found: dict[str, Any] = {name: read.value(plain[name]) for name in _PARTS}
     parameters, slots, letters = found["parameters"], found["slots"], found["letters"]
-    rate = learning_rate if found["learning_rate"] is None else found["learning_rate"]
+    rate = _rate(archive, found["learning_rate"], learning_rate)
     arrays = [parameters, *(slots if isinstance(slots, list) else [None])]
     arrays += [found[name] for name in ("total", "average", "fitted") if found[name] is not None]
     if not all(_alike(one, parameters) for one in arrays):
@@ -80,7 +81,7 @@ def read_state(archive: Archive, plain: Any, learning_rate: Any) -> State:
     if not isinstance(letters, list) or len(letters) != len(slots) or not all(isinstance(one, str) for one in letters):
         archive.refuse("the state of its optimizer has not the letters that it says")
     counts = [found["iterations"], found["epoch"]]
-    if any(type(one) is not int or not 0 <= one < 2**62 for one in counts) or isinstance(rate, str | list | dict):
+    if any(type(one) is not int or not 0 <= one < 2**62 for one in counts):
         archive.refuse("its counters are no counts")
     generator = found["generator"]
     if not isinstance(generator, np.random.Generator | KerasGenerator):
@@ -102,11 +103,12 @@ def _alike(array: Any, other: Any) -> bool:
     return array.ndim == 1 and array.dtype.kind == "f" and (array.shape, array.dtype) == (other.shape, other.dtype)
 
 
-def part(archive: Archive, plain: Any, name: str) -> Any:
-    """Return a part of a document, or say that it is missing."""
-    if not isinstance(plain, dict) or name not in plain:
-        archive.refuse(f"it has no {name!r}")
-    return plain[name]
+def _rate(archive: Archive, saved: Any, given: Any) -> Any:
+    """Return the learning rate: a number of the file, or the schedule that was given, of which a file holds none."""
+    if (saved is None) is not callable(given) or type(saved) not in (float, type(None)):
+        archive.refuse("its learning rate is not of the kind of its optimizer's")
+    check_rate(archive, saved)
+    return given if saved is None else saved
 
 
 def take_over(state: State, saved: State) -> bool:
@@ -139,6 +141,10 @@ def take_over(state: State, saved: State) -> bool:
     for name in ("parameters", "slots", "total", "average", "fitted", "learning_rate", "iterations", "epoch"):
         setattr(state, name, getattr(moved, name))
     return True
+
+
+_IN_MEMORY: dict[str, Any] = {"begun": None, "window": None, "in_window": None}
+_PLACE = (*_IN_MEMORY, "batch", "rows", "loss", "ahead")
 
 
 def plain_position(packer: Packer, at: Position) -> dict[str, Any]:
@@ -187,10 +193,11 @@ def read_position(found: Archive, plain: Any) -> Position:
     ArchiveError
         If there can be no such position.
     """
-    batches, rows, ahead = (part(found, plain, name) for name in ("batch", "rows", "ahead"))
+    batches, rows, ahead = (found.part(plain, name) for name in ("batch", "rows", "ahead"))
+    found.check_names({**_IN_MEMORY, **plain}, _PLACE, "place")
     # What follows is missing in files of runs that always had their rows in memory.
     begun, window, batch = plain.get("begun", batches != 0), plain.get("window", 0), plain.get("in_window", batches)
-    loss = Unpacker(found).array(part(found, plain, "loss"))
+    loss = Unpacker(found).array(found.part(plain, "loss"))
     counts = all(type(count) is int and 0 <= count < 2**62 for count in (batches, rows, ahead, window, batch))
     if not counts or type(begun) is not bool or loss.shape != () or loss.dtype != np.float64:
         found.refuse("it does not say where it stands")
@@ -255,6 +262,8 @@ def read_history(archive: Archive, plain: Any) -> dict[str, list[float]]:
     for pair in plain if isinstance(plain, list) else [None]:
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str):
             archive.refuse("its history is none")
+        if pair[0] in found:
+            archive.refuse(f"its history names {pair[0]!r:.60} twice")
         numbers = Unpacker(archive).array(pair[1])
         if numbers.ndim != 1 or numbers.dtype != np.float64:
             archive.refuse("its history holds no numbers")
