@@ -256,17 +256,17 @@ def _kept(model: Any, given: Given, state: State, booked: int, *, going_on: bool
 
 
 def _course(given: Given, state: State, booked: int) -> Any:
-    """Return how a run goes through its rows."""
+    """Return how a run goes through its rows from where it begins."""
     from linreg.saving.courses import Course
 
-    problem, feed = given.problem, given.feed
-    begun = state.epoch, state.iterations, booked, given.validation is not None
+    problem, feed, validated = given.problem, given.feed, given.validation is not None
+    begin = state.epoch, state.iterations
     if isinstance(feed, RowFeed):
-        return Course(feed.batch_size, feed.rows, feed.plan.size, *begun)
+        return Course(feed.batch_size, feed.rows, feed.plan.size, *begin, booked, validated)
     if feed is not None:
-        return Course(1, None, 1, *begun)
+        return Course(1, None, 1, *begin, booked, validated)
     rows = problem.rows if isinstance(problem, BlockProblem) else len(problem.target)
-    return Course(problem.batch_size, rows, rows, *begun)
+    return Course(problem.batch_size, rows, rows, *begin, booked, validated)
 
 
 def _told(model: Any, given: Given) -> tuple[dict[str, Any], dict[str, str]]:

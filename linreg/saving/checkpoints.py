@@ -58,7 +58,7 @@ class Checkpoint:
     callbacks : sequence of Callback
         Callbacks whose notes are kept.
     course : Course
-        How the run goes through its rows.
+        How the run goes through its rows from where it has begun.
     last : Begun, optional
         How the last run of the model began. The file of that run is gone on with, but by a warm start after its end,
         which is a run of its own.
@@ -99,19 +99,15 @@ class Checkpoint:
                 if last.ended and going_on:
                     self.found = None
                 else:
-                    self._fingerprint = former
-                    if going_on:
-                        epoch, iterations, booked = last.epoch, last.iterations, last.booked
-                        self._course = replace(self._course, epoch=epoch, iterations=iterations, booked=booked)
+                    self._fingerprint, self._course = former, last.course if going_on else self._course
                 return
         if changed:
             self._refuse("; ".join(changed))
 
     def begun(self, *, ended: bool) -> Begun:
         """Return how the run began, and whether it was run to its end."""
-        of, course = self._fingerprint, self._course
-        began = course.epoch, course.iterations, course.booked
-        return Begun(os.path.abspath(self.path), of["start"], of["settings"]["random_state"], *began, ended)
+        of = self._fingerprint
+        return Begun(os.path.abspath(self.path), of["start"], of["settings"]["random_state"], self._course, ended)
 
     def _refuse(self, changed: str) -> NoReturn:
         raise ValueError(

@@ -37,19 +37,21 @@ class Course:
         Rows of an epoch; None where every batch is as long as it comes.
     window : int
         Rows of each part of an epoch but the last; rows in memory are one part.
-    epoch, iterations, booked : int
-        Epochs and steps before it begins, and entries of its history.
-    validated : bool
+    epoch, iterations : int, default=0
+        Epochs and steps before it begins.
+    booked : int, default=0
+        Entries of its history before it begins.
+    validated : bool, default=False
         Whether a loss on validation data is in the history.
     """
 
     batch_size: int
     rows: int | None
     window: int
-    epoch: int
-    iterations: int
-    booked: int
-    validated: bool
+    epoch: int = 0
+    iterations: int = 0
+    booked: int = 0
+    validated: bool = False
 
     @property
     def batches(self) -> int | None:

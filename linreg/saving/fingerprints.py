@@ -16,6 +16,7 @@ from linreg.callbacks import Callback
 from linreg.data.blocks import Source
 from linreg.devices import on_host
 from linreg.hyperparameters import HyperParameters
+from linreg.saving.courses import Course
 from linreg.steps import State
 
 Array = Any
@@ -44,8 +45,8 @@ class Begun:
         The start in its fingerprint.
     random_state : str
         Words on `random_state` in its fingerprint.
-    epoch, iterations, booked : int
-        Epochs and steps before it, and entries of the history.
+    course : Course
+        How it goes through its rows from where it has begun.
     ended : bool
         Whether it was run to its end.
     """
@@ -53,9 +54,7 @@ class Begun:
     path: str
     start: Any
     random_state: str
-    epoch: int
-    iterations: int
-    booked: int
+    course: Course
     ended: bool
 
     def fingerprint(self, now: Mapping[str, Any], *, going_on: bool) -> dict[str, Any]:

@@ -133,18 +133,22 @@ def read_note(archive: Archive, plain: Any) -> Any:
         return [read_note(archive, inner) for inner in plain]
     if isinstance(plain, dict) and NOTE in plain:
         return _numbers(archive, plain)
-    if isinstance(plain, dict) and isinstance(plain.get(TUPLE), list):
+    if isinstance(plain, dict) and plain.keys() == {TUPLE} and isinstance(plain[TUPLE], list):
         return tuple(read_note(archive, inner) for inner in plain[TUPLE])
-    if not isinstance(plain, dict) or not isinstance(plain.get("dict"), list):
+    if not isinstance(plain, dict) or plain.keys() != {"dict"} or not isinstance(plain["dict"], list):
         return Unpacker(archive).value(plain)
     if not all(isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in plain["dict"]):
         archive.refuse("what a callback has noted has not one name each")
+    if len({key for key, _ in plain["dict"]}) < len(plain["dict"]):
+        archive.refuse("a callback has noted two things by one name")
     return {key: read_note(archive, inner) for key, inner in plain["dict"]}
 
 
 def _numbers(archive: Archive, plain: dict[str, Any]) -> Any:
     dtype, shape = TYPES.get(str(plain[NOTE])), plain.get("shape")
     words = Unpacker(archive).array({ARRAY: plain.get(ARRAY)})
+    if plain.keys() != {NOTE, "shape", "single", ARRAY} or type(plain["single"]) is not bool:
+        archive.refuse("a callback has noted numbers that are described otherwise")
     if not isinstance(shape, list) or not all(type(one) is int and one >= 0 for one in shape):
         archive.refuse("a callback has noted numbers of no shape")
     if dtype is None or len(shape) > MOST_DIMENSIONS or math.prod(max(one, 1) for one in shape) > LARGEST:
@@ -156,4 +160,4 @@ def _numbers(archive: Archive, plain: dict[str, Any]) -> Any:
     if dtype.kind == "b" and max(content, default=0) > 1:
         archive.refuse("a callback has noted something that is neither true nor false")
     found = np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
-    return found[()] if plain.get("single") is True and not shape else found
+    return found[()] if plain["single"] and not shape else found
