@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 
 import pytest
 import ulp
@@ -25,6 +26,14 @@ def pytest_terminal_summary(terminalreporter):
     """Say how far apart the numbers were that the properties compared."""
     for name, (count, worst) in ulp.WORST.items():
         terminalreporter.write_line(f"{name}: {count} numbers compared, the worst {worst} ULP apart")
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """A shell that starts pytest in the background has it ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -72,14 +72,6 @@ class Stop(Callback):
             os.kill(os.getpid(), self.number)
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts():
-    """A shell that starts pytest in the background has it ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def noted():
     return [
         EarlyStopping("loss", patience=4, restore_best_weights=True, min_delta=0.01),

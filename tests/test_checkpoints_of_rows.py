@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_checkpoints import Stop, bits, ctrl_c_interrupts, noted
+from test_checkpoints import Stop, bits, noted
 from test_streaming import Again, assert_no_thread_is_left, budget, cut, rows, runs, source_of
 
 from linreg import SGD, Adam, Huber, LinearRegression, RMSprop
@@ -19,8 +19,6 @@ from linreg.data.blocks import ArrayRows
 from linreg.saving.checkpoints import KIND, Checkpoint
 from linreg.saving.fingerprints import of_source
 from linreg.stopping import Terminated
-
-__all__ = ["ctrl_c_interrupts"]
 
 SOURCE = source_of(*rows(200, 3, weighted=True))
 HELD_OUT = source_of(*rows(150, 3, seed=1))

@@ -15,7 +15,6 @@ from test_sweep import (
     EXACT,
     assert_bits_of_own_runs,
     assert_within_bounds_of_own_runs,
-    ctrl_c_interrupts,  # noqa: F401 (a fixture)
     data,
     integers,
 )
@@ -157,7 +156,7 @@ def test_the_progress_bar_counts_every_epoch(monkeypatch):
     assert "60/60" in terminal.getvalue()
 
 
-def test_ctrl_c_keeps_what_there_was(ctrl_c_interrupts, monkeypatch):  # noqa: F811
+def test_ctrl_c_keeps_what_there_was(monkeypatch):
     monkeypatch.setattr(run, "AT_ONCE_OF_MANY", 1)  # one epoch a call
     X, y = data()
 

@@ -465,8 +465,8 @@ MUTANTS = {
                                                   "goes on"),
     "streamed rows are never shuffled": (feeds.RowFeed.blocks, "generator if self.shuffle else None", "None",
                                          "order of blocks"),
-    "rows take twice their memory": (plans.plan, "memory - reading - 4 * size * row) //",
-                                     "2 * memory - reading - 4 * size * row) //", "budget"),
+    "rows take twice their memory": (plans.plan, "left = memory - needs.reading", "left = 2 * memory - needs.reading",
+                                     "budget"),
 }  # fmt: skip
 
 

@@ -329,14 +329,7 @@ def test_a_schedule_gives_the_rates_of_numpy():
     assert compiled.history_["learning_rate"] == model.history_["learning_rate"]
 
 
-@pytest.fixture
-def ctrl_c_interrupts():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_ctrl_c_ends_the_run_between_two_calls_and_keeps_the_model(ctrl_c_interrupts):
+def test_ctrl_c_ends_the_run_between_two_calls_and_keeps_the_model():
     X, y = data()
     model = LinearRegression(SGD(0.01), epochs=10**9, random_state=0, engine="numba", batch_size=8)
     model.set_params(epochs=1).fit(X, y)  # compiled

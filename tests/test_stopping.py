@@ -20,14 +20,6 @@ from linreg.stopping import Terminated
 COMMAND = [sys.executable, "-c", "from linreg.cli import main; main()"]
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts():
-    """A shell that starts pytest in the background has it ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def table(tmp_path):
     pytest.importorskip("polars", reason="polars is not installed: pip install 'linreg[data]'")

@@ -434,15 +434,7 @@ def test_a_single_start_is_no_list_of_starts():
 # Ctrl-C and the progress bar.
 
 
-@pytest.fixture
-def ctrl_c_interrupts():
-    """A shell that starts pytest in the background has it ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_ctrl_c_keeps_what_there_was(ctrl_c_interrupts):
+def test_ctrl_c_keeps_what_there_was():
     X, y = data()
 
     def interrupting(step):

@@ -456,14 +456,6 @@ def test_ctrl_c_in_the_last_epoch_is_not_swallowed():
         LinearRegression(epochs=1, callbacks=[Interrupt()]).fit(X, y)
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts():
-    """A shell that starts pytest in the background has it ignore SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_a_run_outside_the_main_thread_leaves_the_keyboard_alone():
     X, y = data()
     models, before = [], signal.getsignal(signal.SIGINT)
