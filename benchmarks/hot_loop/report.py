@@ -130,6 +130,8 @@ def _machine(document: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}. Threads: {threads}. {versions}. "
         f"The run took {document['seconds'] / 60:.0f} minutes."
     )
+    if again := document.get("measured again"):
+        text += f" Measured again after it, because they had been timed wrongly: the profiles of {', '.join(again)}."
     load = document["load before"]
     if load is not None and load > machine["cores"] / 2:
         text += (
