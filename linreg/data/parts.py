@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Array = Any
 
-COLUMN_BYTES = 2**24
-"""So many columns of a file are read together as have so many bytes of numbers in all its rows."""
+COLUMN_BYTES = 2**26
+"""So many columns of a file are read together as have so many bytes of numbers in what polars unpacks at once."""
 
 
 class Part(Protocol):
@@ -113,6 +113,9 @@ class QueryPart:
         self._table, self._schema = table, dict(table.collect_schema())
         self.names = tuple(self._schema)
         self.count = int(self._collected(table.select(polars.len())).item()) if self.names else 0
+        self._unpacked = self.count if file and layout is None else 0
+        if Path(file).suffix.lower() == ".parquet" and self.count:
+            self._unpacked = tables.rows_of_a_group(file, self.count, self.names)
 
     def _collected(self, query: polars.LazyFrame) -> polars.DataFrame:
         return tables.collected(query, self.label, of_file=bool(self.file))
@@ -146,33 +149,37 @@ class QueryPart:
                     "every row: give each of its parts a column of its own, or leave it out."
                 )
         with tables.readable(self.label, of_file=bool(self.file)):
-            return list(map(_array, self._series(names, first, rows)))
+            frames = self._frames(names, first, rows)
+            return [_array(frame.get_column(name).alias("")) for frame in frames for name in frame.columns]
 
     def matrix(self, names: Sequence[str], first: int, rows: int) -> Array:
         """Return consecutive rows of columns of numbers."""
         import polars
 
-        out = np.empty((min(rows, self.count - first), len(names)))
+        out, start = np.empty((0, 0)), 0
         with tables.readable(self.label, of_file=bool(self.file)):
-            for place, series in enumerate(self._series(names, first, rows)):
-                out[:, place] = series.cast(polars.Float64).to_numpy()
+            for frame in self._frames(names, first, rows):
+                found, end = frame.cast(polars.Float64).to_numpy(order="c"), start + frame.width
+                if frame.width == len(names):
+                    return found
+                if not start:
+                    out = np.empty((len(found), len(names)))
+                out[:, start:end], start = found, end
         return out
 
-    def _series(self, names: Sequence[str], first: int, rows: int) -> Iterator[polars.Series]:
+    def _frames(self, names: Sequence[str], first: int, rows: int) -> Iterator[polars.DataFrame]:
         """Yield columns; of a file few at a time, since polars holds what it unpacks of a row group, however long."""
         expected = max(0, min(rows, self.count - first))
-        few = max(1, COLUMN_BYTES // (8 * max(1, self.count)) if self.file else len(names))
+        few = max(1, COLUMN_BYTES // (8 * max(1, self._unpacked)))
         for start in range(0, len(names), few):
-            some = names[start : start + few]
-            frame = self._collected(self._table.slice(first, rows).select(map(column, some)))
-            for name in some:
-                series = frame.get_column(name).alias("")
+            frame = self._collected(self._table.slice(first, rows).select(map(column, names[start : start + few])))
+            for series in frame.get_columns():
                 if len(series) != expected:
                     raise ValueError(
-                        f"{self.label} cannot be read ({len(series)} values instead of {expected} in {name!r}): the "
-                        "file is damaged, make it anew."
+                        f"{self.label} cannot be read ({len(series)} values instead of {expected} in {series.name!r}): "
+                        "the file is damaged, make it anew."
                     )
-                yield series
+            yield frame
 
 
 def _label(file: str) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FRAMES = {".parquet": "scan_parquet", ".feather": "scan_ipc", ".arrow": "scan_ipc", ".ipc": "scan_ipc"}
 """Names of files that hold a table with types, and what reads them."""
+OF_A_CHUNK = 120
+"""About so many bytes tell where one column of one row group of a Parquet file lies, beside its name."""
 MOST_SHOWN = 200
 """So many characters of a path that cannot be opened are shown."""
 
@@ -147,6 +149,33 @@ def scan(file: str) -> polars.LazyFrame:
     if not names:
         raise ValueError(f"{file!r} has no columns: expected features and a target.")
     return table
+
+
+def rows_of_a_group(file: str, rows: int, names: Sequence[str]) -> int:
+    """Return about how many rows stand together in a Parquet file.
+
+    Every column of every row group takes some 80 to 200 bytes of the footer, beside its name
+    (https://parquet.apache.org/docs/file-format/metadata/), and polars does not tell how many groups there are.
+
+    Parameters
+    ----------
+    file : str
+        The file, which polars can read.
+    rows : int
+        All of its rows.
+    names : sequence of str
+        Its columns.
+
+    Returns
+    -------
+    int
+        From 1 to all.
+    """
+    with open(file, "rb") as opened:
+        opened.seek(-8, os.SEEK_END)
+        footer = int.from_bytes(opened.read(4), "little")
+    groups = footer // sum(OF_A_CHUNK + len(name.encode()) for name in names)
+    return -(-rows // max(1, groups))
 
 
 def collected(query: polars.LazyFrame, label: str, *, of_file: bool = True) -> polars.DataFrame:
