@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 AT_MOST = {"numpy, SGD": 1.57, "numpy, Adam": 1.45}
-"""Times the bare calls of NumPy: halfway, by ratio, between linreg's loop as it is and slowed down 1.5 times."""
+"""Times the bare calls of NumPy: between them, between linreg's loop as it is and slowed down 1.5 times."""
 
 
 def test_the_limits_lie_between_what_was_measured_as_it_is_and_slowed_down():

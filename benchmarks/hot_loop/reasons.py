@@ -76,7 +76,8 @@ def _numpy_reads_twice(loops: Loops) -> str:
     return (
         "**The NumPy engine beside one read of X.** A step is two products with its batch, and no call of NumPy makes "
         f"both in one pass. The products take {both:.3g} us, {both / whole:.0%} of the step's {whole:.3g}: the first, "
-        f"which fetches the batch from memory, {first:.3g}, the second the rest; one read takes {read:.3g}. In blocks "
+        f"which fetches the batch, {first:.3g}, the second the rest; one read takes {read:.3g}, and beside the "
+        f"first product, the faster of the two, the step reaches {min(first, read) / whole:.0%}. In blocks "
         f"of 256 rows, which a core's cache holds until the second product, both take {blocks:.3g}. The engine "
         "keeps one product a batch: blocks would add up a gradient in another order, and change the last bits of every "
         'model with such batches. Loops that are compiled, `engine="numba"` among them, use each row for both products '
@@ -139,7 +140,7 @@ def _own_loops(by_width: dict[int, Loops]) -> str:
         "products. On one core, with batches of 256 rows that stay in the caches, the two products of BLAS alone take, "
         "over a whole step of the engine with its slopes, losses and rule: "
         + ", ".join(f"{ratio:.2f} at d = {width}" for width, ratio in over.items())
-        + ". From memory the engine is ahead of all that call BLAS, as the table of steps shows at 65536 x 512."
+        + "."
     )
 
 
@@ -166,7 +167,8 @@ def growth(document: dict[str, Any]) -> str:
         if all(name in point["us"] for point in points)
     ]
     return (
-        f"Cost is linear in n within a level of the memory, and these sizes cross levels: X has {sizes} MB. "
-        f"Nanoseconds a row, in this order: {'; '.join(told)}. Where a slope in d or in K is below 1, the calls and "
+        f"X has {sizes} MB. Nanoseconds a row, in this order: {'; '.join(told)}. A row costs more where X is larger, "
+        "and one read does too, if by less: rows come from farther away. The rest is not explained. "
+        "Where a slope in d or in K is below 1, the calls and "
         "the row's own work, which do not grow, are still a part of the smallest sizes."
     )
