@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from linreg.callbacks import Callback
 from linreg.devices import DEVICES
 from linreg.hyperparameters import check_count, check_flag, nearest
@@ -63,7 +65,7 @@ def check(parameters: Mapping[str, Any]) -> Settings:
     check_count(OWNER, "batch_size", parameters["batch_size"])
     for name in ("shuffle", "fit_intercept", "warm_start"):
         check_flag(OWNER, name, parameters[name])
-    if parameters["verbose"] not in (0, 1):
+    if not isinstance(parameters["verbose"], int | np.integer | np.bool_) or parameters["verbose"] not in (0, 1):
         raise ValueError(f"{OWNER}: verbose must be 0 or 1, got {parameters['verbose']!r}.")
     if not isinstance(parameters["callbacks"], Sequence):
         raise TypeError(
