@@ -17,7 +17,7 @@ from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ, MissingP
 from benchmarks.hot_loop.peers.interface import Start, package
 from benchmarks.hot_loop.peers.ours import numba_engine
 from benchmarks.hot_loop.table import Case
-from benchmarks.hot_loop.whole import LARGE_ROWS, TWO_PASSES, timed
+from benchmarks.hot_loop.whole import FULL, TWO_PASSES, timed, two_passes
 from benchmarks.interleaved import clocked, collected
 from linreg.data.arrays import design_matrix
 from linreg.steps import Rates
@@ -30,7 +30,6 @@ SHORT = Case("Adam", "MSE", 1024, 1, 1, "float32"), Case("SGD", "MSE", 1024, 1, 
 XLA = "tf.function XLA loop"
 KERNEL, RATES, BESIDE = "the compiled loop alone", "learning rates of the steps", "history and calls"
 ANY_ORDER = "the compiled loop, formulas fused at will"
-FULL = Case("SGD", "MSE", LARGE_ROWS, 32, LARGE_ROWS, "float32")
 ONE_CORE = "linreg numba, one core"
 WIDTHS, ROWS = (64, 128, 256, 512, 1024), 256
 PRODUCTS = "two products of BLAS"
@@ -163,7 +162,6 @@ def full_batch_on_cores(rounds: int = ROUNDS) -> Profile:
     from numba import get_num_threads, set_num_threads
 
     task, cores = FULL.task(), get_num_threads()
-    p, e, g = np.zeros(32, np.float32), np.empty(LARGE_ROWS, np.float32), np.empty(32, np.float32)
     step = _epochs(numba_engine(task), 1, 1)
 
     def on_one_core() -> float:
@@ -173,15 +171,11 @@ def full_batch_on_cores(rounds: int = ROUNDS) -> Profile:
         finally:
             set_num_threads(cores)
 
-    def two_passes() -> None:
-        task.X.dot(p, e)
-        task.X.T.dot(e, g)
-
     runs = {
         NUMBA: step,
         ONE_CORE: on_one_core,
         READ: _epochs(PEERS[READ].make(task, "cpu"), 1, 1),
-        TWO_PASSES: lambda: clocked(two_passes),
+        TWO_PASSES: two_passes(task),
     }
     return timed(f"a step of {FULL.name}", runs, rounds)
 

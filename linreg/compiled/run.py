@@ -55,7 +55,6 @@ class NumbaRun(Run):
         features = problem.kernel_size
         few = features == 1 or (features <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS)
         self._by_columns = few and not several
-        self._bind_rows(problem)
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
         terms = [one.terms() for one in members(self.regularizer or ())]
         given = in_loop(around(self.optimizer, precision), self._layout, precision.dtype)
@@ -71,6 +70,7 @@ class NumbaRun(Run):
         if self._on_all_cores:
             get_num_threads()  # This starts them, which code from disk relies on: a crash in Numba 0.61 otherwise.
         self._bind_formulas(self._rates.rule, members(self.loss)[0], terms, given)
+        self._bind_rows(problem)
         most = MOST_RATES // parameters.shape[1] if several else MOST_STEPS
         self._steps_at_once = max(1, min((AT_ONCE_OF_MANY if several else AT_ONCE) // in_batch, most))
 
@@ -81,7 +81,8 @@ class NumbaRun(Run):
         self._batches: InOrder = InOrder(self._rows, self.shuffle, loss, self.precision, parameters)
         matrix = problem.matrix[:, : problem.kernel_size].T if self._by_columns else problem.matrix
         self._matrix = np.ascontiguousarray(matrix)
-        self._weighted = problem.weight is not None and parameters.ndim == 1
+        weighted = problem.weight is not None and parameters.ndim == 1
+        self._train = kernel(self._formulas, self._form._replace(weighted=weighted))
 
     def _bind_formulas(self, rule: Rule, loss: Loss, terms: list[Any], given: Around) -> None:
         """Bind the compiled formulas and their constants."""
@@ -164,10 +165,9 @@ class NumbaRun(Run):
         return losses
 
     def _call(self, *arguments: Any) -> None:
-        train = kernel(self._formulas, self._form._replace(weighted=self._weighted))
         try:
             with _all_cores if self._on_all_cores else contextlib.nullcontext():
-                train(*arguments)
+                self._train(*arguments)
         except NumbaError as error:
             names = f"{self.optimizer!r}, {self.loss!r} and {self.regularizer!r}"
             raise TypeError(
