@@ -14,7 +14,7 @@ from linreg.cli import run
 from linreg.data import blocks, row_files
 from linreg.data.blocks import ArrayRows, windows
 from linreg.diagnosis import large, survey
-from linreg.diagnosis.files import diagnose_file
+from linreg.diagnosis.files import diagnose_table
 from linreg.dynamics.epoch_map import Epoch
 from linreg.dynamics.quadratic import Quadratic
 from linreg.dynamics.windows import Windows, map_of, product
@@ -299,6 +299,13 @@ def test_the_exact_run_on_all_rows_is_the_run_step_by_step(monkeypatch: pytest.M
 
 
 # Files.
+
+
+def diagnose_file(*given, **settings):
+    """The diagnosis of a table in a file that is taken for one too large for memory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_files, "IN_MEMORY", 0)
+        return diagnose_table(*given, **settings)
 
 
 def written(folder: Path, X: np.ndarray, y: np.ndarray, name: str = "rows.parquet") -> Path:

@@ -156,20 +156,22 @@ class QueryPart:
         """Return consecutive rows of columns of numbers."""
         import polars
 
-        out, start = np.empty((0, 0)), 0
+        out, start = np.empty((self._rows(first, rows), len(names))), 0
         with tables.readable(self.label, of_file=bool(self.file)):
             for frame in self._frames(names, first, rows):
                 found, end = frame.cast(polars.Float64).to_numpy(order="c"), start + frame.width
                 if frame.width == len(names):
                     return found
-                if not start:
-                    out = np.empty((len(found), len(names)))
                 out[:, start:end], start = found, end
         return out
 
+    def _rows(self, first: int, rows: int) -> int:
+        """Return how many of so many rows there are."""
+        return max(0, min(rows, self.count - first))
+
     def _frames(self, names: Sequence[str], first: int, rows: int) -> Iterator[polars.DataFrame]:
         """Yield columns; of a file few at a time, since polars holds what it unpacks of a row group, however long."""
-        expected = max(0, min(rows, self.count - first))
+        expected = self._rows(first, rows)
         few = max(1, COLUMN_BYTES // (8 * max(1, self._unpacked)))
         for start in range(0, len(names), few):
             frame = self._collected(self._table.slice(first, rows).select(map(column, names[start : start + few])))

@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,9 +28,7 @@ MOST_SHOWN = 200
 """So many characters of a path that cannot be opened are shown."""
 
 
-def read_table(
-    file: str | os.PathLike[str], *, any_separator: bool = False, text: Collection[str] = ()
-) -> polars.DataFrame:
+def read_table(file: str | os.PathLike[str], *, any_separator: bool = False) -> polars.DataFrame:
     """Read a Parquet or Arrow file, or a CSV file with a header line: values between commas, text in UTF-8.
 
     Blank lines are skipped, and lines that start with `#` unless they have one value for each column. Spaces around
@@ -44,8 +42,6 @@ def read_table(
         that name, the bare name of a data set that ships with linreg ("longley", "norris", "stackloss").
     any_separator : bool, default=False
         Take semicolons, tabs or bars between values too, whichever the header has most of. Then "1,5" is text.
-    text : collection of str
-        Columns of a CSV file that are text, whatever stands in them.
 
     Returns
     -------
@@ -72,7 +68,7 @@ def read_table(
     frames = list(csv_frames(file, layout, any_separator=any_separator))
     import polars
 
-    frame, types = polars.concat(frames), Types(text)
+    frame, types = polars.concat(frames), Types()
     types.look(frame, layout)
     return types.read(frame)
 

@@ -74,58 +74,8 @@ def diagnose_table(
     front : callable, optional
         Makes of the features what the model is trained on; all rows are then held in memory.
     moved : callable, optional
-        As for `diagnose_file`, to which tables of more than 256 MiB are left.
-    **settings : object
-        Every setting of `LinearRegression`.
-
-    Returns
-    -------
-    Diagnosis
-        Verdict and findings.
-
-    Raises
-    ------
-    ImportError
-        If polars is needed and not installed.
-    OSError
-        If a file is missing or may not be read.
-    ValueError
-        If a file cannot be read, or a setting is refused.
-    """
-    with (
-        opened(
-            files, target, columns=columns, weights=weights, missing=missing, categories=categories
-        ) as given,
-        opened_validation(given, validation) as others,
-    ):  # fmt: skip
-        if front is None and given.large:
-            return _streamed(given, others, scale, moved, settings)
-        return _of_rows(given, others, None, scale, front, settings)
-
-
-def diagnose_file(
-    file: Any,
-    target: str,
-    *,
-    validation: str | os.PathLike[str] | None = None,
-    scale: str = "none",
-    moved: Moved = lambda *_: None,
-    **settings: Any,
-) -> Diagnosis:
-    """Say the same of a table that need not fit into memory, block by block.
-
-    Parameters
-    ----------
-    file : str, path, or sequence of them
-        Files that `linreg.data.open_table` reads.
-    target : str
-        Column to predict.
-    validation : str or path, optional
-        A file with validation rows.
-    scale : str, default="none"
-        How the features were scaled, one of `linreg.data.scaling`.
-    moved : callable, optional
-        Called as `moved(done, of, text)` after rows have been read: each of them is read up to three times.
+        Called as `moved(done, of, text)` after rows of a table of more than 256 MiB have been read, each of them up
+        to three times.
     **settings : object
         Every setting of `LinearRegression`.
 
@@ -137,7 +87,7 @@ def diagnose_file(
     Raises
     ------
     ImportError
-        If polars is not installed.
+        If polars is needed and not installed.
     OSError
         If a file is missing or may not be read.
     ValueError
@@ -145,11 +95,18 @@ def diagnose_file(
 
     Notes
     -----
-    See `linreg.diagnosis.large`. Columns that hold no numbers, and weighted rows, are told by rows from twenty places
-    of the table, and the run is then that on these rows.
+    Tables of more than 256 MiB are read block by block, see `linreg.diagnosis.large`. Columns that hold no numbers, and
+    weighted rows, are told by rows from twenty places of such a table, and the run is then that on these rows.
     """
-    with opened(file, target) as given, opened_validation(given, validation) as others:
-        return _streamed(given, others, scale, moved, settings)
+    with (
+        opened(
+            files, target, columns=columns, weights=weights, missing=missing, categories=categories
+        ) as given,
+        opened_validation(given, validation) as others,
+    ):  # fmt: skip
+        if front is None and given.large:
+            return _streamed(given, others, scale, moved, settings)
+        return _of_rows(given, others, None, scale, front, settings)
 
 
 def _streamed(given: Given, others: Given | None, scale: str, moved: Moved, settings: dict[str, Any]) -> Diagnosis:
