@@ -693,8 +693,11 @@ def test_weights_may_come_with_some_batches_only():
         LinearRegression(epochs=2, random_state=0, dtype="float64", engine="numba").fit(batches)
         for batches in (some, all_of_them, [batch[:2] for batch in some])
     )
-    assert_same_run(plain, weighted)
-    assert not np.array_equal(plain.coef_, unweighted.coef_)
+    # Rows without weights have a loop of their own, in which a compiler may add up sums in another order.
+    for name in ("coef_", "intercept_"):
+        np.testing.assert_allclose(getattr(plain, name), getattr(weighted, name), rtol=1e-13)
+    np.testing.assert_allclose(plain.history_["loss"], weighted.history_["loss"], rtol=1e-13)
+    assert not np.allclose(plain.coef_, unweighted.coef_, rtol=1e-3)
 
 
 def test_batches_are_refused_in_words():

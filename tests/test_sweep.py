@@ -246,7 +246,8 @@ def test_a_column_that_diverges_neither_warns_nor_poisons_the_others():
     calm = sweep(X, y, learning_rate=[r for r in rates if r < 1], validation_data=(X, y), **{**EXACT, "epochs": 3})
     tame = [k for k, rate in enumerate(rates) if rate < 1]
     np.testing.assert_array_equal(found.coef_[tame], calm.coef_)
-    np.testing.assert_array_equal(found.history["val_loss"][:, tame], calm.history["val_loss"])
+    # The third epoch's losses have more digits than float64, and BLAS may add up fewer columns in another order.
+    np.testing.assert_allclose(found.history["val_loss"][:, tame], calm.history["val_loss"], rtol=1e-14)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", SGD(use_ema=True), SGD(momentum=0.5, gradient_accumulation_steps=3)])

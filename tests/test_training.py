@@ -305,7 +305,8 @@ def test_columns_of_parameters_train_like_single_runs():
     assert together.shape == (4, 3)
     for k in range(3):
         alone, single = run(starts[:, k].copy(), y.astype("f"))
-        np.testing.assert_allclose(together[:, k], alone, rtol=1e-5)
+        # Parameters begin at about 1, and one comes near 0: what rounding leaves is of the size that they began with.
+        np.testing.assert_allclose(together[:, k], alone, rtol=0, atol=1e-6)
         for name in ("loss", "val_loss"):
             np.testing.assert_allclose(np.array(history[name])[:, k], single[name], rtol=1e-5)
 
