@@ -54,8 +54,13 @@ class _CorrectedRate:
     beta_2: Any
 
     def __call__(self, lr: Any, t: Any) -> Any:
-        power, t = self.precision.power, self.precision.steps(t)
-        return rules.corrected_rate(lr, power(self.beta_1, t), power(self.beta_2, t))
+        t = self.precision.steps(t)
+        return rules.corrected_rate(lr, self._power(self.beta_1, t), self._power(self.beta_2, t))
+
+    def _power(self, beta: Any, t: Any) -> Any:
+        """Return beta^t, or 0 where 1 - beta^t is 1 at all of these steps, as it soon is: then the power is not due."""
+        power = self.precision.power
+        return self.precision.number(0) if 1 - power(beta, t.min()) == 1 else power(beta, t)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

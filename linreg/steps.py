@@ -283,5 +283,6 @@ class Rates:
             lr = self._rates[1][:ahead]  # numbers, which are the same for all steps
         else:
             lr = rates_of(source, steps, self._precision)
-        self._rates, self._pairs = (self.rule.rate(lr, steps // self._every + 1), lr), None
+        updates = steps if self._every == 1 else steps // self._every
+        self._rates, self._pairs = (self.rule.rate(lr, updates + 1), lr), None
         self._source, self._first, self._end = source, first, first + ahead

@@ -569,6 +569,20 @@ def test_many_powers_at_once_are_those_of_the_c_library_rounded_once():
     assert_equal_bits(FLOAT32.power(bases, steps[:, np.newaxis]), np.array(expected, np.float32).T, what="many bases")
 
 
+@pytest.mark.parametrize(("beta_1", "beta_2"), [(0.9, 0.999), (0.0, 0.5), (0.99, 0.9)])
+@pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=["float32", "float64"])
+def test_the_rate_of_adam_is_its_formula_also_where_the_powers_vanish(precision, beta_1, beta_2):
+    number, lr = precision.dtype, precision.number(0.01)
+    rate = Adam(beta_1=beta_1, beta_2=beta_2).rule(precision).rate
+    first, second = (float(precision.cast(beta)) for beta in (beta_1, beta_2))
+    # Where 1 - beta^t becomes 1, in both arithmetics and for every beta here: the last of these steps is past all.
+    for start in (1, 20, 50, 140, 330, 1_600, 3_500, 17_200, 36_600, 100_000):
+        t = np.arange(start, start + 200)
+        powers = [(number(first ** int(k)), number(second ** int(k))) for k in t]
+        expected = [lr * np.sqrt(1 - two) / (1 - one) for one, two in powers]
+        assert_equal_bits(rate(np.full(200, lr), t), np.array(expected, number))
+
+
 def test_power_is_the_c_librarys_and_overflows_to_inf():
     assert FLOAT64.power(0.9, np.array([7.0]))[0] == 0.9**7
     assert FLOAT32.power(np.float32(2), np.array([5000.0]))[0] == np.inf

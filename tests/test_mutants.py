@@ -223,11 +223,12 @@ MUTANTS = {
     "adam without epsilon": (rules.adam, "+ epsilon", "+ 1e-30", "definition of adam"),
     "betas swapped in the moments": (Adam.rule, "(number(1 - self.beta_1), number(1 - self.beta_2),",
                                      "(number(1 - self.beta_2), number(1 - self.beta_1),", "definition of adam"),
-    "betas swapped in the correction": (_CorrectedRate.__call__, "power(self.beta_1, t), power(self.beta_2, t)",
-                                        "power(self.beta_2, t), power(self.beta_1, t)", "definition of adam"),
+    "betas swapped in the correction": (_CorrectedRate.__call__,
+                                        "_power(self.beta_1, t), self._power(self.beta_2, t)",
+                                        "_power(self.beta_2, t), self._power(self.beta_1, t)", "definition of adam"),
     "t counts from 0": (_CorrectedRate.__call__, "steps(t)", "steps(t) - 1", "definition of adam"),
     "t is one too many": (_CorrectedRate.__call__, "steps(t)", "steps(t) + 1", "definition of adam"),
-    "t stays 1": (around.Rates._look_ahead, "steps // self._every + 1", "0 * steps + 1", "definition of adam"),
+    "t stays 1": (around.Rates._look_ahead, "updates + 1", "0 * updates + 1", "definition of adam"),
     "m is not corrected": (rules.corrected_rate, " / (1 - beta_1_power)", "", "definition of adam"),
     "v is not corrected": (rules.corrected_rate, " * np.sqrt(1 - beta_2_power)", "", "definition of adam"),
     "the correction of v without its root": (rules.corrected_rate, "np.sqrt(1 - beta_2_power)", "(1 - beta_2_power)",
@@ -313,7 +314,7 @@ MUTANTS = {
                                      "np.arange(first + 1, first + ahead + 1)", "sgd with nothing"),
     "a schedule sees updates, not batches": (around.Rates._look_ahead, "lr = rates_of(source, steps,",
                                              "lr = rates_of(source, steps // self._every,", "sgd with accumulation"),
-    "adam's t sees batches, not updates": (around.Rates._look_ahead, "steps // self._every + 1", "steps + 1",
+    "adam's t sees batches, not updates": (around.Rates._look_ahead, "steps // self._every", "steps",
                                            "adam with accumulation"),
     "a schedule is asked once": (around.Rates.pairs, "if varying else", "if False else", "rates ahead"),
     "rates computed ahead outlive the rate": (around.Rates.arrays, "source is not self._source or", "", "new rate"),
@@ -487,7 +488,8 @@ MUTANTS_OF_THE_LAST_BIT = {
     "nesterov in one formula": (rules.sgd_nesterov, "velocity(m, g, lr, momentum), m",
                                 "m * momentum - g * lr + 0 * p, m", "sgd_nesterov"),
     "beta^t by repeated products in float32": (
-        _CorrectedRate.__call__, "power(self.beta_2, t)", "rules.np.float32(self.beta_2) ** t", "adam"),
+        _CorrectedRate.__call__, "self._power(self.beta_2, t)",
+        "rules.np.full(int(t.max()), self.beta_2).cumprod()[t.astype(int) - 1]", "adam"),
 }  # fmt: skip
 
 

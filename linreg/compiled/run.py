@@ -27,7 +27,7 @@ Array = Any
 
 AT_ONCE, AT_ONCE_OF_MANY = 2**24, 2**27
 """Numbers of the matrix that one call reads, times the models: some milliseconds of work for one model, or for many."""
-MOST_STEPS, MOST_RATES = 2**15, 2**18
+MOST_STEPS, MOST_RATES = 2**16, 2**18
 """Steps of one call, whose learning rates are computed beforehand, while those of all models fit into the cache."""
 FEW_COLUMNS, MANY_ROWS = 4, 16
 """Up to so many features, and from so many rows in a batch on, X is read by columns; one feature always is."""
@@ -108,7 +108,7 @@ class NumbaRun(Run):
         steps = self._steps(0, len(batches), epochs)
         sums = self._device.added(steps, batches.rows, many=True) if batches.many else added(steps, batches.rows)
         means = sums / self.epoch_rows
-        losses, learning_rates = _entries(means), _entries(self._lr[len(batches) - 1 :: len(batches)])
+        losses, learning_rates = _entries(means), self._learning_rates(len(batches), epochs)
         first, self.state.epoch = self.state.epoch, self.state.epoch + epochs
         self._append({"loss": losses, "learning_rate": learning_rates}, epochs)
         for k in range(epochs if self.callbacks.callbacks else 0):
@@ -159,10 +159,16 @@ class NumbaRun(Run):
         state.average = None if state.average is None else layout.back(average, shape)
         state.iterations += count
         sums = layout.back(sums, (count, *shape[1:])).reshape(epochs, last - first, *shape[1:])
-        losses = batches.means(sums, first, last).astype(np.float64)
+        losses = batches.means(sums, first, last).astype(np.float64, copy=False)
         if self._penalty:
             losses += layout.back(penalties, (count, *shape[1:])).reshape(losses.shape)
         return losses
+
+    def _learning_rates(self, batches: int, epochs: int) -> list[Any]:
+        """Return the learning rate of the last step of each of the epochs that have been run."""
+        if any(map(callable, members(self.state.learning_rate))):
+            return _entries(self._lr[batches - 1 :: batches])
+        return _entries(self._lr[:1]) * epochs
 
     def _call(self, *arguments: Any) -> None:
         try:
