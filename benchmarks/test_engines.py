@@ -1,4 +1,4 @@
-"""What is promised of both engines and of sweeps, each as a ratio: the loops of `benchmarks.hot_loop`."""
+"""What is promised of both engines and of sweeps, and reached, each as a ratio: the loops of `benchmarks.hot_loop`."""
 
 import importlib.util
 import sys
@@ -11,22 +11,23 @@ from interleaved import Ratio
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the package benchmarks.hot_loop
 
 from benchmarks.hot_loop.measure import measure
-from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY, PEERS
-from benchmarks.hot_loop.sweeps import SWEPT, measure_sweep
+from benchmarks.hot_loop.peers import BARE_CALLS, COMPILED_TORCH, FUSED, KERAS, NUMBA, NUMPY, PEERS, SCAN, XLA
+from benchmarks.hot_loop.sweeps import ONE_BY_ONE, SWEPT, VMAP, measure_sweep
 from benchmarks.hot_loop.table import Case
 from benchmarks.hot_loop.whole import FULL_BATCH, TWO_PASSES, full_batch, small_fit
 
 with_numba = pytest.mark.skipif(
     importlib.util.find_spec("numba") is None, reason="Numba is not installed: pip install 'linreg[fast]'"
 )
-CALLS_AT_LEAST = {BARE_CALLS: 0.5, "keras fit": 200, "torch eager": 15, "tf.function loop": 4, "JAX jitted step": 2}
+CALLS_AT_LEAST = {BARE_CALLS: 0.5, KERAS: 200, "torch eager": 15, "tf.function loop": 4, "JAX jitted step": 2}
 """How many times the peer's time is that of the NumPy engine, on 32 rows of 16 features."""
-SHAPES = [(1024, 1, 32), (1024, 16, 32), (4096, 128, 32), (65_536, 512, 1024)]
+SHAPES = [(1024, 1, 32), (1024, 16, 32), (4096, 128, 32), (65_536, 512, 1024), (1_000_000, 32, 1024)]
 AT_LEAST = {
     # How many times the peer's time is ours, by shape; one feature is JAX's best case.
     FUSED: {SHAPES[0]: 0.95, SHAPES[1]: 0.95},
-    "tf.function XLA loop": dict.fromkeys(SHAPES, 1.0),
-    "JAX scan": {**dict.fromkeys(SHAPES, 1.0), SHAPES[0]: 0.5},
+    XLA: dict.fromkeys(SHAPES, 1.0),
+    SCAN: {**dict.fromkeys(SHAPES, 1.0), SHAPES[0]: 0.5},
+    COMPILED_TORCH: dict.fromkeys(SHAPES, 1.0),
 }
 
 
@@ -56,18 +57,18 @@ def test_a_step_of_the_numpy_engine_costs_at_most(hold, peer, rule):
 @with_numba
 @pytest.mark.ratio
 @pytest.mark.parametrize(
-    ("shape", "rule", "loss", "peer"),
+    ("shape", "dtype", "rule", "loss", "peer"),
     [
-        (shape, rule, loss, peer)
+        (shape, dtype, rule, loss, peer)
         for shape in SHAPES
+        for loss, dtype in (("MSE", "float32"), ("Huber", "float32"), ("MSE", "float64"))
         for rule in ("SGD", "RMSprop", "Adam")
-        for loss in ("MSE", "Huber")
         for peer, shapes in AT_LEAST.items()
-        if shape in shapes
+        if shape in shapes and (peer, dtype) != (FUSED, "float64")  # which is not reached: docs/benchmarks.md
     ],
 )
-def test_a_step_of_the_numba_engine_costs_at_most(hold, peer, shape, rule, loss):
-    case = Case(rule, loss, *shape, "float32")
+def test_a_step_of_the_numba_engine_costs_at_most(hold, peer, shape, dtype, rule, loss):
+    case = Case(rule, loss, *shape, dtype)
     loops = measured(case, NUMBA, *(name for name, shapes in AT_LEAST.items() if shape in shapes))
     assert all(loop["check"]["equal"] for loop in loops.values())
     ratio = ratio_of(loops, peer, NUMBA)
@@ -85,12 +86,12 @@ def test_a_full_batch_step_takes_at_most_the_time_of_two_reads_in_numpy_by_1_8(h
 @pytest.mark.parametrize("rule", ["SGD", "Adam"])
 def test_fit_of_100_rows_takes_at_most_a_300th_of_keras(hold, rule):
     found = small_fit(rule, rounds=7)
-    hold(f"{found['what']}, the whole call, to model.fit", ratio_of(found["loops"], "keras fit", NUMBA), 1 / 300)
+    hold(f"{found['what']}, the whole call, to model.fit", ratio_of(found["loops"], KERAS, NUMBA), 1 / 300)
 
 
 @with_numba
 @pytest.mark.ratio
-@pytest.mark.parametrize(("peer", "at_least"), [("jax.vmap of scan", 0.95), ("single runs, linreg numba", 2)])
+@pytest.mark.parametrize(("peer", "at_least"), [(VMAP, 0.95), (ONE_BY_ONE, 2)])
 @pytest.mark.parametrize("rule", ["SGD", "Adam"])
 def test_a_sweep_of_256_rates_takes_at_most(hold, rule, peer, at_least):
     loops = measure_sweep(rule, 256)["loops"]

@@ -31,7 +31,7 @@ class Rule:
         Its constants, as numbers of the run's arithmetic.
     rate : callable
         `rate(lr, t)`: what the rule takes in place of the learning rate `lr` at its t-th update, t = 1, 2, ...;
-        element-wise in both.
+        element-wise in both. Where it returns `lr` itself, it does so at all later updates.
     """
 
     update: Update
@@ -54,13 +54,10 @@ class _CorrectedRate:
     beta_2: Any
 
     def __call__(self, lr: Any, t: Any) -> Any:
-        t = self.precision.steps(t)
-        return rules.corrected_rate(lr, self._power(self.beta_1, t), self._power(self.beta_2, t))
-
-    def _power(self, beta: Any, t: Any) -> Any:
-        """Return beta^t, or 0 where 1 - beta^t is 1 at all of these steps, as it soon is: then the power is not due."""
-        power = self.precision.power
-        return self.precision.number(0) if 1 - power(beta, t.min()) == 1 else power(beta, t)
+        power, t = self.precision.power, self.precision.steps(t)
+        if all(1 - power(beta, t.min()) == 1 for beta in (self.beta_1, self.beta_2)):
+            return lr  # as it is at most steps of a long run
+        return rules.corrected_rate(lr, power(self.beta_1, t), power(self.beta_2, t))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -278,8 +278,12 @@ class Rates:
         ahead = max(count, min(2 * (self._end - self._first), AHEAD)) if source is self._source else count
         if any(callable(one) and not isinstance(one, Schedule) for one in members(source)):
             ahead = count  # a callable of the user's is asked for no step too many
+        numbers = source is self._source and not any(map(callable, members(source)))
+        if numbers and len(self._rates[1]) >= ahead and self._rates[0] is self._rates[1] and first >= self._first:
+            self._first, self._end = first, first + len(self._rates[1])  # the rule takes these numbers from now on
+            return
         steps = np.arange(first, first + ahead)
-        if source is self._source and len(self._rates[1]) >= ahead and not any(map(callable, members(source))):
+        if numbers and len(self._rates[1]) >= ahead:
             lr = self._rates[1][:ahead]  # numbers, which are the same for all steps
         else:
             lr = rates_of(source, steps, self._precision)

@@ -12,11 +12,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the package benchmarks.hot_loop
 
-from benchmarks.hot_loop import growth, measure, record, regimes, report, run, show
-from benchmarks.hot_loop.peers import BARE_CALLS, NUMBA, NUMPY, PEERS, MissingPeerError, Peer
+from benchmarks.hot_loop import growth, measure, profiles, record, regimes, report, run, show
+from benchmarks.hot_loop.peers import BARE_CALLS, KERAS, NUMBA, NUMPY, PEERS, READ, SCAN, MissingPeerError, Peer
 from benchmarks.hot_loop.sweeps import SWEPT, SWEPT_BY_NUMPY, VMAP
 from benchmarks.hot_loop.table import Case
-from benchmarks.hot_loop.whole import FULL_BATCH, KERAS, TWO_PASSES
+from benchmarks.hot_loop.whole import FULL_BATCH, TWO_PASSES
 from linreg import cli
 from linreg.cli import bench
 
@@ -131,7 +131,7 @@ def test_a_full_run_prints_sweeps_whole_fits_and_what_was_asked(few, capsys, mon
     assert code == 0
     assert re.search(rf"{SWEPT} *│ *4 │", out)
     assert re.search(rf"{KERAS} *│ *3 │ *│ *0.75 │", out)
-    assert re.search(r"model.fit *│ *300 │ *0.75 │ not met", out)
+    assert re.search(r"model.fit *│ *300 │ *0.75 │ *│ not met", out)
 
 
 def test_one_slow_run_does_not_decide_how_many_epochs_are_timed(monkeypatch):
@@ -213,6 +213,26 @@ def test_bench_outside_of_a_checkout_says_so(capsys, monkeypatch, tmp_path):
     code, _, err = call(capsys)
     assert code == cli.FAILED
     assert re.match(r"linreg: linreg bench needs a checkout.*\n$", err)
+
+
+def test_what_was_missed_is_profiled_after_all_that_was_planned(few, capsys, monkeypatch):
+    long = Case("SGD", "MSE", 65_536, 512, 1024, "float32")
+    slow, fast = {"us": 2.0, "rounds": [2.0, 2.0]}, {"us": 1.0, "rounds": [1.0, 1.0]}
+    missed = {"case": long.to_dict(), "skipped": {}, "loops": {NUMPY: slow, READ: fast, SCAN: fast, NUMBA: slow}}
+    asked = []
+
+    def profile_of(case, *beside):
+        asked.append((case, beside))
+        return {"what": f"a step of {case.name}", "loops": {}}
+
+    monkeypatch.setattr(profiles, "compiled_steps", profile_of)
+    monkeypatch.setattr(profiles, "steps_in_numpy", profile_of)
+    planned = [run.Job("cases", long.name, lambda: missed)]
+    assert run.run(planned, "cpu")["profiles"] == []
+    nothing = run.Job("profiles", "", lambda: {"what": "", "loops": {}})
+    document = run.run([*planned, nothing], "cpu")
+    assert asked == [(long, (SCAN,)), (long, (READ, SCAN))]
+    assert (document["interrupted"], len(document["profiles"])) == (False, 3)
 
 
 def test_growth_is_the_slope_of_the_logarithms():

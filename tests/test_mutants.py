@@ -223,9 +223,8 @@ MUTANTS = {
     "adam without epsilon": (rules.adam, "+ epsilon", "+ 1e-30", "definition of adam"),
     "betas swapped in the moments": (Adam.rule, "(number(1 - self.beta_1), number(1 - self.beta_2),",
                                      "(number(1 - self.beta_2), number(1 - self.beta_1),", "definition of adam"),
-    "betas swapped in the correction": (_CorrectedRate.__call__,
-                                        "_power(self.beta_1, t), self._power(self.beta_2, t)",
-                                        "_power(self.beta_2, t), self._power(self.beta_1, t)", "definition of adam"),
+    "betas swapped in the correction": (_CorrectedRate.__call__, "power(self.beta_1, t), power(self.beta_2, t)",
+                                        "power(self.beta_2, t), power(self.beta_1, t)", "definition of adam"),
     "t counts from 0": (_CorrectedRate.__call__, "steps(t)", "steps(t) - 1", "definition of adam"),
     "t is one too many": (_CorrectedRate.__call__, "steps(t)", "steps(t) + 1", "definition of adam"),
     "t stays 1": (around.Rates._look_ahead, "updates + 1", "0 * updates + 1", "definition of adam"),
@@ -488,7 +487,7 @@ MUTANTS_OF_THE_LAST_BIT = {
     "nesterov in one formula": (rules.sgd_nesterov, "velocity(m, g, lr, momentum), m",
                                 "m * momentum - g * lr + 0 * p, m", "sgd_nesterov"),
     "beta^t by repeated products in float32": (
-        _CorrectedRate.__call__, "self._power(self.beta_2, t)",
+        _CorrectedRate.__call__, "power(self.beta_2, t)",
         "rules.np.full(int(t.max()), self.beta_2).cumprod()[t.astype(int) - 1]", "adam"),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ def main() -> None:
     """Run everything, and write the document."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hot_loop", description=__doc__)
     parser.add_argument("file", type=Path, help="where the document goes")
-    parser.add_argument("--which", choices=("quick", "standard", "all"), default="standard", help="how much")
+    parser.add_argument("--which", choices=("quick", "standard", "all"), default="all", help="how much")
     parser.add_argument("--peers", help="names of peers, separated by commas; all if left out")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     arguments = parser.parse_args()

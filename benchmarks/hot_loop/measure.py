@@ -16,7 +16,7 @@ from benchmarks.hot_loop.table import Case
 from benchmarks.interleaved import clocked, collected
 
 ROUNDS = 7
-EACH = 0.01
+EACH = 0.02
 """Seconds that one timed run takes, about, where an epoch is shorter."""
 WARM_UP = 0.1
 """Seconds for which a loop runs before it is timed: until the threads of the loop before it sleep, and its own have a
@@ -93,11 +93,28 @@ def _built(
     return loops, skipped
 
 
-def warm_up(work: Callable[[], object]) -> None:
-    """Do something again and again, for `WARM_UP` seconds."""
+def warm_up(work: Callable[[], object], takes: float = 0.0) -> None:
+    """Do something again and again, for `WARM_UP` seconds; not if it `takes` several times as long."""
+    if takes > 5 * WARM_UP:
+        return
     begin = perf_counter()
     while perf_counter() - begin < WARM_UP:
         work()
+
+
+def epochs_in(seconds: float, start: Start) -> int:
+    """Return for how many epochs a loop runs in so many seconds, about, in one call."""
+    warm_up(functools.partial(start(), 1))
+    epochs = 1
+    for _ in range(4):
+        # The shortest of three runs: threads may wait for a core for a tenth of a second.
+        times: list[float] = []
+        while len(times) < 3 and sum(times) < 1:
+            times.append(clocked(functools.partial(start(), epochs)))
+        if min(times) > seconds / 2:
+            break
+        epochs *= min(100, math.ceil(seconds / min(times)))
+    return epochs
 
 
 class _Loop:
@@ -116,31 +133,19 @@ class _Loop:
                 expected[task.steps] = Expected.of(task)
             known = expected[task.steps]
             self._check = known.compare(*self._start()(known.epochs), in_float32=peer.loss_in_float32)
-        self._epochs = 1
+        self._epochs, self._takes = 1, 0.0
         self._times: list[float] = []
 
     def calibrate(self, each: float) -> None:
         """Find out for how many epochs to run, so that a call takes about `each` seconds."""
-        warm_up(functools.partial(self._start(), 1))
-        for _ in range(4):
-            taken = self._least()
-            if taken > each / 2:
-                break
-            self._epochs *= min(100, math.ceil(each / taken))
-
-    def _least(self) -> float:
-        """Return the seconds of the shortest of three runs: threads may wait for a core for a tenth of a second."""
-        times: list[float] = []
-        while len(times) < 3 and sum(times) < 1:
-            times.append(clocked(functools.partial(self._start(), self._epochs)))
-        return min(times)
+        self._epochs = epochs_in(each, self._start)
 
     def turn(self, *, counts: bool) -> None:
-        warm_up(functools.partial(self._start(), self._epochs))
+        warm_up(functools.partial(self._start(), self._epochs), self._takes)
         train = self._start()
-        taken = clocked(lambda: train(self._epochs)) / (self._epochs * self._steps) * 1e6
+        self._takes = clocked(lambda: train(self._epochs))
         if counts:
-            self._times.append(float(f"{taken:.4g}"))
+            self._times.append(float(f"{self._takes / (self._epochs * self._steps) * 1e6:.4g}"))
 
     def record(self) -> dict[str, Any]:
         return {

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.hot_loop.growth import AXES, slopes
-from benchmarks.hot_loop.peers import PEERS
+from benchmarks.hot_loop.peers import BARE_CALLS, NUMBA, NUMPY, PEERS, READ
+from benchmarks.hot_loop.sweeps import SWEPT, SWEPT_BY_NUMPY
 from benchmarks.hot_loop.table import Case
 
 NAMES = ("benchmarks-steps.png", "benchmarks-growth.png")
 STYLES = {
-    "linreg numpy": {"color": "#b30000", "lw": 2.5},
-    "linreg numba": {"color": "#e66101", "lw": 2.5},
-    "linreg sweep, numpy": {"color": "#b30000", "lw": 2.5},
-    "linreg sweep, numba": {"color": "#e66101", "lw": 2.5},
-    "one read of X": {"color": "k", "lw": 1.5, "ls": "--"},
-    "bare NumPy calls": {"color": "k", "lw": 1.5, "ls": ":"},
+    NUMPY: {"color": "#b30000", "lw": 2.5},
+    NUMBA: {"color": "#e66101", "lw": 2.5},
+    SWEPT_BY_NUMPY: {"color": "#b30000", "lw": 2.5},
+    SWEPT: {"color": "#e66101", "lw": 2.5},
+    READ: {"color": "k", "lw": 1.5, "ls": "--"},
+    BARE_CALLS: {"color": "k", "lw": 1.5, "ls": ":"},
 }
 
 
@@ -91,7 +92,8 @@ def _growth(document: dict[str, Any]) -> Any:
         return None
     steep = slopes(points)
     figure, axes = _figure(1, 3, figsize=(12, 4))
-    for axis, (letter, label) in zip(axes.flat, AXES.items(), strict=True):
+    for axis, letter in zip(axes.flat, "ndK", strict=True):
+        label = AXES[letter]
         along = [p for p in points if p["axis"] == letter]
         for name in along[0]["us"] if along else ():
             sizes, times = [p["size"] for p in along], [p["us"][name] for p in along]

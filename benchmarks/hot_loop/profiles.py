@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from statistics import median
 from time import perf_counter
@@ -12,8 +12,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.hot_loop.measure import ROUNDS, warm_up
-from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ, MissingPeerError
+from benchmarks.hot_loop.measure import ROUNDS, epochs_in, warm_up
+from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY, PEERS, READ, XLA, MissingPeerError
 from benchmarks.hot_loop.peers.interface import Start, package
 from benchmarks.hot_loop.peers.ours import numba_engine
 from benchmarks.hot_loop.table import Case
@@ -27,10 +27,11 @@ Profile = dict[str, Any]
 LONG = Case("SGD", "MSE", 65_536, 512, 1024, "float32")
 FIRST, BOTH, IN_BLOCKS = "A @ p", "A @ p, then A.T @ e", "both, 256 rows after the other"
 SHORT = Case("Adam", "MSE", 1024, 1, 1, "float32"), Case("SGD", "MSE", 1024, 1, 32, "float64")
-XLA = "tf.function XLA loop"
 KERNEL, RATES, BESIDE = "the compiled loop alone", "learning rates of the steps", "history and calls"
 ANY_ORDER = "the compiled loop, formulas fused at will"
 ONE_CORE = "linreg numba, one core"
+EACH = 0.04
+"""Seconds of one timed run, about."""
 WIDTHS, ROWS = (64, 128, 256, 512, 1024), 256
 PRODUCTS = "two products of BLAS"
 
@@ -70,6 +71,46 @@ def long_rows_in_numpy(rounds: int = ROUNDS) -> Profile:
     return timed(f"a step of {LONG.name}", runs, rounds)
 
 
+def steps_in_numpy(case: Case, *beside: str, rounds: int = ROUNDS) -> Profile:
+    """Time a step of the NumPy engine beside the bare calls of NumPy, one read of X, and its fastest peers."""
+    runs, skipped = {}, {}
+    for name in (NUMPY, BARE_CALLS, READ, *beside):
+        task = case.task(PEERS[name].most_steps)
+        try:
+            start = PEERS[name].make(task, "cpu")
+        except MissingPeerError as reason:
+            skipped[name] = str(reason)
+            continue
+        runs[name] = _epochs(start, epochs_in(EACH, start), task.steps)
+    return timed(f"a step of {case.name}, in NumPy", runs, rounds) | {"skipped": skipped}
+
+
+def of_misses(missed: Iterable[tuple[Case, str, str]]) -> dict[str, Callable[[], Profile]]:
+    """Return a profile of each case in which a loop of linreg was too slow.
+
+    Parameters
+    ----------
+    missed : iterable of tuple
+        Cases, whose loop, and beside which.
+
+    Returns
+    -------
+    dict
+        By what the profile is of, a function that takes it.
+    """
+    beside: dict[tuple[Case, str], dict[str, None]] = {}
+    for case, ours, peer in missed:
+        beside.setdefault((case, ours), {})[peer] = None
+    found: dict[str, Callable[[], Profile]] = {}
+    for (case, ours), peers in beside.items():
+        if ours == NUMBA:
+            found[f"a step of {case.name}"] = functools.partial(compiled_steps, case, READ, *peers)
+        else:
+            others = [peer for peer in peers if peer != READ]
+            found[f"a step of {case.name}, in NumPy"] = functools.partial(steps_in_numpy, case, *others)
+    return found
+
+
 def _epochs(start: Start, epochs: int, steps: int) -> Callable[[], float]:
     def run() -> float:
         train = start()
@@ -78,12 +119,13 @@ def _epochs(start: Start, epochs: int, steps: int) -> Callable[[], float]:
     return run
 
 
-def short_steps(case: Case, *beside: str, rounds: int = ROUNDS) -> Profile:
-    """Time the parts of a compiled run of steps that cost less than a function call, beside its fastest peers."""
+def compiled_steps(case: Case, *beside: str, rounds: int = ROUNDS) -> Profile:
+    """Time the parts of a compiled run, beside its fastest peers."""
     from linreg.compiled.run import NumbaRun
 
     task, times = case.task(16_384), {name: [] for name in (NUMBA, KERNEL, RATES, BESIDE)}  # type: ignore[var-annotated]
-    start, epochs = numba_engine(task), max(1, 400_000 // task.steps)
+    start = numba_engine(task)
+    epochs = epochs_in(EACH, start)
     train = start()
     with collected(), _clocked_parts((NumbaRun, "_call"), (Rates, "arrays")) as parts:
         for turn in range(rounds + 1):
@@ -223,8 +265,8 @@ PROFILES: dict[str, Callable[[], Profile]] = {
     name: _or_why_not(work, name)
     for name, work in {
         "long rows in NumPy": long_rows_in_numpy,
-        "steps of one row": lambda: short_steps(SHORT[0], FUSED, XLA),
-        "short steps in float64": lambda: short_steps(SHORT[1], FUSED),
+        "steps of one row": lambda: compiled_steps(SHORT[0], FUSED, XLA),
+        "short steps in float64": lambda: compiled_steps(SHORT[1], FUSED),
         "full batches": full_batch_on_cores,
         **{f"BLAS, d = {width}": lambda width=width: long_rows_by_blas(width) for width in WIDTHS},
     }.items()

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.hot_loop import profiles
-from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, READ
+from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, READ, XLA
 from benchmarks.hot_loop.record import ratios
 from benchmarks.hot_loop.table import Case
 from benchmarks.hot_loop.whole import TWO_PASSES
@@ -57,8 +57,11 @@ def words(document: dict[str, Any]) -> list[str]:
         _what(profiles.FULL): _cores_wait,
     }
     found = [tell(known[what]) for what, tell in about.items() if known.get(what)]
-    long = {width: loops for width in profiles.WIDTHS if (loops := known.get(_what(profiles.long_case(width))))}
-    return found + ([_own_loops(long)] if long else [])
+    widths = {width: _what(profiles.long_case(width)) for width in profiles.WIDTHS}
+    long = {width: loops for width, what in widths.items() if (loops := known.get(what))}
+    found += [_own_loops(long)] if long else []
+    rest = {what: loops for what, loops in known.items() if loops and what not in {*about, *widths.values()}}
+    return found + [_parts(what, loops) for what, loops in rest.items()]
 
 
 def _what(case: Case) -> str:
@@ -76,8 +79,8 @@ def _numpy_reads_twice(loops: Loops) -> str:
     return (
         "**The NumPy engine beside one read of X.** A step is two products with its batch, and no call of NumPy makes "
         f"both in one pass. The products take {both:.3g} us, {both / whole:.0%} of the step's {whole:.3g}: the first, "
-        f"which fetches the batch, {first:.3g}, the second the rest; one read takes {read:.3g}, and beside the "
-        f"first product, the faster of the two, the step reaches {min(first, read) / whole:.0%}. In blocks "
+        f"which fetches the batch, {first:.3g}, the second the rest; one read takes {read:.3g}: the step reaches "
+        f"{read / whole:.0%} of it. In blocks "
         f"of 256 rows, which a core's cache holds until the second product, both take {blocks:.3g}. The engine "
         "keeps one product a batch: blocks would add up a gradient in another order, and change the last bits of every "
         'model with such batches. Loops that are compiled, `engine="numba"` among them, use each row for both products '
@@ -93,16 +96,15 @@ def _rates_are_exact(loops: Loops) -> str:
     text = (
         "**Adam on one row of one feature.** Each operation waits for the one before it. Of a step's "
         f"{whole:.1f} ns the compiled loop takes {kernel:.1f} (with its formulas fused at will, which gives other "
-        f"bits, {fused:.1f}), and {rates:.1f} go into the learning rates beforehand: two powers of beta a step, taken "
-        "in float64 and rounded once, as they must be to equal those of Keras; history and calls take the other "
-        f"{beside:.1f}."
+        f"bits, {fused:.1f}), {rates:.1f} the learning rates, which are taken beforehand, and history and calls the "
+        f"other {beside:.1f}. The powers of beta in a rate are taken in float64 and rounded once, to equal those of "
+        "Keras, as long as 1 - beta^t is not 1; the run that is timed here is past that, one from the start is not."
     )
-    if profiles.XLA in loops:
-        xla = 1000 * _us(loops, profiles.XLA)
+    if XLA in loops:
+        xla = 1000 * _us(loops, XLA)
         text += (
-            f" XLA takes {xla:.1f} in all, as much as {xla / kernel:.2f} times linreg's loop alone: it takes its "
-            "powers in float32 inside of the loop, while it waits for the chain anyhow, and keeps the loss of the last "
-            "epoch only."
+            f" XLA takes {xla:.1f} in all: it takes its powers in float32 inside of the loop, while it waits for the "
+            "chain anyhow, and keeps the loss of the last epoch only."
         )
     return text
 
@@ -144,8 +146,20 @@ def _own_loops(by_width: dict[int, Loops]) -> str:
     )
 
 
+def _parts(what: str, loops: Loops) -> str:
+    """Return what a profile of a case says for which there is no sentence of its own."""
+    ours = NUMBA if NUMBA in loops else NUMPY
+    whole = _us(loops, ours)
+    parts = {name: _us(loops, name) for name in (profiles.KERNEL, profiles.RATES, profiles.BESIDE) if name in loops}
+    text = f"**{what[0].upper()}{what[1:]}.** It takes {whole:.3g} us"
+    if parts:
+        text += " (" + ", ".join(f"{name} {us:.3g}" for name, us in parts.items()) + ")"
+    others = [name for name in loops if name != ours and name not in parts]
+    return text + "; " + ", ".join(f"{name} {_us(loops, name):.3g}" for name in others) + "."
+
+
 def growth(document: dict[str, Any]) -> str:
-    """Return why the slope in n is not 1.
+    """Return why slopes in n and d are not 1.
 
     Parameters
     ----------
@@ -157,18 +171,36 @@ def growth(document: dict[str, Any]) -> str:
     str
         A paragraph; empty without such points.
     """
-    points = [point for point in document["growth"] if point["axis"] == "n"]
-    if not points:
-        return ""
-    sizes = ", ".join(f"{point['size'] * 32 * 4 / 1e6:.0f}" for point in points)
     told = [
-        f"{name} " + ", ".join(f"{1000 * point['us'][name] / point['size']:.2g}" for point in points)
-        for name in (READ, NUMBA, NUMPY)
-        if all(name in point["us"] for point in points)
+        f"With {grows}, X has {sizes} MB; nanoseconds a {unit}, in this order: {costs}."
+        for grows, unit, sizes, costs in (
+            ("more rows", "row", *_costs(document, "n", lambda n: 32 * n, lambda n: n)),
+            (
+                "more features",
+                "row and 64 features",
+                *_costs(document, "d", lambda d: 2048 * d, lambda d: 256 * d / 64),
+            ),
+        )
+        if costs
     ]
-    return (
-        f"X has {sizes} MB. Nanoseconds a row, in this order: {'; '.join(told)}. A row costs more where X is larger, "
-        "and one read does too, if by less: rows come from farther away. The rest is not explained. "
-        "Where a slope in d or in K is below 1, the calls and "
-        "the row's own work, which do not grow, are still a part of the smallest sizes."
+    if not told:
+        return ""
+    return " ".join(told) + (
+        " A number costs more where X is larger, and one read of it does too, since it comes from farther away: from "
+        "the caches of a core, from the one that cores share, and at last from memory, where the slope in n is to be "
+        "looked at by itself. Where a slope in d or in K is below 1, the calls and a row's own work, which do not "
+        "grow, are still a part of the smallest sizes."
     )
+
+
+def _costs(
+    document: dict[str, Any], axis: str, numbers: Callable[[int], float], units: Callable[[int], float]
+) -> tuple[str, str]:
+    """Return the megabytes of X along an axis, and what a unit of the work costs each loop there."""
+    points = [point for point in document["growth"] if point["axis"] == axis]
+    costs = [
+        f"{name} " + ", ".join(f"{1000 * point['us'][name] / units(point['size']):.2g}" for point in points)
+        for name in (READ, NUMBA, NUMPY)
+        if points and all(name in point["us"] for point in points)
+    ]
+    return ", ".join(f"{numbers(point['size']) * 4 / 1e6:.2g}" for point in points), "; ".join(costs)

@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY
+from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, KERAS, NUMBA, NUMPY
 from benchmarks.hot_loop.sweeps import SWEPT, SWEPT_BY_NUMPY, VMAP
 from benchmarks.hot_loop.table import Case
-from benchmarks.hot_loop.whole import KERAS, TWO_PASSES
+from benchmarks.hot_loop.whole import TWO_PASSES
 from benchmarks.installed import versions
 from linreg.json_files import json_text, read_json, write_json
 

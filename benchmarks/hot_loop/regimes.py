@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
-from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ
+from benchmarks.hot_loop.peers import COMPILED_TORCH, FUSED, KERAS, NUMBA, NUMPY, PEERS, READ, SCAN, XLA
 from benchmarks.hot_loop.record import ratios
-from benchmarks.hot_loop.sweeps import SWEPT
+from benchmarks.hot_loop.sweeps import ONE_BY_ONE, SWEPT, VMAP
 from benchmarks.hot_loop.table import SHAPES, Case
 from benchmarks.hot_loop.whole import FULL_BATCH, TWO_PASSES
 
-COMPILED = ("tf.function XLA loop", "JAX scan", "torch compiled")
+COMPILED = (XLA, SCAN, COMPILED_TORCH)
 SMALL, LONG = (1024, 16), (65_536, 512)
 
 
@@ -27,17 +27,33 @@ class Row:
         Which work, and beside what.
     asked : float
         The least ratio.
-    measured : float or None
-        The ratio; the worst of several; None where it was not measured.
+    by_round : tuple of float
+        The ratio, round by round; that of the worst of several; empty where it was not measured.
     detail : str
         Of several, how many met it, and which was the worst.
+    missed : tuple of tuple
+        Of cases that did not meet it: the case, whose loop was too slow, and beside which.
     """
 
     regime: str
     against: str
     asked: float
-    measured: float | None
+    by_round: tuple[float, ...] = ()
     detail: str = ""
+    missed: tuple[tuple[Case, str, str], ...] = ()
+
+    @property
+    def measured(self) -> float | None:
+        """The ratio; None where it was not measured."""
+        return median(self.by_round) if self.by_round else None
+
+    @property
+    def spread(self) -> str:
+        """The quartiles of the rounds."""
+        if len(self.by_round) < 2:
+            return ""
+        low, _, high = quantiles(self.by_round)
+        return f"{low:.3g} to {high:.3g}"
 
     @property
     def met(self) -> str:
@@ -64,7 +80,7 @@ def rows(document: dict[str, Any]) -> list[Row]:
     found = []
     two = [Case(rule, "MSE", *SMALL, 32, "float32") for rule in ("SGD", "Adam")]
     name = "NumPy engine, d = 16, batch 32, SGD and Adam"
-    for peer, asked in (("keras fit", 200), ("torch eager", 15), ("tf.function loop", 4), ("JAX jitted step", 2)):
+    for peer, asked in ((KERAS, 200), ("torch eager", 15), ("tf.function loop", 4), ("JAX jitted step", 2)):
         found.append(_worst(name, peer, asked, cases, two, NUMPY, [peer]))
     two = [Case(rule, "MSE", *LONG, 1024, "float32") for rule in ("SGD", "Adam")]
     name = "NumPy engine, 65536 x 512, batch 1024, SGD and Adam"
@@ -73,13 +89,12 @@ def rows(document: dict[str, Any]) -> list[Row]:
     libraries = [peer for peer in others if peer != FUSED]
     found.append(_worst(name, "the fastest library (hand-fused Numba left out)", 1.0, cases, two, NUMPY, libraries))
     found.append(_worst(name, "the measured read bandwidth", 0.85, cases, two, NUMPY, [READ]))
-    engine = [case for case in cases if case.dtype == "float32"]
     for shape in SHAPES:
-        name = f"Numba engine, {shape[0]} x {shape[1]}, every batch, rule and loss measured"
-        of_shape = [case for case in engine if (case.rows, case.features) == shape]
+        name = f"Numba engine, {shape[0]} x {shape[1]}, every batch, rule, loss and dtype measured"
+        of_shape = [case for case in cases if (case.rows, case.features) == shape]
         if shape == (1024, 1):
-            found.append(_worst(name, "JAX scan", 0.5, cases, of_shape, NUMBA, ["JAX scan"]))
-            rest = [peer for peer in COMPILED if peer != "JAX scan"]
+            found.append(_worst(name, SCAN, 0.5, cases, of_shape, NUMBA, [SCAN]))
+            rest = [peer for peer in COMPILED if peer != SCAN]
             found.append(_worst(name, "the fastest of XLA loop, torch compiled", 1.0, cases, of_shape, NUMBA, rest))
         else:
             against = "the fastest of XLA loop, JAX scan, torch compiled"
@@ -97,10 +112,10 @@ def _others(document: dict[str, Any]) -> Iterable[Row]:
     loops = whole.get(FULL_BATCH, {})
     yield Row(
         "Numba engine, full batch 2,000,000 x 32", "two NumPy passes", 1.8,
-        _median(ratios(loops, TWO_PASSES, NUMBA)),
+        tuple(ratios(loops, TWO_PASSES, NUMBA)),
     )  # fmt: skip
     swept = {entry["sweep"]["optimizer"]: entry["loops"] for entry in document["sweeps"]}
-    for peer, asked in (("jax.vmap of scan", 0.95), ("single runs, linreg numba", 2)):
+    for peer, asked in ((VMAP, 0.95), (ONE_BY_ONE, 2)):
         yield _least(
             "sweep of 256 learning rates, d = 16, batch 32", peer, asked,
             {rule: ratios(loops, peer, SWEPT) for rule, loops in swept.items()},
@@ -108,7 +123,7 @@ def _others(document: dict[str, Any]) -> Iterable[Row]:
     for engine in (NUMBA, NUMPY):
         yield _least(
             f"`fit` as a user calls it, 100 epochs of 100 x 1, {engine.split()[1]} engine", "model.fit", 300,
-            {what: ratios(loops, "keras fit", engine) for what, loops in whole.items() if what.startswith("fit of")},
+            {what: ratios(loops, KERAS, engine) for what, loops in whole.items() if what.startswith("fit of")},
         )  # fmt: skip
 
 
@@ -116,30 +131,28 @@ def _worst(
     regime: str, against: str, asked: float, cases: Any, some: list[Case], ours: str, peers: Iterable[str]
 ) -> Row:
     """Return the line of the case in which ours does worst beside the fastest of some peers."""
-    found = {}
+    found, missed = {}, []
     for case in some:
-        beside = [median(r) for peer in peers if (r := ratios(cases.get(case, {}), peer, ours))]
+        beside = {peer: r for peer in peers if (r := ratios(cases.get(case, {}), peer, ours))}
         if beside:
-            found[case.name] = min(beside)
-    return _of(regime, against, asked, found)
+            fastest = min(beside, key=lambda peer: median(beside[peer]))
+            found[case.name] = beside[fastest]
+            if median(beside[fastest]) < asked:
+                missed.append((case, ours, fastest))
+    return _least(regime, against, asked, found, tuple(missed))
 
 
-def _least(regime: str, against: str, asked: float, by_name: dict[str, list[float]]) -> Row:
-    return _of(regime, against, asked, {name: median(r) for name, r in by_name.items() if r})
-
-
-def _of(regime: str, against: str, asked: float, found: dict[str, float]) -> Row:
+def _least(
+    regime: str, against: str, asked: float, by_name: dict[str, list[float]],
+    missed: tuple[tuple[Case, str, str], ...] = (),
+) -> Row:  # fmt: skip
+    found = {name: median(r) for name, r in by_name.items() if r}
     if not found:
-        return Row(regime, against, asked, None)
+        return Row(regime, against, asked)
     worst = min(found, key=found.__getitem__)
-    if len(found) == 1:
-        return Row(regime, against, asked, found[worst])
     met = sum(ratio >= asked for ratio in found.values())
-    return Row(regime, against, asked, found[worst], f"{met} of {len(found)}; least: {worst}")
-
-
-def _median(values: list[float]) -> float | None:
-    return median(values) if values else None
+    detail = f"{met} of {len(found)}; least: {worst}" if len(found) > 1 else ""
+    return Row(regime, against, asked, tuple(by_name[worst]), detail, missed)
 
 
 def headline(document: dict[str, Any]) -> str:
@@ -148,7 +161,7 @@ def headline(document: dict[str, Any]) -> str:
     of: Callable[[str, str, str], float] = lambda rule, over, under: median(  # noqa: E731
         ratios(loops[Case(rule, "MSE", *SMALL, 32, "float32")], over, under)
     )
-    numpy, numba = (min(of(rule, "keras fit", ours) for rule in ("SGD", "Adam")) for ours in (NUMPY, NUMBA))
+    numpy, numba = (min(of(rule, KERAS, ours) for rule in ("SGD", "Adam")) for ours in (NUMPY, NUMBA))
     return (
         "A step of SGD or Adam on 32 rows of 16 features (squared error, float32) takes a "
         f"{_rounded(numpy)}th of the time of one of `model.fit`, with "

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from benchmarks.hot_loop import growth, profiles, record, table
-from benchmarks.hot_loop.measure import measure
-from benchmarks.hot_loop.peers import PEERS, Peer
+from benchmarks.hot_loop import growth, profiles, record, regimes, table
+from benchmarks.hot_loop.measure import ROUNDS, measure
+from benchmarks.hot_loop.peers import COMPILED_TORCH, PEERS, Peer
 from benchmarks.hot_loop.sweeps import measure_sweep
 from benchmarks.hot_loop.whole import full_batch, small_fit, to_tolerance
 from linreg.devices import cuda
 from linreg.hyperparameters import nearest
 
-TO_COMPILE = "torch compiled"
-"""What compiles for seconds, and the first time for up to a minute: nothing for a quick run."""
+QUICK_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,15 @@ def jobs(which: str, peers: list[Peer], device: str) -> list[Job]:
         The measurements: first those that tell what compiling costs a process that has not compiled before.
     """
     cases = {"quick": table.quick, "standard": table.standard, "all": table.cases}[which]()
+    rounds = QUICK_ROUNDS if which == "quick" else ROUNDS
     found = [
-        Job("cases", case.name, partial(measure, case, loops_of(case, peers, which), device=device)) for case in cases
+        Job("cases", case.name, partial(measure, case, loops_of(case, peers, which), device=device, rounds=rounds))
+        for case in cases
     ]
     if device != "cpu":
         return found
     rules = ("SGD",) if which == "quick" else ("SGD", "Adam")
-    found += [Job("sweeps", f"256 rates, {rule}", partial(measure_sweep, rule, 256)) for rule in rules]
+    found += [Job("sweeps", f"256 rates, {rule}", partial(measure_sweep, rule, 256, rounds)) for rule in rules]
     if which == "quick":
         return found
     known = [table.Case(rule, "MSE", 1024, d, 32, "float32") for d in (1, 16) for rule in rules]
@@ -156,8 +159,8 @@ def jobs(which: str, peers: list[Peer], device: str) -> list[Job]:
 def loops_of(case: table.Case, peers: list[Peer], which: str) -> list[Peer]:
     """Return the loops that a case is measured with.
 
-    In the standard run, loops that are slowed by calls meet every batch of SGD and Adam, but the other rules, Huber and
-    float64, which cost them hardly more, on one shape only.
+    Loops that are slowed by calls meet every batch of SGD and Adam, but the other rules, Huber and float64, which cost
+    them hardly more, on one shape in batches of 32 only.
 
     Parameters
     ----------
@@ -174,9 +177,9 @@ def loops_of(case: table.Case, peers: list[Peer], which: str) -> list[Peer]:
         The loops.
     """
     if which == "quick":
-        return [peer for peer in peers if peer.name != TO_COMPILE]
+        return [peer for peer in peers if peer.name != COMPILED_TORCH]
     plain = case.loss == "MSE" and case.dtype == "float32" and case.optimizer != "RMSprop"
-    if which == "all" or plain or case.features == 16:
+    if plain or (case.features == 16 and case.batch == 32):
         return peers
     return [peer for peer in peers if peer.compiled or peer.kind != "peer"]
 
@@ -184,7 +187,7 @@ def loops_of(case: table.Case, peers: list[Peer], which: str) -> list[Peer]:
 def run(
     planned: list[Job], device: str, advance: Callable[[str], None] = lambda _: None, path: Path | None = None
 ) -> dict[str, Any]:
-    """Do the measurements one by one.
+    """Do the measurements one by one, then profile what was not reached, if anything is to be profiled.
 
     Parameters
     ----------
@@ -202,16 +205,25 @@ def run(
     dict
         The document; after Ctrl-C, what there was, marked `interrupted`.
     """
-    document, begin = record.empty(device), perf_counter()
-    try:
-        for number, job in enumerate(planned, start=1):
+    document, begin = record.empty(device) | {"interrupted": True}, perf_counter()
+    with suppress(KeyboardInterrupt):
+        for job in chain(planned, _profiles_of_misses(document, planned)):
             document[job.section].append(job.work())
-            document |= {"interrupted": number < len(planned), "seconds": round(perf_counter() - begin, 1)}
+            document["seconds"] = round(perf_counter() - begin, 1)
             if path is not None:
                 record.save(document, path)
             advance(job.name)
-    except KeyboardInterrupt:
-        document["interrupted"] = True
-        if path is not None:
-            record.save(document, path)
+        document["interrupted"] = False
+    if path is not None:
+        record.save(document, path)
     return document
+
+
+def _profiles_of_misses(document: dict[str, Any], planned: list[Job]) -> Iterator[Job]:
+    """Yield, once all that was planned is done, the profiles of what did not meet what was asked."""
+    if any(job.section == "profiles" for job in planned):
+        known = {entry["what"] for entry in document["profiles"]}
+        missed = [one for row in regimes.rows(document) for one in row.missed]
+        for what, work in profiles.of_misses(missed).items():
+            if what not in known:
+                yield Job("profiles", f"profile: {what}", work)

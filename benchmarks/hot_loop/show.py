@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.hot_loop import regimes
-from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ
+from benchmarks.hot_loop.peers import FUSED, KERAS, NUMBA, NUMPY, PEERS, READ
 from benchmarks.hot_loop.record import ratios
 from benchmarks.hot_loop.sweeps import SWEPT
 from benchmarks.hot_loop.table import Case
@@ -23,11 +23,12 @@ SUMMARY = (
     "/ NumPy",
     "/ Numba",
     "keras / NumPy",
+    "keras / Numba",
     "by hand / Numba",
     "read / Numba",
     "read, GB/s",
 )
-ASKED = ("regime", "against", "asked: at least", "measured", "")
+ASKED = ("regime", "against", "asked: at least", "measured", "quartiles", "")
 WHOLE = ("what", "loop", "us", "quartiles", "/ NumPy", "/ Numba")
 
 
@@ -70,18 +71,35 @@ def wholes(document: dict[str, Any]) -> list[tuple[str, ...]]:
 def asked(document: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row for every ratio that was asked for and measured, as `ASKED` heads them."""
     return [
-        (row.regime, row.against, f"{row.asked:g}", f"{row.measured:.3g}", row.met.strip("*"))
+        (row.regime, row.against, f"{row.asked:g}", f"{row.measured:.3g}", row.spread, row.met.strip("*"))
         for row in regimes.rows(document)
         if row.measured is not None
     ]
 
 
-def summary(document: dict[str, Any]) -> list[tuple[str, ...]]:
+def summary(document: dict[str, Any], *, spread: bool = False) -> list[tuple[str, ...]]:
     """Return a row for every case, as `SUMMARY` heads them.
 
     Microseconds of both engines, the fastest peer and its time over theirs, Keras, the loop written by hand, and how
     fast X can be read.
+
+    Parameters
+    ----------
+    document : dict
+        One run.
+    spread : bool, default=False
+        Whether quartiles stand beside microseconds.
+
+    Returns
+    -------
+    list of tuple of str
+        The rows.
     """
+
+    def us(loop: dict[str, Any]) -> str:
+        between = _spread(loop["rounds"]) if spread else ""
+        return f"{loop['us']:.3g}" + (f" ({between})" if between else "")
+
     rows = []
     for entry in document["cases"]:
         loops = entry["loops"]
@@ -89,11 +107,10 @@ def summary(document: dict[str, Any]) -> list[tuple[str, ...]]:
         fastest = min(peers, key=lambda name: loops[name]["us"], default="")
         rows.append((
             Case(**entry["case"]).name,
-            *(f"{loops[ours]['us']:.3g}" if ours in loops else "" for ours in (NUMPY, NUMBA)),
+            *(us(loops[ours]) if ours in loops else "" for ours in (NUMPY, NUMBA)),
             fastest,
-            f"{loops[fastest]['us']:.3g}" if fastest else "",
-            *(_ratio(ratios(loops, fastest, ours)) for ours in (NUMPY, NUMBA)),
-            _ratio(ratios(loops, "keras fit", NUMPY)),
+            us(loops[fastest]) if fastest else "",
+            *(_ratio(ratios(loops, peer, ours)) for peer in (fastest, KERAS) for ours in (NUMPY, NUMBA)),
             _ratio(ratios(loops, FUSED, NUMBA)),
             _ratio(ratios(loops, READ, NUMBA)),
             f"{_gigabytes_a_second(entry['case'], loops[READ]['us']):.3g}" if READ in loops else "",
@@ -115,20 +132,25 @@ def skipped(document: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def unequal(document: dict[str, Any]) -> list[str]:
-    """Return which loops did not do the same work, each with how far they are off."""
-    checked = [(Case(**entry["case"]).name, name, loop.get("check")) for entry in document["cases"]
+def checked(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return every result that was checked: of what, of which loop, and what was found."""
+    found = [(Case(**entry["case"]).name, name, loop.get("check")) for entry in document["cases"]
                for name, loop in entry["loops"].items()]  # fmt: skip
     for entry in document["sweeps"]:
         what = f"{entry['sweep']['rates']} rates, {entry['sweep']['optimizer']}"
-        checked += [(what, name, loop.get("check")) for name, loop in entry["loops"].items()]
+        found += [(what, name, loop.get("check")) for name, loop in entry["loops"].items()]
     for entry in document["whole"]:
         checks = entry.get("checks") or {"linreg": entry.get("check")}
-        checked += [(entry["what"], name, check) for name, check in checks.items()]
+        found += [(entry["what"], name, check) for name, check in checks.items()]
+    return [one for one in found if one[2]]
+
+
+def unequal(document: dict[str, Any]) -> list[str]:
+    """Return which loops did not do the same work, each with how far they are off."""
     return [
         f"{name}, {what}: parameters off by {check['difference']:.2g}, allowed {check['allowed']:.2g}"
-        for what, name, check in checked
-        if check and not check["equal"]
+        for what, name, check in checked(document)
+        if not check["equal"]
     ]
 
 

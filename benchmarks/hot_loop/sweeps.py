@@ -105,10 +105,11 @@ def single_runs(engine: Any) -> Any:
 
 
 SWEPT, SWEPT_BY_NUMPY, VMAP = "linreg sweep, numba", "linreg sweep, numpy", "jax.vmap of scan"
+ONE_BY_ONE = "single runs, linreg numba"
 SWEEPS = {
     SWEPT: linreg_sweep("numba"),
     SWEPT_BY_NUMPY: linreg_sweep("numpy"),
-    "single runs, linreg numba": single_runs(numba_engine),
+    ONE_BY_ONE: single_runs(numba_engine),
     VMAP: jax_vmap,
 }
 
@@ -144,7 +145,7 @@ def measure_sweep(optimizer: str, count: int, rounds: int = ROUNDS) -> dict[str,
     with collected():
         for turn in range(rounds + 1):
             for name, run in runs.items():
-                models = SINGLE if name.startswith("single") else count
+                models = SINGLE if name == ONE_BY_ONE else count
                 warm_up(run)
                 taken = clocked(run) / (min(models, count) * EPOCHS * task.steps) * 1e6
                 if turn:
@@ -169,7 +170,7 @@ def _checks(task: Task, count: int, runs: dict[str, Any]) -> dict[str, Any]:
     checks = {}
     for name, run in runs.items():
         found = run()
-        apart = np.abs((found if name.startswith("single") else found[::every]) - expected).max(axis=1)
+        apart = np.abs((found if name == ONE_BY_ONE else found[::every]) - expected).max(axis=1)
         checks[name] = {
             "difference": float(apart.max()),
             "allowed": float(np.max(bounds)),

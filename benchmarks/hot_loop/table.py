@@ -119,7 +119,7 @@ def cases(
 
 
 def standard() -> list[Case]:
-    """Return what one run of a quarter of an hour has time for, by shape and dtype.
+    """Return what a run of half an hour has time for, by shape and dtype.
 
     Every shape with every batch for SGD and Adam on the squared error, every rule and loss in batches of 32, and
     float64 in batches of 32.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 
 from benchmarks.hot_loop.check import Expected
 from benchmarks.hot_loop.measure import ROUNDS, warm_up
-from benchmarks.hot_loop.peers import NUMBA, NUMPY, MissingPeerError, Peer
-from benchmarks.hot_loop.peers.interface import Array
+from benchmarks.hot_loop.peers import KERAS, NUMBA, NUMPY, MissingPeerError, Peer
+from benchmarks.hot_loop.peers.interface import Array, Start
 from benchmarks.hot_loop.peers.keras_loops import fit as keras_fit
 from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
 from benchmarks.hot_loop.table import Case, table
@@ -23,7 +24,6 @@ from linreg import SGD, Adam, LinearRegression, MeanSquaredError
 LARGE_ROWS = 2_000_000
 FULL = Case("SGD", "MSE", LARGE_ROWS, 32, LARGE_ROWS, "float32")
 FULL_BATCH, TWO_PASSES = "a full-batch step, 2000000 x 32", "X @ w and X.T @ e in NumPy"
-KERAS = "keras fit"
 TOLERANCE = 0.01
 """Of the excess of the loss over its least value, what is left when a run counts as converged, as in `diagnose`."""
 MOST_EPOCHS = 500
@@ -96,11 +96,14 @@ def small_fit(optimizer: str, rounds: int = ROUNDS) -> dict[str, Any]:
 def timed(name: str, runs: dict[str, Any], rounds: int) -> dict[str, Any]:
     """Time things in turns, each of which returns the seconds that it took a unit of its work."""
     times: dict[str, list[float]] = {key: [] for key in runs}
+    took = dict.fromkeys(runs, 0.0)
     with collected():
         for turn in range(rounds + 1):
             for key, run in runs.items():
-                warm_up(run)
+                warm_up(run, took[key])
+                begin = perf_counter()
                 taken = float(f"{run() * 1e6:.4g}")
+                took[key] = perf_counter() - begin
                 if turn:
                     times[key].append(taken)
     return {"what": name, "loops": {key: {"us": median(t), "rounds": t} for key, t in times.items()}}
@@ -118,17 +121,20 @@ def to_tolerance(case: Case, peers: list[Peer], *, device: str = "cpu", rounds: 
     device : str
         Where.
     rounds : int
-        Runs of each; of a run above a quarter of a second, three.
+        Rounds in which every loop has a turn.
 
     Returns
     -------
     dict
-        The case, how many epochs it takes, and of each loop: whether it got there, seconds of a run, and seconds of the
-        first one with all that comes before it (building, tracing, compiling; Numba's loops may be on disk already).
+        The case, how many epochs it takes, and of each loop: whether it got there, microseconds of a run, and seconds
+        of the first one with all that comes before it (building, tracing, compiling; Numba's loops may be on disk
+        already).
     """
     task = case.task()
     epochs, target = _epochs_needed(task)
-    loops, skipped = {}, {}
+    runs: dict[str, Any] = {}
+    about: dict[str, dict[str, Any]] = {}
+    skipped = {}
     for peer in peers:
         if not peer.suits(case) or not peer.trains:
             continue
@@ -139,19 +145,21 @@ def to_tolerance(case: Case, peers: list[Peer], *, device: str = "cpu", rounds: 
             skipped[peer.name] = str(reason)
             continue
         parameters, _ = start()(epochs)
-        first = perf_counter() - begin
-        times: list[float] = []
-        with collected():
-            while len(times) < (rounds if not times or times[0] < 0.25 else 3):
-                train = start()
-                times.append(clocked(lambda train=train: train(epochs)))
-        loops[peer.name] = {
-            "seconds": float(f"{median(times):.4g}"),
-            "first": float(f"{first:.4g}"),
-            "rounds": [float(f"{t:.4g}") for t in times],
-            "reached": bool(_loss(task, parameters) <= target),
-        }
-    return {"case": case.to_dict(), "epochs": epochs, "loops": loops, "skipped": skipped}
+        first = float(f"{perf_counter() - begin:.4g}")
+        runs[peer.name] = partial(_clocked_run, start, epochs)
+        about[peer.name] = {"first": first, "reached": bool(_loss(task, parameters) <= target)}
+    loops = timed("", runs, rounds)["loops"]
+    return {
+        "case": case.to_dict(),
+        "epochs": epochs,
+        "loops": {name: loop | about[name] for name, loop in loops.items()},
+        "skipped": skipped,
+    }
+
+
+def _clocked_run(start: Start, epochs: int) -> float:
+    train = start()
+    return clocked(lambda: train(epochs))
 
 
 def _epochs_needed(task: Task) -> tuple[int, float]:

@@ -106,7 +106,10 @@ class NumbaRun(Run):
             return super()._advance(end)
         batches.reorder(self.state.generator, epochs)
         steps = self._steps(0, len(batches), epochs)
-        sums = self._device.added(steps, batches.rows, many=True) if batches.many else added(steps, batches.rows)
+        if batches.many:
+            sums = self._device.added(steps.astype(np.float64, copy=False), batches.rows, many=True)
+        else:
+            sums = added(steps, batches.rows)
         means = sums / self.epoch_rows
         losses, learning_rates = _entries(means), self._learning_rates(len(batches), epochs)
         first, self.state.epoch = self.state.epoch, self.state.epoch + epochs
@@ -120,7 +123,7 @@ class NumbaRun(Run):
         """Run the batches from `first` up to `last` of the epoch, and return their losses."""
         (losses,) = self._steps(first, last, 1)
         self._last_learning_rate = as_logged(self._lr[-1].copy())
-        return losses
+        return losses.astype(np.float64, copy=False)
 
     def _steps(self, first: int, last: int, epochs: int) -> Array:
         """Run the batches from `first` up to `last` of some epochs.
@@ -128,7 +131,7 @@ class NumbaRun(Run):
         Returns
         -------
         array of shape (epochs, last - first) or (epochs, last - first, K)
-            Their losses.
+            Their losses, of the type of the parameters, or with a penalty in float64.
         """
         problem, batches, state, layout = self._rows, self._batches, self.state, self._layout
         count = epochs * (last - first)
@@ -159,10 +162,10 @@ class NumbaRun(Run):
         state.average = None if state.average is None else layout.back(average, shape)
         state.iterations += count
         sums = layout.back(sums, (count, *shape[1:])).reshape(epochs, last - first, *shape[1:])
-        losses = batches.means(sums, first, last).astype(np.float64, copy=False)
-        if self._penalty:
-            losses += layout.back(penalties, (count, *shape[1:])).reshape(losses.shape)
-        return losses
+        losses = batches.means(sums, first, last)
+        if not self._penalty:
+            return losses
+        return losses.astype(np.float64) + layout.back(penalties, (count, *shape[1:])).reshape(losses.shape)
 
     def _learning_rates(self, batches: int, epochs: int) -> list[Any]:
         """Return the learning rate of the last step of each of the epochs that have been run."""

@@ -13,7 +13,20 @@ from benchmarks.hot_loop.peers import floors, fused, jax_loops, keras_loops, onl
 from benchmarks.hot_loop.peers.interface import Make, MissingPeerError
 from benchmarks.hot_loop.table import Case
 
-__all__ = ["BARE_CALLS", "FUSED", "NUMBA", "NUMPY", "PEERS", "READ", "MissingPeerError", "Peer"]
+__all__ = [
+    "BARE_CALLS",
+    "COMPILED_TORCH",
+    "FUSED",
+    "KERAS",
+    "NUMBA",
+    "NUMPY",
+    "PEERS",
+    "READ",
+    "SCAN",
+    "XLA",
+    "MissingPeerError",
+    "Peer",
+]
 
 FAST, MEDIUM, SLOW = 16_384, 2048, 128
 """Steps of one epoch at most, for loops whose step costs about a microsecond, tens of them, and a thousand."""
@@ -66,6 +79,7 @@ NUMPY, NUMBA, BARE_CALLS, READ, FUSED = (
     "one read of X",
     "hand-fused Numba",
 )
+SCAN, XLA, COMPILED_TORCH, KERAS = "JAX scan", "tf.function XLA loop", "torch compiled", "keras fit"
 PEERS = {
     peer.name: peer
     for peer in (
@@ -74,13 +88,13 @@ PEERS = {
         Peer(READ, floors.one_read, FAST, LIMIT, trains=False),
         Peer(BARE_CALLS, floors.bare_calls, MEDIUM, LIMIT),
         Peer(FUSED, fused.hand_fused, FAST, compiled=True),
-        Peer("JAX scan", jax_loops.scan, FAST, compiled=True),
-        Peer("tf.function XLA loop", tf_loops.xla_loop, FAST, compiled=True),
-        Peer("torch compiled", torch_loops.compiled, SLOW, compiled=True),
+        Peer(SCAN, jax_loops.scan, FAST, compiled=True),
+        Peer(XLA, tf_loops.xla_loop, FAST, compiled=True),
+        Peer(COMPILED_TORCH, torch_loops.compiled, SLOW, compiled=True),
         Peer("JAX jitted step", jax_loops.jitted_step, MEDIUM),
         Peer("tf.function loop", tf_loops.graph_loop, MEDIUM),
         Peer("torch eager", torch_loops.eager, SLOW),
-        Peer("keras fit", keras_loops.fit, SLOW, loss_in_float32=True),
+        Peer(KERAS, keras_loops.fit, SLOW, loss_in_float32=True),
         Peer("keras train_on_batch", keras_loops.train_on_batch, SLOW, loss_in_float32=True),
         Peer("SGDRegressor", online.sgd_regressor, FAST, only=ONLINE),
         Peer("River", online.river, MEDIUM, only=ONLINE),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from benchmarks.loops import Task, minimal_numpy
 
 IN_PARTS = 2**19
 """Numbers in a batch from which on all cores may read it: where `engine="numba"` calls for them too."""
+ADDED_UP, ON_ALL_CORES, BY_BLAS = "added up", "added up on all cores", "a product of BLAS"
 
 
 def bare_calls(task: Task, device: str = "cpu") -> Start:
@@ -24,20 +26,52 @@ def bare_calls(task: Task, device: str = "cpu") -> Start:
 
 
 def one_read(task: Task, device: str = "cpu") -> Start:
-    """Add up X, batch by batch, as fast as it comes from memory or cache; nothing is trained."""
+    """Read X, batch by batch, in the fastest of the ways of `readers`; nothing is trained."""
     on_the_cpu_only(device)
-    X = task.X.reshape(len(task.y) // task.batch_size, -1)
-    ways = [_reader(False), _reader(True)] if X.shape[1] >= IN_PARTS else [_reader(False)]
-    for way in ways:
-        way(X, 1)
+    ways = readers(task)
     # Cores that are busy with something else make all of them slower than one.
-    read = min(ways, key=lambda way: min(clocked(lambda: way(X, 1)) for _ in range(3)))
+    read = min(ways.values(), key=lambda way: min(clocked(lambda: way(1)) for _ in range(3)))
 
     def train(epochs: int) -> Any:
-        read(X, epochs)
+        read(epochs)
         return None, None
 
     return lambda: train
+
+
+def readers(task: Task) -> dict[str, Callable[[int], object]]:
+    """Return ways to read all batches of X so many times, each of them ready.
+
+    Parameters
+    ----------
+    task : Task
+        Whose X.
+
+    Returns
+    -------
+    dict
+        By name: a compiled sum of its numbers, where batches are large the same on all cores, and a product with BLAS.
+    """
+    X = task.X.reshape(len(task.y) // task.batch_size, -1)
+    by_sum = {ADDED_UP: _reader(False)} | ({ON_ALL_CORES: _reader(True)} if X.shape[1] >= IN_PARTS else {})
+    ways = {name: partial(sum_up, X) for name, sum_up in by_sum.items()} | {BY_BLAS: _products(task)}
+    for way in ways.values():
+        way(1)
+    return ways
+
+
+def _products(task: Task) -> Callable[[int], None]:
+    """Return what calls BLAS for the product of each batch with a vector."""
+    features, kind = task.X.shape[1], task.X.dtype
+    batches = [batch.dot for batch in task.X.reshape(-1, task.batch_size, features)]
+    p, e = np.zeros(features, kind), np.empty(task.batch_size, kind)
+
+    def read(epochs: int) -> None:
+        for _ in range(epochs):
+            for dot in batches:
+                dot(p, e)
+
+    return read
 
 
 @cache

@@ -1,7 +1,7 @@
 """One loop in Numba with its formulas written in, as a user writes it who needs this one run to be fast.
 
-Any sum may be reordered and any product fused with it. The whole loop is compiled for one rule and one loss, and for
-one feature without an inner loop.
+Any sum may be reordered and any product fused with it. The whole loop is compiled for one rule, one loss and one dtype,
+with the bias as a number of its own, and for one feature without an inner loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 from benchmarks.hot_loop.peers.interface import Start, on_the_cpu_only, package
 from benchmarks.loops import Task
 from linreg import Huber
-from linreg.data.arrays import design_matrix
 
 
 def hand_fused(task: Task, device: str = "cpu") -> Start:
@@ -23,8 +22,8 @@ def hand_fused(task: Task, device: str = "cpu") -> Start:
     numba = package("numba", "'linreg[fast]'")
     rule, number = task.optimizer, task.X.dtype.type
     features, is_huber = task.X.shape[1], isinstance(task.loss, Huber)
-    loop = _loop(numba, type(rule).__name__, is_huber, features == 1)
-    A = task.X[:, 0].copy() if features == 1 else design_matrix(task.X, True)
+    loop = _loop(numba, type(rule).__name__, is_huber, features == 1, number)
+    X = task.X[:, 0].copy() if features == 1 else np.ascontiguousarray(task.X)
     factor, delta = number((1 if is_huber else 2) / task.batch_size), number(getattr(task.loss, "delta", 0))
     constants = {
         "SGD": lambda: (0.0, 0.0, 0.0),
@@ -37,7 +36,7 @@ def hand_fused(task: Task, device: str = "cpu") -> Start:
         p = np.zeros(features + 1, number)
 
         def train(epochs: int) -> Any:
-            loss = loop(A, task.y, task.batch_size, epochs, rule.learning_rate, factor, delta, *numbers, p)
+            loss = loop(X, task.y, task.batch_size, epochs, rule.learning_rate, factor, delta, *numbers, p)
             return p, loss
 
         return train
@@ -46,8 +45,9 @@ def hand_fused(task: Task, device: str = "cpu") -> Start:
 
 
 @cache
-def _loop(numba: Any, rule: str, is_huber: bool, one_feature: bool) -> Any:
-    """Return the loop over all steps for one rule, one loss and one way to read X."""
+def _loop(numba: Any, rule: str, is_huber: bool, one_feature: bool, number: Any) -> Any:
+    """Return the loop over all steps for one rule, one loss, one way to read X and one type of numbers."""
+    half = number(0.5)  # Numba would take "/ 2" of float32 in float64
     jit = numba.njit(fastmath={"reassoc", "contract"}, error_model="numpy")
     update = jit({"SGD": _sgd, "RMSprop": _rmsprop, "Adam": _adam}[rule])
 
@@ -55,7 +55,7 @@ def _loop(numba: Any, rule: str, is_huber: bool, one_feature: bool) -> Any:
     def value(e, delta):  # type: ignore[no-untyped-def]
         if is_huber:
             a = abs(e)
-            return e * e / 2 if a <= delta else delta * a - delta * delta / 2
+            return half * e * e if a <= delta else delta * (a - half * delta)
         return e * e
 
     @jit
@@ -63,17 +63,20 @@ def _loop(numba: Any, rule: str, is_huber: bool, one_feature: bool) -> Any:
         return factor * min(max(e, -delta), delta) if is_huber else factor * e
 
     @jit
-    def by_rows(A, y, p, g, factor, delta):  # type: ignore[no-untyped-def]
-        d, total = len(p), p[0] * 0
+    def by_rows(X, y, p, g, factor, delta):  # type: ignore[no-untyped-def]
+        d, b = len(p) - 1, p[-1]
+        total = gb = b * 0
         g[:] = 0
         for i in range(len(y)):
-            e = -y[i]
+            e = b - y[i]
             for j in range(d):
-                e += A[i, j] * p[j]
+                e += X[i, j] * p[j]
             total += value(e, delta)
             s = slope(e, factor, delta)
+            gb += s
             for j in range(d):
-                g[j] += s * A[i, j]
+                g[j] += s * X[i, j]
+        g[d] = gb
         return total
 
     @jit
@@ -92,7 +95,7 @@ def _loop(numba: Any, rule: str, is_huber: bool, one_feature: bool) -> Any:
     gradient = of_one_feature if one_feature else by_rows
 
     @jit
-    def loop(A, y, batch_size, epochs, lr, factor, delta, c1, c2, epsilon, p):  # type: ignore[no-untyped-def]
+    def loop(X, y, batch_size, epochs, lr, factor, delta, c1, c2, epsilon, p):  # type: ignore[no-untyped-def]
         g, m, v = np.empty_like(p), np.zeros_like(p), np.zeros_like(p)
         power_1 = power_2 = 1.0
         total = 0.0
@@ -100,7 +103,7 @@ def _loop(numba: Any, rule: str, is_huber: bool, one_feature: bool) -> Any:
             total = 0.0
             for start in range(0, len(y), batch_size):
                 stop = start + batch_size
-                total += gradient(A[start:stop], y[start:stop], p, g, factor, delta)
+                total += gradient(X[start:stop], y[start:stop], p, g, factor, delta)
                 power_1, power_2 = update(p, g, m, v, lr, c1, c2, epsilon, power_1, power_2)
         return total / len(y)
 
