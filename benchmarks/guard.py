@@ -4,7 +4,8 @@
 and, where there is Numba, of the Numba engine over that of a loop written by hand; `--slowdown 1.5` slows linreg's
 loops down by as much, to show that the ratios tell. Both of a pair do some hundred short runs in turns, and the
 shortest of each counts: half a millisecond is rarely interrupted, and of hundreds some never are, whatever else the
-machine does.
+machine does. That is repeated, the pairs in turns, and the median of the ratios is what is printed: a core is slower
+for a second now and then, and one of the two may meet it alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import importlib.util
 import json
 from collections.abc import Callable
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +22,7 @@ import numpy as np
 
 from benchmarks.hot_loop.peers.floors import bare_calls
 from benchmarks.hot_loop.peers.fused import hand_fused
-from benchmarks.hot_loop.peers.interface import Make
+from benchmarks.hot_loop.peers.interface import Make, Train
 from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
 from benchmarks.interleaved import clocked, collected
 from benchmarks.loops import Task
@@ -29,7 +31,8 @@ from linreg.optimizers import Optimizer
 from linreg.training import Run
 
 RULES = {"SGD": SGD(0.01), "Adam": Adam(0.001)}
-STEPS, BATCH, FEATURES, ROUNDS = 128, 32, 16, 300
+STEPS, BATCH, FEATURES = 128, 32, 16
+ROUNDS, REPEATS = 100, 7
 
 
 def task(rule: Optimizer) -> Task:
@@ -40,9 +43,8 @@ def task(rule: Optimizer) -> Task:
     return Task(rule, MeanSquaredError(), X, y, BATCH, STEPS)
 
 
-def ratio(rule: Optimizer, ours: Make, beside: Make, epochs: int) -> float:
-    """Return the time of so many epochs of one loop over that of another, the shortest of each."""
-    trains = [make(task(rule), "cpu")() for make in (ours, beside)]
+def ratio(trains: list[Train], epochs: int) -> float:
+    """Return the time of so many epochs of the first of two loops over that of the second, the shortest of each."""
     best = [float("inf"), float("inf")]
     with collected():
         for _ in range(ROUNDS):
@@ -83,12 +85,13 @@ def main() -> None:
             from linreg.compiled.run import NumbaRun
 
             NumbaRun._steps = slowed(NumbaRun._steps, factor)  # type: ignore[method-assign]
-    found = {
-        f"{engine}, {name}": round(ratio(rule, *pair), 3)
-        for engine, pair in pairs.items()
+    loops = {
+        f"{engine}, {name}": ([make(task(rule), "cpu")() for make in pair], epochs)
+        for engine, (*pair, epochs) in pairs.items()
         for name, rule in RULES.items()
     }
-    print(json.dumps(found))
+    found = [{name: ratio(*pair) for name, pair in loops.items()} for _ in range(REPEATS)]
+    print(json.dumps({name: round(median(one[name] for one in found), 3) for name in loops}))
 
 
 if __name__ == "__main__":
