@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.hot_loop import profiles
-from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, READ, XLA
+from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, PEERS, READ, XLA
 from benchmarks.hot_loop.record import ratios
 from benchmarks.hot_loop.table import Case
 from benchmarks.hot_loop.whole import TWO_PASSES
@@ -155,7 +155,9 @@ def _parts(what: str, loops: Loops) -> str:
     if parts:
         text += " (" + ", ".join(f"{name} {us:.3g}" for name, us in parts.items()) + ")"
     others = [name for name in loops if name != ours and name not in parts]
-    return text + "; " + ", ".join(f"{name} {_us(loops, name):.3g}" for name in others) + "."
+    text += "; " + ", ".join(f"{name} {_us(loops, name):.3g}" for name in others) + "."
+    faster = [n for n in others if PEERS.get(n) and PEERS[n].kind == "peer" and _us(loops, n) < whole]
+    return text + (" Timed alone, it is slower than none of the peers." if not faster else "")
 
 
 def growth(document: dict[str, Any]) -> str:

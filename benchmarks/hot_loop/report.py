@@ -62,8 +62,10 @@ of long runs were taken at less cost, beside a read that was a sum only, and bes
 more column and whose Huber loss was in float64.
 """
 PROFILED = """\
-Parts and loops of a case take turns as above. *Fused at will* is the engine's own loop with every formula compiled as
-sums are: products may be fused with sums, and terms reordered.
+Loops of a case take turns as above, but for the engine's own parts, which are timed before the others. *Fused at will*
+is the engine's own loop with every formula compiled as sums are: products may be fused with sums, and terms reordered.
+A core of a shared machine may be half as fast again for a second at a time, as the least and the largest times of the
+same loop show: where that meets one loop of a case and not another, a ratio near 1 falls on either side of it.
 """
 GROWTH = """\
 ```{image} images/benchmarks-growth.png
@@ -133,8 +135,8 @@ def _product(document: dict[str, Any]) -> str:
     known = {Case(**entry["case"]) for entry in document["cases"]}
     if known >= set(cases()):
         return (
-            "Every combination of rule, loss, shape, batch and dtype was run; loops that are slowed by calls met SGD\n"
-            "and Adam on the squared error in float32, and all rules, losses and dtypes on 32 rows of 16 features."
+            "Every combination of rule, loss, shape, batch and dtype was run; loops that are slowed by calls met "
+            "SGD and Adam on the squared error in float32, and all rules, losses and dtypes on 32 rows of 16 features."
         )
     return "Not every combination of rule, loss, shape, batch and dtype was run."
 
@@ -159,7 +161,7 @@ def _machine(document: dict[str, Any]) -> str:
         f"The run took {document['seconds'] / 60:.0f} minutes."
     )
     if again := document.get("measured again"):
-        text += f" Measured again after it, because they had been timed wrongly: the profiles of {', '.join(again)}."
+        text += f" Measured again after it: {again}."
     load = document["load before"]
     if load is not None and load > machine["cores"] / 2:
         text += (
