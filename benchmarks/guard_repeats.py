@@ -1,8 +1,7 @@
 """Show that the guard neither flakes nor sleeps: `python -m benchmarks.guard_repeats 50 docs/benchmarks/guard.json`.
 
 The guard runs so many times as it is and as many times with linreg slowed down by a half, each in a process of its own,
-in turns; what is kept are the ratios and how busy the machine was. `--name` keeps runs on a quiet and on a busy machine
-beside each other in one file.
+in turns; what is kept are the ratios and how busy the machine was. `--name` names the machine, quiet or not.
 """
 
 from __future__ import annotations

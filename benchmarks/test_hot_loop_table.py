@@ -1,7 +1,7 @@
 """The table of `benchmarks.hot_loop`: every loop of every case does the same work, and how long a step takes.
 
 `pytest benchmarks/test_hot_loop_table.py --benchmark-only` times the four cases of a quick run; `--hot-loop=standard`,
-those of the run that the page on speed is made of, which takes half an hour; `--hot-loop=all`, every case of the table.
+those of `linreg bench`, which takes half an hour; `--hot-loop=all`, every case of the table, as the page on speed has.
 """
 
 import sys

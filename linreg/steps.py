@@ -258,7 +258,9 @@ class Rates:
         if source is not self._source or not self._first <= first <= first + count <= self._end:
             self._look_ahead(source, first, count)
         steps = slice(first - self._first, first - self._first + count)
-        return self._rates[0][steps], self._rates[1][steps]
+        rate, lr = self._rates
+        used = lr[steps]
+        return (used if rate is lr else rate[steps]), used
 
     def pairs(self, source: Any, first: int, count: int) -> list[tuple[Any, Any]]:
         """Return (rate, lr) of `count` steps from step `first`, with learning rates from `source`."""

@@ -142,7 +142,7 @@ def _own_loops(by_width: dict[int, Loops]) -> str:
         "products. On one core, with batches of 256 rows that stay in the caches, the two products of BLAS alone take, "
         "over a whole step of the engine with its slopes, losses and rule: "
         + ", ".join(f"{ratio:.2f} at d = {width}" for width, ratio in over.items())
-        + "."
+        + ". Where that is below 1, BLAS would be faster."
     )
 
 
@@ -156,8 +156,8 @@ def _parts(what: str, loops: Loops) -> str:
         text += " (" + ", ".join(f"{name} {us:.3g}" for name, us in parts.items()) + ")"
     others = [name for name in loops if name != ours and name not in parts]
     text += "; " + ", ".join(f"{name} {_us(loops, name):.3g}" for name in others) + "."
-    faster = [n for n in others if PEERS.get(n) and PEERS[n].kind == "peer" and _us(loops, n) < whole]
-    return text + (" Timed alone, it is slower than none of the peers." if not faster else "")
+    slower = [n for n in others if n in PEERS and PEERS[n].kind == "peer" and _us(loops, n) < whole]
+    return text + (" What the case shows is not seen here." if not slower else "")
 
 
 def growth(document: dict[str, Any]) -> str:
@@ -188,10 +188,10 @@ def growth(document: dict[str, Any]) -> str:
     if not told:
         return ""
     return " ".join(told) + (
-        " A number costs more where X is larger, and one read of it does too, since it comes from farther away: from "
-        "the caches of a core, from the one that cores share, and at last from memory, where the slope in n is to be "
-        "looked at by itself. Where a slope in d or in K is below 1, the calls and a row's own work, which do not "
-        "grow, are still a part of the smallest sizes."
+        " A row costs more where X has more of them, and one read of it does too, since it comes from farther away: "
+        "from the caches of a core, from the one that cores share, and at last from memory, where the slope in n is to "
+        "be looked at by itself. With more features a number costs less: the calls and a row's own work, which do not "
+        "grow, are still a part of the smaller sizes, and of NumPy's most."
     )
 
 
@@ -205,4 +205,4 @@ def _costs(
         for name in (READ, NUMBA, NUMPY)
         if points and all(name in point["us"] for point in points)
     ]
-    return ", ".join(f"{numbers(point['size']) * 4 / 1e6:.2g}" for point in points), "; ".join(costs)
+    return ", ".join(f"{numbers(point['size']) * 4 / 1e6:.3g}" for point in points), "; ".join(costs)

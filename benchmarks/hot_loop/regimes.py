@@ -163,7 +163,7 @@ def headline(document: dict[str, Any]) -> str:
     )
     numpy, numba = (min(of(rule, KERAS, ours) for rule in ("SGD", "Adam")) for ours in (NUMPY, NUMBA))
     return (
-        "A step of SGD or Adam on 32 rows of 16 features (squared error, float32) takes a "
+        "A step of SGD or Adam on 32 rows of 16 features (squared error, float32, epochs of 32 steps) takes a "
         f"{_rounded(numpy)}th of the time of one of `model.fit`, with "
         f'`engine="numba"` a {_rounded(numba)}th, the result checked equal: [docs/benchmarks.md](docs/benchmarks.md).'
     )

@@ -98,7 +98,7 @@ def summary(document: dict[str, Any], *, spread: bool = False) -> list[tuple[str
 
     def us(loop: dict[str, Any]) -> str:
         between = _spread(loop["rounds"]) if spread else ""
-        return f"{loop['us']:.3g}" + (f" ({between})" if between else "")
+        return figure(loop["us"]) + (f" ({between})" if between else "")
 
     rows = []
     for entry in document["cases"]:
@@ -160,12 +160,17 @@ def _result(loop: dict[str, Any]) -> str:
     return "equal" if loop["check"]["equal"] else "DIFFERS"
 
 
+def figure(number: float) -> str:
+    """Return a number with three digits, or all of those before its point."""
+    return f"{number:.3g}" if number < 100 else f"{number:,.0f}"
+
+
 def _ratio(values: list[float]) -> str:
-    return f"{median(values):.3g}" if values else ""
+    return figure(median(values)) if values else ""
 
 
 def _spread(times: list[float]) -> str:
     if len(times) < 2:
         return ""
     low, _, high = quantiles(times)
-    return f"{low:.3g} to {high:.3g}"
+    return f"{figure(low)} to {figure(high)}"

@@ -71,9 +71,9 @@ def bench(
         sys.stdout.write(record.text(document))
     else:
         _show(document, quick)
-    slower = [] if old is None else _slower(record, old, document, slowdown, as_json)
     if document["interrupted"]:
         return STOPPED
+    slower = [] if old is None else _slower(record, old, document, slowdown, as_json)
     return FOUND if slower or _benchmarks("show").unequal(document) else 0
 
 
