@@ -64,7 +64,9 @@ def frame_of(rows: int, features: int = 9) -> polars.DataFrame:
 def test_a_parquet_file_takes_the_budget_and_a_few_columns_however_long_its_row_groups_are(tmp_path, idle, group):
     file = tmp_path / "rows.parquet"
     frame_of(1_000_000, 19).write_parquet(file, row_group_size=group)
-    assert peak(file) - idle <= BUDGET + ROW_GROUP / 2  # never the row group as a whole
+    # Never the row group as a whole. How many of its columns are there at once is a matter of when threads give them
+    # back: from 39 to 107 MB were seen, of one file on one machine.
+    assert peak(file) - idle <= BUDGET + 0.75 * ROW_GROUP
 
 
 def test_a_csv_file_takes_the_budget_and_a_few_pieces(tmp_path, idle):
