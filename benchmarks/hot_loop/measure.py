@@ -102,6 +102,12 @@ def warm_up(work: Callable[[], object], takes: float = 0.0) -> None:
         work()
 
 
+def clocked_run(start: Start, epochs: int) -> float:
+    """Return the seconds that a loop takes for some epochs from zeros, to which it goes back outside of the clock."""
+    train = start()
+    return clocked(lambda: train(epochs))
+
+
 def epochs_in(seconds: float, start: Start) -> int:
     """Return for how many epochs a loop runs in so many seconds, about, in one call."""
     warm_up(functools.partial(start(), 1))
@@ -110,7 +116,7 @@ def epochs_in(seconds: float, start: Start) -> int:
         # The shortest of three runs: threads may wait for a core for a tenth of a second.
         times: list[float] = []
         while len(times) < 3 and sum(times) < 1:
-            times.append(clocked(functools.partial(start(), epochs)))
+            times.append(clocked_run(start, epochs))
         if min(times) > seconds / 2:
             break
         epochs *= min(100, math.ceil(seconds / min(times)))
@@ -142,8 +148,7 @@ class _Loop:
 
     def turn(self, *, counts: bool) -> None:
         warm_up(functools.partial(self._start(), self._epochs), self._takes)
-        train = self._start()
-        self._takes = clocked(lambda: train(self._epochs))
+        self._takes = clocked_run(self._start, self._epochs)
         if counts:
             self._times.append(float(f"{self._takes / (self._epochs * self._steps) * 1e6:.4g}"))
 

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.hot_loop.measure import ROUNDS, epochs_in, warm_up
+from benchmarks.hot_loop.measure import ROUNDS, clocked_run, epochs_in, warm_up
 from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY, PEERS, READ, XLA, MissingPeerError
 from benchmarks.hot_loop.peers.interface import Start, package
 from benchmarks.hot_loop.peers.ours import numba_engine
@@ -112,11 +112,7 @@ def of_misses(missed: Iterable[tuple[Case, str, str]]) -> dict[str, Callable[[],
 
 
 def _epochs(start: Start, epochs: int, steps: int) -> Callable[[], float]:
-    def run() -> float:
-        train = start()
-        return clocked(lambda: train(epochs)) / (epochs * steps)
-
-    return run
+    return lambda: clocked_run(start, epochs) / (epochs * steps)
 
 
 def compiled_steps(case: Case, *beside: str, rounds: int = ROUNDS) -> Profile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 from benchmarks.hot_loop.peers import COMPILED_TORCH, FUSED, KERAS, NUMBA, NUMPY, PEERS, READ, SCAN, XLA
@@ -46,14 +46,6 @@ class Row:
     def measured(self) -> float | None:
         """The ratio; None where it was not measured."""
         return median(self.by_round) if self.by_round else None
-
-    @property
-    def spread(self) -> str:
-        """The quartiles of the rounds."""
-        if len(self.by_round) < 2:
-            return ""
-        low, _, high = quantiles(self.by_round)
-        return f"{low:.3g} to {high:.3g}"
 
     @property
     def met(self) -> str:

@@ -160,7 +160,7 @@ def _summaries(document: dict[str, Any]) -> list[str]:
     for rows, features in SHAPES:
         shape = {"rows": rows, "features": features}
         some = [entry for entry in document["cases"] if entry["case"] | shape == entry["case"]]
-        table = _table(show.SUMMARY, show.summary({"cases": some}, spread=True))
+        table = _table(show.SUMMARY, show.summary({"cases": some}, quartiles=True))
         parts += [f"<details><summary>{rows} x {features}: {len(some)} cases</summary>", table, "</details>"]
     return parts
 
@@ -194,7 +194,7 @@ def _regimes(document: dict[str, Any]) -> list[tuple[str, ...]]:
             row.against,
             f"{row.asked:g}",
             shown(row.measured),
-            row.spread,
+            show.spread(row.by_round),
             row.met,
             row.detail,
             shown(there.measured),

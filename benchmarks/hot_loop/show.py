@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
@@ -40,7 +41,7 @@ def detail(document: dict[str, Any]) -> list[tuple[str, ...]]:
         for peer, loop in sorted(loops.items(), key=lambda item: item[1]["us"]):
             beside = (_ratio(ratios(loops, peer, ours)) for ours in (NUMPY, NUMBA))
             ready = f"{loop['seconds until ready']:.2g}"
-            rows.append((name, peer, f"{loop['us']:.3g}", _spread(loop["rounds"]), *beside, _result(loop), ready))
+            rows.append((name, peer, f"{loop['us']:.3g}", spread(loop["rounds"]), *beside, _result(loop), ready))
     return rows + sweeps(document)
 
 
@@ -52,7 +53,7 @@ def sweeps(document: dict[str, Any]) -> list[tuple[str, ...]]:
         name = f"{sweep['rates']} rates, {sweep['optimizer']}, 1024 x 16, batch 32, a configuration's step"
         for peer, loop in sorted(loops.items(), key=lambda item: item[1]["us"]):
             beside = _ratio(ratios(loops, peer, SWEPT))
-            rows.append((name, peer, f"{loop['us']:.3g}", _spread(loop["rounds"]), f"{beside} (sweep)", "",
+            rows.append((name, peer, f"{loop['us']:.3g}", spread(loop["rounds"]), f"{beside} (sweep)", "",
                          _result(loop), ""))  # fmt: skip
     return rows
 
@@ -60,7 +61,7 @@ def sweeps(document: dict[str, Any]) -> list[tuple[str, ...]]:
 def wholes(document: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row for every loop of what is no case: full batches, whole fits and profiles, as `WHOLE` heads them."""
     return [
-        (entry["what"], name, f"{loop['us']:.3g}", _spread(loop["rounds"]),
+        (entry["what"], name, f"{loop['us']:.3g}", spread(loop["rounds"]),
          *(_ratio(ratios(entry["loops"], name, ours)) for ours in (NUMPY, NUMBA)))
         for section in ("whole", "profiles")
         for entry in document.get(section, [])
@@ -71,13 +72,13 @@ def wholes(document: dict[str, Any]) -> list[tuple[str, ...]]:
 def asked(document: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row for every ratio that was asked for and measured, as `ASKED` heads them."""
     return [
-        (row.regime, row.against, f"{row.asked:g}", f"{row.measured:.3g}", row.spread, row.met.strip("*"))
+        (row.regime, row.against, f"{row.asked:g}", f"{row.measured:.3g}", spread(row.by_round), row.met.strip("*"))
         for row in regimes.rows(document)
         if row.measured is not None
     ]
 
 
-def summary(document: dict[str, Any], *, spread: bool = False) -> list[tuple[str, ...]]:
+def summary(document: dict[str, Any], *, quartiles: bool = False) -> list[tuple[str, ...]]:
     """Return a row for every case, as `SUMMARY` heads them.
 
     Microseconds of both engines, the fastest peer and its time over theirs, Keras, the loop written by hand, and how
@@ -87,7 +88,7 @@ def summary(document: dict[str, Any], *, spread: bool = False) -> list[tuple[str
     ----------
     document : dict
         One run.
-    spread : bool, default=False
+    quartiles : bool, default=False
         Whether quartiles stand beside microseconds.
 
     Returns
@@ -97,7 +98,7 @@ def summary(document: dict[str, Any], *, spread: bool = False) -> list[tuple[str
     """
 
     def us(loop: dict[str, Any]) -> str:
-        between = _spread(loop["rounds"]) if spread else ""
+        between = spread(loop["rounds"]) if quartiles else ""
         return figure(loop["us"]) + (f" ({between})" if between else "")
 
     rows = []
@@ -169,7 +170,8 @@ def _ratio(values: list[float]) -> str:
     return figure(median(values)) if values else ""
 
 
-def _spread(times: list[float]) -> str:
+def spread(times: Sequence[float]) -> str:
+    """Return the quartiles of the rounds; nothing of a single one."""
     if len(times) < 2:
         return ""
     low, _, high = quantiles(times)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.hot_loop.check import Expected
-from benchmarks.hot_loop.measure import ROUNDS, warm_up
+from benchmarks.hot_loop.measure import ROUNDS, clocked_run, warm_up
 from benchmarks.hot_loop.peers import KERAS, NUMBA, NUMPY, MissingPeerError, Peer
-from benchmarks.hot_loop.peers.interface import Array, Start
+from benchmarks.hot_loop.peers.interface import Array
 from benchmarks.hot_loop.peers.keras_loops import fit as keras_fit
 from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
 from benchmarks.hot_loop.table import Case, table
@@ -48,12 +48,7 @@ def full_batch(rounds: int = ROUNDS) -> dict[str, Any]:
         start = numba_engine(task)
     except MissingPeerError as reason:
         return {"what": FULL_BATCH, "loops": {}, "skipped": {NUMBA: str(reason)}}
-
-    def one_step() -> float:
-        train = start()
-        return clocked(lambda: train(1))
-
-    runs = {NUMBA: one_step, TWO_PASSES: two_passes(task)}
+    runs = {NUMBA: partial(clocked_run, start, 1), TWO_PASSES: two_passes(task)}
     check = Expected.of(task, 1)
     found = check.compare(*start()(1))
     return timed(FULL_BATCH, runs, rounds) | {"check": found}
@@ -81,12 +76,7 @@ def small_fit(optimizer: str, rounds: int = ROUNDS) -> dict[str, Any]:
     try:
         start = keras_fit(task)
         checks[KERAS] = check.compare(*start()(100), in_float32=True)
-
-        def keras() -> float:
-            train = start()
-            return clocked(lambda: train(100))
-
-        runs[KERAS] = keras
+        runs[KERAS] = partial(clocked_run, start, 100)
     except MissingPeerError as reason:
         skipped[KERAS] = str(reason)
     name = f"fit of 100 epochs of 100 x 1, {optimizer}"
@@ -146,7 +136,7 @@ def to_tolerance(case: Case, peers: list[Peer], *, device: str = "cpu", rounds: 
             continue
         parameters, _ = start()(epochs)
         first = float(f"{perf_counter() - begin:.4g}")
-        runs[peer.name] = partial(_clocked_run, start, epochs)
+        runs[peer.name] = partial(clocked_run, start, epochs)
         about[peer.name] = {"first": first, "reached": bool(_loss(task, parameters) <= target)}
     loops = timed("", runs, rounds)["loops"]
     return {
@@ -155,11 +145,6 @@ def to_tolerance(case: Case, peers: list[Peer], *, device: str = "cpu", rounds: 
         "loops": {name: loop | about[name] for name, loop in loops.items()},
         "skipped": skipped,
     }
-
-
-def _clocked_run(start: Start, epochs: int) -> float:
-    train = start()
-    return clocked(lambda: train(epochs))
 
 
 def _epochs_needed(task: Task) -> tuple[int, float]:

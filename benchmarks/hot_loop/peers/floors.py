@@ -15,7 +15,6 @@ from benchmarks.loops import Task, minimal_numpy
 
 IN_PARTS = 2**19
 """Numbers in a batch from which on all cores may read it: where `engine="numba"` calls for them too."""
-ADDED_UP, ON_ALL_CORES, BY_BLAS = "added up", "added up on all cores", "a product of BLAS"
 
 
 def bare_calls(task: Task, device: str = "cpu") -> Start:
@@ -26,38 +25,22 @@ def bare_calls(task: Task, device: str = "cpu") -> Start:
 
 
 def one_read(task: Task, device: str = "cpu") -> Start:
-    """Read X, batch by batch, in the fastest of the ways of `readers`; nothing is trained."""
+    """Read X, batch by batch, in the fastest way: a sum on one core, for large batches on all, or a product of BLAS."""
     on_the_cpu_only(device)
-    ways = readers(task)
+    X = task.X.reshape(len(task.y) // task.batch_size, -1)
+    ways = [partial(_reader(False), X), _products(task)]
+    if X.shape[1] >= IN_PARTS:
+        ways.append(partial(_reader(True), X))
+    for way in ways:
+        way(1)
     # Cores that are busy with something else make all of them slower than one.
-    read = min(ways.values(), key=lambda way: min(clocked(lambda: way(1)) for _ in range(3)))
+    read = min(ways, key=lambda way: min(clocked(lambda: way(1)) for _ in range(3)))
 
     def train(epochs: int) -> Any:
         read(epochs)
         return None, None
 
     return lambda: train
-
-
-def readers(task: Task) -> dict[str, Callable[[int], object]]:
-    """Return ways to read all batches of X so many times, each of them ready.
-
-    Parameters
-    ----------
-    task : Task
-        Whose X.
-
-    Returns
-    -------
-    dict
-        By name: a compiled sum of its numbers, where batches are large the same on all cores, and a product with BLAS.
-    """
-    X = task.X.reshape(len(task.y) // task.batch_size, -1)
-    by_sum = {ADDED_UP: _reader(False)} | ({ON_ALL_CORES: _reader(True)} if X.shape[1] >= IN_PARTS else {})
-    ways = {name: partial(sum_up, X) for name, sum_up in by_sum.items()} | {BY_BLAS: _products(task)}
-    for way in ways.values():
-        way(1)
-    return ways
 
 
 def _products(task: Task) -> Callable[[int], None]:
