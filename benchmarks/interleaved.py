@@ -60,6 +60,15 @@ def clocked(work: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
+def least(work: Callable[[], object], during: float = 0.1) -> float:
+    """Return the shortest of all the runs of something that fit into so many seconds, after a first one."""
+    work()
+    begin, shortest = perf_counter(), clocked(work)
+    while perf_counter() - begin < during:
+        shortest = min(shortest, clocked(work))
+    return shortest
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Return how long something takes, in seconds, with garbage collected before and not in it."""
     with collected():

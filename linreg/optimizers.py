@@ -5,9 +5,12 @@ The formulas themselves are in `linreg.rules`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from linreg import rules
 from linreg.hyperparameters import HyperParameters, check_count, check_flag, check_number
@@ -54,10 +57,21 @@ class _CorrectedRate:
     beta_2: Any
 
     def __call__(self, lr: Any, t: Any) -> Any:
-        power, t = self.precision.power, self.precision.steps(t)
-        if all(1 - power(beta, t.min()) == 1 for beta in (self.beta_1, self.beta_2)):
+        early = int(np.searchsorted(t.ravel(), self._settled()))
+        if early == 0:
             return lr  # as it is at most steps of a long run
+        if early < len(t):
+            return np.concatenate([self(lr[:early], t[:early]), lr[early:]])
+        power, t = self.precision.power, self.precision.steps(t)
         return rules.corrected_rate(lr, power(self.beta_1, t), power(self.beta_2, t))
+
+    def _settled(self) -> int:
+        """Return a step from which on 1 - beta^t is rounded to 1 for both betas."""
+        slowest = float(max(self.beta_1, self.beta_2))
+        if np.dtype(self.precision.dtype).kind != "f" or slowest == 1:  # nothing is rounded, or too near to 1 to end
+            return 2**62
+        least = float(np.finfo(self.precision.dtype).eps) / 4
+        return math.ceil(math.log(least) / math.log(max(slowest, least))) + 1
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -12,13 +12,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the package benchmarks.hot_loop
 
-from benchmarks.hot_loop import growth, measure, profiles, record, regimes, report, run, show
+from benchmarks.hot_loop import growth, measure, profiles, record, regimes, report, run, show, whole
 from benchmarks.hot_loop.peers import BARE_CALLS, KERAS, NUMBA, NUMPY, PEERS, READ, SCAN, MissingPeerError, Peer
 from benchmarks.hot_loop.sweeps import SWEPT, SWEPT_BY_NUMPY, VMAP
 from benchmarks.hot_loop.table import Case
 from benchmarks.hot_loop.whole import FULL_BATCH, TWO_PASSES
 from linreg import cli
-from linreg.cli import bench
+from linreg.cli import bench, output
 
 ROOT = Path(__file__).parents[1]
 CASE = Case("SGD", "MSE", 64, 2, 32, "float32")
@@ -235,6 +235,33 @@ def test_what_was_missed_is_profiled_after_all_that_was_planned(few, capsys, mon
     assert (document["interrupted"], len(document["profiles"])) == (False, 3)
 
 
+def test_a_check_whose_bound_is_loose_is_made_on_the_first_steps(monkeypatch):
+    loops, case = [PEERS[NUMPY]], replace(CASE, rows=1024)
+    of = measure.Expected.of
+    monkeypatch.setattr(
+        measure.Expected, "of", lambda task: replace(of(task), allowed=9.0) if task.steps > 16 else of(task)
+    )
+    check = measure.measure(case, loops, each=1e-4, rounds=1)["loops"][NUMPY]["check"]
+    assert (check["built anew"], check["steps"], check["equal"]) == (True, 16, True)
+    assert check["allowed"] < 0.01 * check["largest"]
+
+
+def test_parts_of_a_turn_stand_beside_the_others_in_the_order_they_are_given():
+    asked = []
+
+    def parts():
+        asked.append("a")
+        return {"a": 2e-6, "part of a": 1e-6}
+
+    timed = whole.timed("it", {"a": parts, "b": lambda: asked.append("b") or 3e-6}, 2)
+    assert timed["loops"] == {
+        "a": {"us": 2.0, "rounds": [2.0, 2.0]}, "part of a": {"us": 1.0, "rounds": [1.0, 1.0]},
+        "b": {"us": 3.0, "rounds": [3.0, 3.0]},
+    }  # fmt: skip
+    turns = [name for name, before in zip(asked, [None, *asked], strict=False) if name != before]
+    assert turns == ["a", "b", "a", "b"]  # b ends the first round and begins the next
+
+
 def test_growth_is_the_slope_of_the_logarithms():
     points = [{"axis": "n", "size": n, "us": {NUMPY: 5.0 * n**2}} for n in (10, 100, 1000)]
     assert growth.slopes(points) == {("n", NUMPY): pytest.approx(2, rel=1e-12)}
@@ -291,3 +318,11 @@ def test_of_several_cases_the_worst_counts_beside_what_was_asked():
     assert "Adam" in keras.detail
     assert (torch.measured, torch.met) == (14.0, "**not met**")
     assert (graph.measured, graph.met) == (None, "not measured")
+
+
+def test_the_bar_grows_where_more_comes_than_was_foreseen(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with output.progress(1, "begin") as advance:
+        advance("one")
+        advance("two")
+    assert "2/2" in capsys.readouterr().err

@@ -41,7 +41,7 @@ from linreg.drift import FollowedRun
 pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
 
 from linreg.compiled import formulas, run
-from linreg.compiled.binding import CompiledPowers
+from linreg.compiled.binding import CompiledPowers, columns_apart
 from linreg.precision import FLOAT32, FLOAT64
 
 FEATURES, ROWS = 4, 18
@@ -149,7 +149,7 @@ def whole_numbers(rows, features, seed=0):
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("features", [1, 2, 5])
+@pytest.mark.parametrize("features", [1, 2, 7, 16, 17])
 def test_exact_sums_equal_numpy_bit_for_bit_with_an_intercept(features, shuffle):
     X, y = whole_numbers(40, features)
     for optimizer in (SGD(2**-4), SGD(2**-4, momentum=0.5)):
@@ -157,6 +157,14 @@ def test_exact_sums_equal_numpy_bit_for_bit_with_an_intercept(features, shuffle)
                                random_state=0)  # fmt: skip
         model, compiled = both(run, X, y)
         assert_same(compiled, model)
+
+
+def test_columns_lie_an_odd_number_of_cache_lines_apart():
+    matrix = np.arange(3 * 1024, dtype="f").reshape(1024, 3)
+    columns = columns_apart(matrix)
+    assert columns.flags.c_contiguous
+    assert columns.strides[0] / 64 % 2 == 1
+    assert (columns[:, :1024] == matrix.T).all()
 
 
 def test_large_batches_in_blocks_on_all_cores_are_exact_where_numpy_is():
@@ -199,7 +207,7 @@ ROUGH = {
 
 
 @pytest.mark.parametrize("name", ROUGH)
-@pytest.mark.parametrize(("rows", "features", "batch_size"), [(1, 5, 8), (30, 5, 8), (30, 3, 16)])
+@pytest.mark.parametrize(("rows", "features", "batch_size"), [(1, 5, 8), (30, 5, 8), (30, 7, 16)])
 def test_rough_runs_differ_from_numpy_by_no_more_than_two_orders_of_summing_may(rows, features, batch_size, name):
     X, y = data(rows=30, features=features)
     weight = np.random.default_rng(1).uniform(0.5, 2.0, 30)

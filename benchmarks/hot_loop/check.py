@@ -37,8 +37,8 @@ class Expected:
         The kernel, then the bias.
     loss : float
         Mean loss of the last epoch.
-    epochs : int
-        Epochs of the task that were run.
+    epochs, steps : int
+        Epochs of the task that were run, and steps of one.
     allowed : float
         How far each parameter may be off.
     allowed_loss : float
@@ -50,9 +50,20 @@ class Expected:
     parameters: Array
     loss: float
     epochs: int
+    steps: int
     allowed: float
     allowed_loss: float
     sums: float
+
+    @property
+    def largest(self) -> float:
+        """The size of the largest parameter."""
+        return float(np.abs(self.parameters).max())
+
+    @property
+    def tells_little(self) -> bool:
+        """Whether a loop may be off by more than a hundredth of the largest parameter."""
+        return self.allowed > 0.01 * self.largest
 
     @classmethod
     def of(cls, task: Task, epochs: int | None = None) -> Expected:
@@ -69,7 +80,7 @@ class Expected:
         allowed = float(moved + stored)
         sums = 6 * float(np.sqrt(task.batch_size + task.steps))
         allowed_loss = _loss_bound(task, loss, allowed) + u * sums * loss
-        return cls(parameters, loss, epochs, allowed, allowed_loss, sums)
+        return cls(parameters, loss, epochs, task.steps, allowed, allowed_loss, sums)
 
     def compare(self, parameters: Array, loss: float | None, *, in_float32: bool = False) -> dict[str, Any]:
         """Return the values of a loop, how far they are off, and whether that is rounding.
@@ -91,7 +102,9 @@ class Expected:
         difference = apart(parameters, self.parameters)
         found = {
             "epochs": self.epochs,
+            "steps": self.epochs * self.steps,
             "parameters": [float(f"{p:.7g}") for p in (*parameters[:-1][:3], parameters[-1])],
+            "largest": float(f"{self.largest:.3g}"),
             "difference": float(f"{difference:.3g}"),
             "allowed": float(f"{self.allowed:.3g}"),
             "equal": difference <= self.allowed,

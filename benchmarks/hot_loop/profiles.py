@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from statistics import median
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.hot_loop.measure import ROUNDS, clocked_run, epochs_in, warm_up
-from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY, PEERS, READ, XLA, MissingPeerError
+from benchmarks.hot_loop.measure import ROUNDS, clocked_run, epochs_in
+from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY, PEERS, READ, SCAN, XLA, MissingPeerError
 from benchmarks.hot_loop.peers.interface import Start, package
 from benchmarks.hot_loop.peers.ours import numba_engine
 from benchmarks.hot_loop.table import Case
 from benchmarks.hot_loop.whole import FULL, TWO_PASSES, timed, two_passes
-from benchmarks.interleaved import clocked, collected
+from benchmarks.interleaved import clocked
 from linreg.data.arrays import design_matrix
 from linreg.steps import Rates
 
@@ -117,38 +116,33 @@ def _epochs(start: Start, epochs: int, steps: int) -> Callable[[], float]:
 
 def compiled_steps(case: Case, *beside: str, rounds: int = ROUNDS) -> Profile:
     """Time the parts of a compiled run, beside its fastest peers."""
+    from linreg.compiled import run
     from linreg.compiled.run import NumbaRun
 
-    task, times = case.task(16_384), {name: [] for name in (NUMBA, KERNEL, RATES, BESIDE)}  # type: ignore[var-annotated]
-    start = numba_engine(task)
+    task = case.task(16_384)
+    start, fused_at_will = numba_engine(task), _kernel_fused_at_will()
     epochs = epochs_in(EACH, start)
-    train = start()
-    with collected(), _clocked_parts((NumbaRun, "_call"), (Rates, "arrays")) as parts:
-        for turn in range(rounds + 1):
-            warm_up(lambda: train(epochs))
-            parts.clear()
-            whole = clocked(lambda: train(epochs))
-            found = whole, parts["_call"], parts["arrays"], whole - sum(parts.values())
-            for name, taken in zip(times, found, strict=True):
-                if turn:
-                    times[name].append(float(f"{taken / (epochs * task.steps) * 1e6:.4g}"))
-    with _fused_formulas(), _clocked_parts((NumbaRun, "_call")) as parts:
-        train = start()
+    steps = epochs * task.steps
 
-        def fused_kernel() -> float:
-            parts.clear()
-            train(epochs)
-            return parts["_call"] / (epochs * task.steps)
+    def ours() -> dict[str, float]:
+        with _clocked_parts((NumbaRun, "_call"), (Rates, "arrays")) as parts:
+            whole = clocked_run(start, epochs)
+        found = {NUMBA: whole, KERNEL: parts["_call"], RATES: parts["arrays"], BESIDE: whole - sum(parts.values())}
+        return {name: taken / steps for name, taken in found.items()}
 
-        peers, skipped = {ANY_ORDER: fused_kernel}, {}
-        for name in beside:
-            try:
-                peers[name] = _epochs(PEERS[name].make(task, "cpu"), epochs, task.steps)
-            except MissingPeerError as reason:
-                skipped[name] = str(reason)
-        found = timed(f"a step of {case.name}", peers, rounds)
-    ours = {name: {"us": median(of), "rounds": of} for name, of in times.items()}
-    return {**found, "loops": ours | found["loops"], "skipped": skipped}
+    def fused() -> float:
+        with patch.object(run, "kernel", fused_at_will), _clocked_parts((NumbaRun, "_call")) as parts:
+            clocked_run(start, epochs)
+        return parts["_call"] / steps
+
+    runs: dict[str, Any] = {NUMBA: ours, ANY_ORDER: fused}
+    skipped = {}
+    for name in beside:
+        try:
+            runs[name] = _epochs(PEERS[name].make(task, "cpu"), epochs, task.steps)
+        except MissingPeerError as reason:
+            skipped[name] = str(reason)
+    return timed(f"a step of {case.name}", runs, rounds) | {"skipped": skipped}
 
 
 @contextmanager
@@ -167,32 +161,27 @@ def _clocked_parts(*methods: tuple[type, str]) -> Iterator[dict[str, float]]:
 
         return patch.object(cls, name, timed_method)
 
-    patches = [clock(*method) for method in methods]
-    try:
-        for one in patches:
-            one.start()
+    with ExitStack() as patches:
+        for method in methods:
+            patches.enter_context(clock(*method))
         yield parts
-    finally:
-        for one in patches:
-            one.stop()
 
 
-@contextmanager
-def _fused_formulas() -> Iterator[None]:
-    """Compile kernels whose formulas may be rounded and ordered in any way, and keep them nowhere."""
-    from linreg.compiled import formulas, kernels, run
+def _kernel_fused_at_will() -> Callable[..., Any]:
+    """Return what makes kernels whose formulas may be rounded and ordered in any way, and keeps them nowhere else."""
+    from linreg.compiled import formulas, kernels
 
     def compiled(formula: Any) -> Any:
         inner = {name: compiled(function) for name, function in formulas.called(formula).items()}
         whole = formulas.bound(formula, **inner)
         return formulas.jit(whole, sums=True, pipeline_class=formulas.FormulaCompiler)
 
-    with (
-        patch.object(kernels, "compiled", compiled),
-        patch.object(formulas, "fingerprint", lambda *_: None),
-        patch.object(run, "kernel", functools.cache(kernels.kernel.__wrapped__)),
-    ):
-        yield
+    @functools.cache
+    def kernel(*given: Any) -> Any:
+        with patch.object(kernels, "compiled", compiled), patch.object(formulas, "fingerprint", lambda *_: None):
+            return kernels.kernel.__wrapped__(*given)
+
+    return kernel
 
 
 def full_batch_on_cores(rounds: int = ROUNDS) -> Profile:
@@ -261,8 +250,8 @@ PROFILES: dict[str, Callable[[], Profile]] = {
     name: _or_why_not(work, name)
     for name, work in {
         "long rows in NumPy": long_rows_in_numpy,
-        "steps of one row": lambda: compiled_steps(SHORT[0], FUSED, XLA),
-        "short steps in float64": lambda: compiled_steps(SHORT[1], FUSED),
+        "steps of one row": lambda: compiled_steps(SHORT[0], FUSED, XLA, SCAN),
+        "short steps in float64": lambda: compiled_steps(SHORT[1], FUSED, XLA, SCAN),
         "full batches": full_batch_on_cores,
         **{f"BLAS, d = {width}": lambda width=width: long_rows_by_blas(width) for width in WIDTHS},
     }.items()

@@ -98,7 +98,7 @@ def _rates_are_exact(loops: Loops) -> str:
         f"{whole:.1f} ns the compiled loop takes {kernel:.1f} (with its formulas fused at will, which gives other "
         f"bits, {fused:.1f}), {rates:.1f} the learning rates, which are taken beforehand, and history and calls the "
         f"other {beside:.1f}. The powers of beta in a rate are taken in float64 and rounded once, to equal those of "
-        "Keras, as long as 1 - beta^t is not 1; the run that is timed here is past that, one from the start is not."
+        "Keras, as long as 1 - beta^t is not 1, in the first 18,000 steps of each run."
     )
     if XLA in loops:
         xla = 1000 * _us(loops, XLA)

@@ -144,7 +144,7 @@ def measure_sweep(optimizer: str, count: int, rounds: int = ROUNDS) -> dict[str,
     times: dict[str, list[float]] = {name: [] for name in runs}
     with collected():
         for turn in range(rounds + 1):
-            for name, run in runs.items():
+            for name, run in reversed(runs.items()) if turn % 2 else runs.items():
                 models = SINGLE if name == ONE_BY_ONE else count
                 warm_up(run)
                 taken = clocked(run) / (min(models, count) * EPOCHS * task.steps) * 1e6

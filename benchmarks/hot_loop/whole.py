@@ -83,19 +83,37 @@ def small_fit(optimizer: str, rounds: int = ROUNDS) -> dict[str, Any]:
     return timed(name, runs, rounds) | {"checks": checks, "skipped": skipped}
 
 
-def timed(name: str, runs: dict[str, Any], rounds: int) -> dict[str, Any]:
-    """Time things in turns, each of which returns the seconds that it took a unit of its work."""
-    times: dict[str, list[float]] = {key: [] for key in runs}
+def timed(name: str, runs: dict[str, Callable[[], float | dict[str, float]]], rounds: int) -> dict[str, Any]:
+    """Time things in turns, in one order and back.
+
+    Parameters
+    ----------
+    name : str
+        What they are.
+    runs : dict
+        By name, functions that return the seconds that a unit of the work took, or those of several parts of it by
+        their names.
+    rounds : int
+        Rounds in which each has a turn; one more comes first and does not count.
+
+    Returns
+    -------
+    dict
+        The name, and of each thing and part its microseconds, round by round, and their median.
+    """
+    times: dict[str, list[float]] = {}
     took = dict.fromkeys(runs, 0.0)
     with collected():
         for turn in range(rounds + 1):
-            for key, run in runs.items():
+            for key, run in reversed(runs.items()) if turn % 2 else runs.items():
                 warm_up(run, took[key])
                 begin = perf_counter()
-                taken = float(f"{run() * 1e6:.4g}")
+                taken = run()
                 took[key] = perf_counter() - begin
-                if turn:
-                    times[key].append(taken)
+                for part, seconds in taken.items() if isinstance(taken, dict) else ((key, taken),):
+                    of_part = times.setdefault(part, [])
+                    if turn:
+                        of_part.append(float(f"{seconds * 1e6:.4g}"))
     return {"what": name, "loops": {key: {"us": median(t), "rounds": t} for key, t in times.items()}}
 
 

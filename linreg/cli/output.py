@@ -176,7 +176,7 @@ def progress(total: int, what: str, *, show: bool = True) -> Iterator[Callable[[
     Parameters
     ----------
     total : int
-        Length of the bar.
+        Length of the bar, as far as it is known: where more comes, the bar grows.
     what : str
         What is going on.
     show : bool, default=True
@@ -193,8 +193,13 @@ def progress(total: int, what: str, *, show: bool = True) -> Iterator[Callable[[
         yield lambda _: None  # older Rich ends also a hidden bar with an empty line
         return
     with Progress(*columns, console=errors, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda text: bar.update(task, advance=1, description=text)
+        task, done = bar.add_task(what, total=total), itertools.count(1)
+
+        def advance(text: str) -> None:
+            completed = next(done)
+            bar.update(task, completed=completed, total=max(total, completed), description=text)
+
+        yield advance
 
 
 @contextmanager

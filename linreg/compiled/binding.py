@@ -16,6 +16,9 @@ from linreg.precision import Precision, rounded_both_ways
 
 Array = Any
 
+CACHE_LINE = 64
+"""Bytes that come from memory together."""
+
 
 class InOrder(Batches):
     """Batches of rows that stay where they are: an epoch is an order in which they are read.
@@ -158,6 +161,28 @@ def added(losses: Array, rows: Array) -> Array:
     sums = np.zeros(len(losses))
     _added_in_order(losses, rows, sums)
     return sums
+
+
+def columns_apart(matrix: Array) -> Array:
+    """Return the columns of a matrix one after the other, each in an odd number of lines of the cache.
+
+    Parameters
+    ----------
+    matrix : array of shape (rows, features)
+        Any matrix.
+
+    Returns
+    -------
+    array of shape (features, rows or more)
+        What it holds beyond the rows says nothing. Columns a power of two apart would share a few places of the cache
+        and drive each other out.
+    """
+    rows, features = matrix.shape
+    in_line = CACHE_LINE // matrix.itemsize
+    lines = -(-rows // in_line) // 2 * 2 + 1
+    columns = np.empty((features, lines * in_line), matrix.dtype)
+    columns[:, :rows] = matrix.T
+    return columns
 
 
 def in_loop(given: Around, layout: Any, dtype: Any) -> Around:

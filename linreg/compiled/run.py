@@ -14,7 +14,7 @@ from numba.core.errors import NumbaError
 from linreg.around import Around, around
 from linreg.batches import Problem
 from linreg.callbacks import Logs
-from linreg.compiled.binding import CompiledPowers, InOrder, added, in_loop, stands_there
+from linreg.compiled.binding import CACHE_LINE, CompiledPowers, InOrder, added, columns_apart, in_loop, stands_there
 from linreg.compiled.kernels import TILE, Form, Formulas, kernel
 from linreg.compiled.layout import BlocksOfModels, OneModel
 from linreg.losses import Loss
@@ -29,8 +29,9 @@ AT_ONCE, AT_ONCE_OF_MANY = 2**24, 2**27
 """Numbers of the matrix that one call reads, times the models: some milliseconds of work for one model, or for many."""
 MOST_STEPS, MOST_RATES = 2**16, 2**18
 """Steps of one call, whose learning rates are computed beforehand, while those of all models fit into the cache."""
-FEW_COLUMNS, MANY_ROWS = 4, 16
-"""Up to so many features, and from so many rows in a batch on, X is read by columns; one feature always is."""
+FEW_COLUMNS, MANY_ROWS = 16, 16
+"""Up to so many features, and from so many rows in a batch on, X is read by columns if rows come as they lie; if a row
+is longer than a line of the cache, from `TILE` rows on. One feature always is."""
 LARGE = 2**19
 """Numbers in a batch from which on all cores work on it."""
 
@@ -53,8 +54,10 @@ class NumbaRun(Run):
         several = parameters.ndim == 2
         self._layout: Any = BlocksOfModels(parameters.shape[1]) if several else OneModel()
         features = problem.kernel_size
-        few = features == 1 or (features <= FEW_COLUMNS and problem.batch_size >= MANY_ROWS)
-        self._by_columns = few and not several
+        shuffled = bool(self.shuffle) and self.epoch_rows > problem.batch_size
+        least = MANY_ROWS if features * parameters.itemsize <= CACHE_LINE else TILE
+        few = features <= FEW_COLUMNS and problem.batch_size >= least and not shuffled
+        self._by_columns = (features == 1 or few) and not several
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
         terms = [one.terms() for one in members(self.regularizer or ())]
         given = in_loop(around(self.optimizer, precision), self._layout, precision.dtype)
@@ -62,7 +65,7 @@ class NumbaRun(Run):
         self._form = Form(
             columns=min(features, 2) if self._by_columns else 0,
             in_blocks=not several and in_batch >= LARGE,
-            shuffled=bool(self.shuffle) and self.epoch_rows > problem.batch_size,
+            shuffled=shuffled,
             around=stands_there(given),
             width=self._layout.width,
         )
@@ -79,8 +82,10 @@ class NumbaRun(Run):
         self._rows = dataclasses.replace(problem, target=problem.target.reshape(-1))
         loss, parameters = members(self.loss)[0], self.state.parameters
         self._batches: InOrder = InOrder(self._rows, self.shuffle, loss, self.precision, parameters)
-        matrix = problem.matrix[:, : problem.kernel_size].T if self._by_columns else problem.matrix
-        self._matrix = np.ascontiguousarray(matrix)
+        if self._by_columns:
+            self._matrix = columns_apart(problem.matrix[:, : problem.kernel_size])
+        else:
+            self._matrix = np.ascontiguousarray(problem.matrix)
         weighted = problem.weight is not None and parameters.ndim == 1
         self._train = kernel(self._formulas, self._form._replace(weighted=weighted))
 

@@ -207,8 +207,8 @@ class WatchedRun(Run):
         rows = batches.order[batches.starts[first] : batches.ends[first]]
         watch.now = Seen(step, self.state.epoch + 1, first + 1, rows, before=self.state.parameters.copy())
         self.state.parameters, self._g = named("p[t-1]", self.state.parameters), live("g", self._g)
-        # Rates are computed many steps ahead; anew, they are those of this step.
-        self._rates = Rates(self._watched, self.precision, self._device)
+        # Rates are computed many steps ahead; these are those of this step.
+        self._rates = Rates(self._watched, self.precision, self._device, ahead=1)
         try:
             losses = super()._chunk(first, last)
             watch.now.loss = node_of(losses)
