@@ -68,7 +68,7 @@ class _CorrectedRate:
     def _settled(self) -> int:
         """Return a step from which on 1 - beta^t is rounded to 1 for both betas."""
         slowest = float(max(self.beta_1, self.beta_2))
-        if np.dtype(self.precision.dtype).kind != "f" or slowest == 1:  # nothing is rounded, or too near to 1 to end
+        if np.dtype(self.precision.dtype).kind != "f" or slowest == 1:  # numbers of any length, or a beta rounded to 1
             return 2**62
         least = float(np.finfo(self.precision.dtype).eps) / 4
         return math.ceil(math.log(least) / math.log(max(slowest, least))) + 1

@@ -159,6 +159,30 @@ def test_exact_sums_equal_numpy_bit_for_bit_with_an_intercept(features, shuffle)
         assert_same(compiled, model)
 
 
+@pytest.mark.parametrize("batch_size", [300, 600])
+@pytest.mark.parametrize(("features", "dtype"), [(2, "f"), (7, "d"), (16, "f"), (16, "d")])
+def test_batches_of_more_rows_than_a_tile_are_exact_where_numpy_is(features, dtype, batch_size):
+    X, y = (it.astype(dtype) for it in whole_numbers(600, features))
+    weight = np.random.default_rng(2).integers(0, 3, 600).astype(dtype)
+    # A factor of 1 for each row: one step, of sums of whole numbers.
+    model = LinearRegression(SGD(2.0**-4), MeanSquaredError("sum"), epochs=1, batch_size=batch_size, shuffle=False,
+                             kernel_initializer="zeros", dtype=np.dtype(dtype).name)  # fmt: skip
+    for more in ({}, {"sample_weight": weight}):
+        numpy, compiled = both(model, X, y, **more)
+        assert_equal_bits(compiled.coef_, numpy.coef_)
+        assert compiled.intercept_ == numpy.intercept_
+
+
+def test_few_features_in_blocks_on_all_cores_are_exact_where_numpy_is():
+    rows = 2**16
+    X, y = whole_numbers(rows, 7)
+    assert X.shape[0] * 8 >= run.LARGE
+    model = LinearRegression(SGD(2.0**-4), epochs=1, batch_size=rows, kernel_initializer="zeros", random_state=0)
+    numpy, compiled = both(model, X, y)
+    assert_equal_bits(compiled.coef_, numpy.coef_)
+    assert compiled.intercept_ == numpy.intercept_
+
+
 def test_columns_lie_an_odd_number_of_cache_lines_apart():
     matrix = np.arange(3 * 1024, dtype="f").reshape(1024, 3)
     columns = columns_apart(matrix)

@@ -143,7 +143,7 @@ class _Loop:
         self._check: dict[str, Any] = {}
         if peer.trains:
             start, known = self._start, _expected(task, expected)
-            anew = known.tells_little
+            anew = known.tells_little and task.steps > STEPS
             if anew:
                 # In the thousands of steps of its epoch rounding grows: the loop is built once more, for the first few.
                 task = case.task(STEPS)

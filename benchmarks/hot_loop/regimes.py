@@ -155,8 +155,8 @@ def headline(document: dict[str, Any]) -> str:
     )
     numpy, numba = (min(of(rule, KERAS, ours) for rule in ("SGD", "Adam")) for ours in (NUMPY, NUMBA))
     return (
-        "A step of SGD or Adam on 32 rows of 16 features (squared error, float32, epochs of 32 steps) takes a "
-        f"{_rounded(numpy)}th of the time of one of `model.fit`, with "
+        "A step of SGD or Adam on 32 rows of 16 features (squared error, float32, epochs of 32 steps, not shuffled) "
+        f"takes a {_rounded(numpy)}th of the time of one of `model.fit`, with "
         f'`engine="numba"` a {_rounded(numba)}th, the result checked equal: [docs/benchmarks.md](docs/benchmarks.md).'
     )
 

@@ -21,20 +21,22 @@ from benchmarks.hot_loop.table import SHAPES, Case, cases
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 RUN, GUARD = DOCS / "benchmarks" / "hot-loop.json", DOCS / "benchmarks" / "guard.json"
+GPU_RUN = DOCS / "benchmarks" / "hot-loop-gpu.json"
 OTHER = DOCS / "benchmarks" / "hot-loop-intel.json"
 """The run before, on another machine."""
 INTRODUCTION = """\
 # How fast the hot loop is
 
 One run of `python -m benchmarks.hot_loop` on one machine. Every loop takes steps over the same batches, or the first
-of them, from zeros, and its parameters (and the loss, where it has one) are compared with the NumPy engine's in
-float64 before it is timed; what may differ is the rounding of sums, bounded by backward error analysis
-(`benchmarks/hot_loop/check.py`). The loops of a case take turns in one process, each warmed up for a tenth of a second
-before it is timed, so that the threads of the loop before it sleep; times are medians of {rounds} rounds, ratios
-medians of the rounds' ratios. Building, tracing and compiling come before and stand apart in the file. Ratios carry
-over to another machine better than times, but roughly; to see yours, run `linreg bench --quick` in a checkout (with
-`--save` and `--compare` to watch it, `--html` for a page). Peers come with `pip install jax torch river vowpalwabbit`
-and the extra `tf`; a missing one is skipped.
+of them, from zeros, in the order in which they lie: none shuffles, and each has the data laid out as it likes before
+the clock starts. Its parameters (and the loss, where it has one) are compared with the NumPy engine's in float64 before
+it is timed, where an epoch has too many steps to tell on a second build of it for the first 16; what may differ is the
+rounding of sums, bounded by backward error analysis (`benchmarks/hot_loop/check.py`). The loops of a case take turns in
+one process, each warmed up for a tenth of a second before it is timed, so that the threads of the loop before it sleep;
+times are medians of {rounds} rounds, ratios medians of the rounds' ratios. Building, tracing and compiling come before
+and stand apart in the file. Ratios carry over to another machine better than times, but roughly; to see yours, run
+`linreg bench --quick` in a checkout (with `--save` and `--compare` to watch it, `--html` for a page). Peers come with
+`pip install jax torch river vowpalwabbit` and the extra `tf`; a missing one is skipped.
 
 Hyper-parameters are powers of two, which no library rounds, and epsilon is 1e-20, too small to matter where a library
 puts it, so that every library's own optimizer does the same work: PyTorch's, whose RMSprop has epsilon outside of the
@@ -53,9 +55,11 @@ STEPS = """\
 
 *One read of X* is the fastest of several: a compiled sum of every batch, read in one place or in four at a time, on one
 core or, where a batch has 2^19 numbers, on all; or a product of every batch with BLAS. *The XLA loop* is the faster of
-two forms, one loop over all steps or one over epochs and steps. *Bare NumPy calls* are the formulas in NumPy with
-nothing around them, no loss and no history: no loop in Python that calls NumPy can be faster. Quartiles of the rounds
-are in brackets; a ratio is the median of the rounds' ratios, which is not always the ratio of two medians.
+two forms, one loop over all steps or one over epochs and steps, each tried for a tenth of a second beforehand; its
+gradient is a sum in batches of fewer than 2^20 numbers and a product in larger ones, either several times as fast.
+*Bare NumPy calls* are the formulas in NumPy with nothing around them, no loss and no history: no loop in Python that
+calls NumPy can be faster. *Hand-fused Numba* reads row after row in one place, as one writes it. Quartiles of the
+rounds are in brackets; a ratio is the median of the rounds' ratios, which is not always the ratio of two medians.
 """
 REGIMES = """\
 The peer's time over ours: above 1, linreg is faster. Of several cases the worst counts; they are of float32 where
@@ -79,7 +83,8 @@ GROWTH = """\
 """
 TOLERANCE = """\
 Seconds of a whole run from zeros, all the same epochs, the loops in turns as above, and of the first run of each, with
-building, tracing and compiling; in the first case imports are in it (Numba's loops may be on disk from before). Such
+building, tracing and compiling; in the first case imports are in it (Numba's loops may be on disk from before, and of
+the XLA loop two forms are built and tried). Such
 runs end within a millisecond, and most of it is what linreg does around its loop, some tenths of a millisecond a run:
 the loop by hand, which does nothing else, is there first, and on one feature so is JAX' scan.
 """
@@ -120,7 +125,7 @@ def page(document: dict[str, Any], guarded: dict[str, Any]) -> str:
         ),
         _by_hand(document),
         "A row whose quartiles lie on both sides of what was asked may be on the other side in another run.",
-        "GPU: not measured.",
+        _gpu(),
         *_reasons(document),
         "## Microseconds a step",
         STEPS,
@@ -141,6 +146,15 @@ def page(document: dict[str, Any], guarded: dict[str, Any]) -> str:
         _endnotes(document),
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def _gpu() -> str:
+    """Return which sizes pay on a GPU, from the file of one run there, or that there is none."""
+    if not GPU_RUN.exists():
+        return "GPU: not measured."
+    document = record.load(GPU_RUN)
+    table = _table(show.SUMMARY, show.summary(document, quartiles=True))
+    return f"## On a GPU\n\n{_machine(document)}\n\n{table}"
 
 
 def _product(document: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 These functions are never called as they stand. `linreg.compiled.kernels` compiles them with the formulas of a run in
 the place of the names below; no formula stands here. What they do is what `linreg.training` and `linreg.steps` do,
-number by number: a row is read once, for its error and for its part of the gradient, and nothing is allocated.
+number by number. Rows are used for their errors and for their part of the gradient while they are in the cache.
 
 Rows are taken in the order `order`, so that shuffling moves no data. Weights and factors lie in the order of the epoch.
 """
@@ -200,8 +200,10 @@ def by_columns(
             g[j + 2] += g2
             g[j + 3] += g3
         for j in range(fours, d):
+            g0 = p.dtype.type(0)
             for i in range(n):
-                g[j] += e[i] * columns[j, at + np.uintp(i)]
+                g0 += e[i] * columns[j, at + np.uintp(i)]
+            g[j] += g0
     return loss, slopes
 
 

@@ -176,7 +176,7 @@ class NumbaRun(Run):
         """Return the learning rate of the last step of each of the epochs that have been run."""
         if any(map(callable, members(self.state.learning_rate))):
             return _entries(self._lr[batches - 1 :: batches])
-        return _entries(self._lr[:1]) * epochs
+        return _entries(np.repeat(self._lr[:1], epochs, axis=0))
 
     def _call(self, *arguments: Any) -> None:
         try:
