@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.hot_loop import profiles, regimes
-from benchmarks.hot_loop.peers import FUSED, NUMBA, NUMPY, READ, SCAN, XLA
+from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY, READ, SCAN, XLA
 from benchmarks.hot_loop.record import ratios
 from benchmarks.hot_loop.table import Case
 from benchmarks.hot_loop.whole import TWO_PASSES
@@ -171,7 +171,9 @@ def _parts(what: str, loops: Loops, missed: list[tuple[str, float]]) -> str:
         if found := ratios(loops, peer, ours):
             seen = median(found) < asked
             text += f" Beside {peer} {asked:g} was asked, and here it is {median(found):.2f}"
-            text += "." if seen else ": what the case shows is not seen here."
+            text += "" if seen else ": what the case shows is not seen here"
+            core = BARE_CALLS if ours == NUMPY else profiles.KERNEL
+            text += f"; {core} would reach {median(ratios(loops, peer, core)):.2f}." if core in loops else "."
     return text
 
 
