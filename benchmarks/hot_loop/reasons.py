@@ -112,7 +112,7 @@ def _rates_are_exact(loops: Loops) -> str:
         "Keras, as long as 1 - beta^t is not 1, which is so in the first 17,700 steps here."
     )
     others = {name: 1000 * _us(loops, name) for name in (XLA, SCAN) if name in loops}
-    text += "".join(f" {name[0].upper()}{name[1:]} takes {taken:.1f} in all." for name, taken in others.items())
+    text += "".join(f" In all, {name} takes {taken:.1f}." for name, taken in others.items())
     if others and min(others.values()) < whole:
         text += (
             " These take their powers in float32 inside of the loop, while it waits for the chain anyhow, and keep the "

@@ -192,8 +192,8 @@ def _machine(document: dict[str, Any]) -> str:
     load = document["load before"]
     if load is not None and load > machine["cores"] / 2:
         text += (
-            f"\n\n**The machine was busy** (load {load:g} before the run): loops on all cores wait for each other then "
-            "and look many times slower. Large batches have to be measured again."
+            f"\n\n**The machine had been busy** (load {load:g} in the minute before the run): if that went on, loops "
+            "on all cores waited for each other and look many times slower, as the quartiles of their rounds show."
         )
     return text
 

@@ -47,6 +47,8 @@ gradient: Any = None
 step: Any = None
 block_size = 0
 
+FAR = 2**12
+"""Numbers in a batch from which on it is read in four places: of fewer, these would be too near to each other."""
 ONE, TWO, THREE = np.uintp(1), np.uintp(2), np.uintp(3)
 """Unsigned: of a signed index Numba asks every time whether it counts from the end."""
 
@@ -99,17 +101,17 @@ def by_rows(
     bias: Any, d: int, constants: Any, g: Array, e: Array,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Write the gradient of the rows from `start` up to `end` into g; return the sums of their values and slopes."""
-    # Four rows at a time, one of each quarter: then each parameter, and each element of g, is read once for four, and
-    # memory is read in four places, which is faster than in one.
+    # Four rows at a time: then each parameter, and each element of g, is read once for four. Of a large batch it is one
+    # row of each quarter: memory is read in four places, which is faster than in one.
     loss = slopes = p.dtype.type(0)
     w, f = weight[start], factor[start]
     for j in range(d):
         g[j] = 0
     fours = (end - start) // 4
-    quarter = np.uintp(fours)
+    apart, ahead = (np.uintp(fours), 1) if (end - start) * d >= FAR else (ONE, 4)
     for four in range(fours):
-        k0 = np.uintp(start + four)
-        k1, k2, k3 = k0 + quarter, k0 + TWO * quarter, k0 + THREE * quarter
+        k0 = np.uintp(start + ahead * four)
+        k1, k2, k3 = k0 + apart, k0 + TWO * apart, k0 + THREE * apart
         i0, i1, i2, i3 = row(order, k0), row(order, k1), row(order, k2), row(order, k3)
         p0 = p1 = p2 = p3 = bias
         for j in range(d):
