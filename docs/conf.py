@@ -48,6 +48,5 @@ def also_under_full_names(app, doctree):  # noqa: ARG001
 
 
 def setup(app):
-    """Connect the above, which looks at one page at a time."""
+    """Connect the above."""
     app.connect("doctree-read", also_under_full_names)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -84,9 +84,9 @@ GROWTH = """\
 TOLERANCE = """\
 Seconds of a whole run from zeros, all the same epochs, the loops in turns as above, and of the first run of each, with
 building, tracing and compiling; in the first case imports are in it (Numba's loops may be on disk from before, and of
-the XLA loop two forms are built and tried). Such
-runs end within a millisecond, and most of it is what linreg does around its loop, some tenths of a millisecond a run:
-the loop by hand, which does nothing else, is there first, and on one feature so is JAX' scan.
+the XLA loop two forms are built and tried). Such runs end within a millisecond, and most of it is what linreg does
+around its loop, some tenths of a millisecond a run: the loop by hand, which does nothing else, is there first, and on
+one feature so is JAX' scan.
 """
 GUARDED = """\
 `tests/test_speed.py` holds, wherever the tests run, the time of the NumPy engine to that of the bare calls of NumPy in
