@@ -14,12 +14,14 @@ import numpy as np
 from benchmarks.hot_loop.measure import ROUNDS, clocked_run, epochs_in
 from benchmarks.hot_loop.peers import BARE_CALLS, FUSED, NUMBA, NUMPY, PEERS, READ, SCAN, XLA, MissingPeerError
 from benchmarks.hot_loop.peers.interface import Start, package
-from benchmarks.hot_loop.peers.ours import numba_engine
+from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
 from benchmarks.hot_loop.table import Case
 from benchmarks.hot_loop.whole import FULL, TWO_PASSES, timed, two_passes
 from benchmarks.interleaved import clocked
+from linreg.batches import Batches
 from linreg.data.arrays import design_matrix
 from linreg.steps import Rates
+from linreg.training import Run
 
 Profile = dict[str, Any]
 
@@ -27,6 +29,8 @@ LONG = Case("SGD", "MSE", 65_536, 512, 1024, "float32")
 FIRST, BOTH, IN_BLOCKS = "A @ p", "A @ p, then A.T @ e", "both, 256 rows after the other"
 SHORT = Case("Adam", "MSE", 1024, 1, 1, "float32"), Case("SGD", "MSE", 1024, 1, 32, "float64")
 KERNEL, RATES, BESIDE = "the compiled loop alone", "learning rates of the steps", "history and calls"
+LOSSES, ENDS = "losses of the batches", "ends of epochs"
+PARTS = (KERNEL, RATES, BESIDE, LOSSES, ENDS)
 ANY_ORDER = "the compiled loop, formulas fused at will"
 ONE_CORE = "linreg numba, one core"
 EACH = 0.04
@@ -72,15 +76,26 @@ def long_rows_in_numpy(rounds: int = ROUNDS) -> Profile:
 
 def steps_in_numpy(case: Case, *beside: str, rounds: int = ROUNDS) -> Profile:
     """Time a step of the NumPy engine beside the bare calls of NumPy, one read of X, and its fastest peers."""
-    runs, skipped = {}, {}
-    for name in (NUMPY, BARE_CALLS, READ, *beside):
+    own = case.task(PEERS[NUMPY].most_steps)
+    start = numpy_engine(own)
+    epochs = epochs_in(EACH, start)
+
+    def ours() -> dict[str, float]:
+        with _clocked_parts((Batches, "losses"), (Rates, "pairs"), (Run, "_end_epoch")) as parts:
+            whole = clocked_run(start, epochs)
+        found = {NUMPY: whole, RATES: parts["pairs"], LOSSES: parts["losses"], ENDS: parts["_end_epoch"]}
+        return {name: taken / (epochs * own.steps) for name, taken in found.items()}
+
+    runs: dict[str, Any] = {NUMPY: ours}
+    skipped = {}
+    for name in (BARE_CALLS, READ, *beside):
         task = case.task(PEERS[name].most_steps)
         try:
-            start = PEERS[name].make(task, "cpu")
+            peer = PEERS[name].make(task, "cpu")
         except MissingPeerError as reason:
             skipped[name] = str(reason)
             continue
-        runs[name] = _epochs(start, epochs_in(EACH, start), task.steps)
+        runs[name] = _epochs(peer, epochs_in(EACH, peer), task.steps)
     return timed(f"a step of {case.name}, in NumPy", runs, rounds) | {"skipped": skipped}
 
 

@@ -65,13 +65,14 @@ def words(document: dict[str, Any]) -> list[str]:
     return found + [_parts(what, loops, missed.get(what, [])) for what, loops in rest.items()]
 
 
-def _missed(document: dict[str, Any]) -> dict[str, list[tuple[str, float]]]:
-    """Return, by what a profile is of, beside which loops less than asked was measured, and what was asked."""
-    missed: dict[str, list[tuple[str, float]]] = {}
+def _missed(document: dict[str, Any]) -> dict[str, list[tuple[str, float, float]]]:
+    """Return, by what a profile is of, beside which loops less than asked was measured, and both ratios."""
+    loops = {Case(**entry["case"]): entry["loops"] for entry in document["cases"]}
+    missed: dict[str, list[tuple[str, float, float]]] = {}
     for row in regimes.rows(document):
         for case, ours, peer in row.missed:
             what = _what(case) + (", in NumPy" if ours == NUMPY else "")
-            missed.setdefault(what, []).append((peer, row.asked))
+            missed.setdefault(what, []).append((peer, row.asked, median(ratios(loops[case], peer, ours))))
     return missed
 
 
@@ -93,9 +94,9 @@ def _numpy_reads_twice(loops: Loops) -> str:
         f"which fetches the batch, {first:.3g}, the second the rest; one read takes {read:.3g}: the step reaches "
         f"{read / whole:.0%} of it. In blocks "
         f"of 256 rows, which a core's cache holds until the second product, both take {blocks:.3g}. The engine "
-        "keeps one product a batch: blocks would add up a gradient in another order, and change the last bits of every "
-        'model with such batches. Loops that are compiled, `engine="numba"` among them, use each row for both products '
-        "while they have it."
+        "keeps one product a batch: blocks would add up a gradient in another order, too, and change the last bits of "
+        'every model with such batches. `engine="numba"` and the loop by hand use each row for both products while '
+        "they have it."
     )
 
 
@@ -158,20 +159,20 @@ def _own_loops(by_width: dict[int, Loops]) -> str:
     )
 
 
-def _parts(what: str, loops: Loops, missed: list[tuple[str, float]]) -> str:
+def _parts(what: str, loops: Loops, missed: list[tuple[str, float, float]]) -> str:
     """Return what a profile of a case says for which there is no sentence of its own."""
     ours = NUMBA if NUMBA in loops else NUMPY
-    parts = {name: _us(loops, name) for name in (profiles.KERNEL, profiles.RATES, profiles.BESIDE) if name in loops}
+    parts = {name: _us(loops, name) for name in profiles.PARTS if name in loops}
     text = f"**{what[0].upper()}{what[1:]}.** It takes {_us(loops, ours):.3g} us"
     if parts:
         text += " (" + ", ".join(f"{name} {us:.3g}" for name, us in parts.items()) + ")"
     others = [name for name in loops if name != ours and name not in parts]
     text += "; " + ", ".join(f"{name} {_us(loops, name):.3g}" for name in others) + "."
-    for peer, asked in missed:
+    for peer, asked, measured in missed:
         if found := ratios(loops, peer, ours):
             seen = median(found) < asked
-            text += f" Beside {peer} {asked:g} was asked, and here it is {median(found):.2f}"
-            text += "" if seen else ": what the case shows is not seen here"
+            text += f" Beside {peer} {asked:g} was asked; the case shows {measured:.2f}, this {median(found):.2f}"
+            text += "" if seen else ", so that the miss is within what runs differ by"
             core = BARE_CALLS if ours == NUMPY else profiles.KERNEL
             text += f"; {core} would reach {median(ratios(loops, peer, core)):.2f}." if core in loops else "."
     return text
@@ -207,8 +208,8 @@ def growth(document: dict[str, Any]) -> str:
     return " ".join(told) + (
         " A row costs more where X has more of them, and one read of it does too, since it comes from farther away: "
         "from the caches of a core, from the one that cores share, and at last from memory, where the slope in n is to "
-        "be looked at by itself. With more features a number costs less: the calls and a row's own work, which do not "
-        "grow, are still a part of the smaller sizes, and of NumPy's most."
+        "be looked at by itself. With more features the calls and a row's own work, which do not grow, weigh less, in "
+        "NumPy most of all, and so they do with more configurations of a sweep."
     )
 
 

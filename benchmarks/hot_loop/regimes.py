@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.hot_loop.peers import COMPILED_TORCH, FUSED, KERAS, NUMBA, NUMPY, PEERS, READ, SCAN, XLA
+from benchmarks.hot_loop.peers import COMPILED_TORCH, FUSED, KERAS, KERAS_STEP, NUMBA, NUMPY, PEERS, READ, SCAN, XLA
 from benchmarks.hot_loop.record import ratios
 from benchmarks.hot_loop.sweeps import ONE_BY_ONE, SWEPT, VMAP
 from benchmarks.hot_loop.table import SHAPES, Case
@@ -154,10 +154,12 @@ def headline(document: dict[str, Any]) -> str:
         ratios(loops[Case(rule, "MSE", *SMALL, 32, "float32")], over, under)
     )
     numpy, numba = (min(of(rule, KERAS, ours) for rule in ("SGD", "Adam")) for ours in (NUMPY, NUMBA))
+    on_batch = min(of(rule, KERAS_STEP, NUMPY) for rule in ("SGD", "Adam"))
     return (
         "A step of SGD or Adam on 32 rows of 16 features (squared error, float32, epochs of 32 steps, not shuffled) "
-        f"takes a {_rounded(numpy)}th of the time of one of `model.fit`, with "
-        f'`engine="numba"` a {_rounded(numba)}th, the result checked equal: [docs/benchmarks.md](docs/benchmarks.md).'
+        f"takes a {_rounded(numpy)}th of the time of one of `model.fit` and a {_rounded(on_batch)}th of "
+        f'`train_on_batch`, with `engine="numba"` a {_rounded(numba)}th of `model.fit`; the results were '
+        "checked equal: [docs/benchmarks.md](docs/benchmarks.md)."
     )
 
 

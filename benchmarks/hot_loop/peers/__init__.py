@@ -18,6 +18,7 @@ __all__ = [
     "COMPILED_TORCH",
     "FUSED",
     "KERAS",
+    "KERAS_STEP",
     "NUMBA",
     "NUMPY",
     "PEERS",
@@ -79,7 +80,8 @@ NUMPY, NUMBA, BARE_CALLS, READ, FUSED = (
     "one read of X",
     "hand-fused Numba",
 )
-SCAN, XLA, COMPILED_TORCH, KERAS = "JAX scan", "tf.function XLA loop", "torch compiled", "keras fit"
+SCAN, XLA, COMPILED_TORCH = "JAX scan", "tf.function XLA loop", "torch compiled"
+KERAS, KERAS_STEP = "keras fit", "keras train_on_batch"
 PEERS = {
     peer.name: peer
     for peer in (
@@ -95,7 +97,7 @@ PEERS = {
         Peer("tf.function loop", tf_loops.graph_loop, MEDIUM),
         Peer("torch eager", torch_loops.eager, SLOW),
         Peer(KERAS, keras_loops.fit, SLOW, loss_in_float32=True),
-        Peer("keras train_on_batch", keras_loops.train_on_batch, SLOW, loss_in_float32=True),
+        Peer(KERAS_STEP, keras_loops.train_on_batch, SLOW, loss_in_float32=True),
         Peer("SGDRegressor", online.sgd_regressor, FAST, only=ONLINE),
         Peer("River", online.river, MEDIUM, only=ONLINE),
         Peer("Vowpal Wabbit", online.vowpal_wabbit, MEDIUM, only={**ONLINE, "loss": "MSE", "dtype": "float32"}),
