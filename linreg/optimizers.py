@@ -57,10 +57,10 @@ class _CorrectedRate:
     beta_2: Any
 
     def __call__(self, lr: Any, t: Any) -> Any:
-        early = int(np.searchsorted(t.ravel(), self._settled()))
+        early = int(np.searchsorted(np.ravel(t), self._settled()))
         if early == 0:
             return lr  # as it is at most steps of a long run
-        if early < len(t):
+        if early < np.size(t):
             return np.concatenate([self(lr[:early], t[:early]), lr[early:]])
         power, t = self.precision.power, self.precision.steps(t)
         return rules.corrected_rate(lr, power(self.beta_1, t), power(self.beta_2, t))

@@ -581,6 +581,7 @@ def test_the_rate_of_adam_is_its_formula_also_where_the_powers_vanish(precision,
         powers = [(number(first ** int(k)), number(second ** int(k))) for k in t]
         expected = [lr * np.sqrt(1 - two) / (1 - one) for one, two in powers]
         assert_equal_bits(rate(np.full(200, lr), t), np.array(expected, number))
+        assert rate(lr, start) == expected[0]  # one step, as a number
 
 
 def test_power_is_the_c_librarys_and_overflows_to_inf():
