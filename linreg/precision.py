@@ -6,7 +6,6 @@ arithmetic by one of the `Precision` objects here, and the rule then works in wh
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,14 +33,6 @@ OFF = 2.0**-50
 def rounded_both_ways(power: Any) -> tuple[Any, Any]:
     """Return numbers that are off by `OFF` at most as float32, from below and from above: equal where that is sure."""
     return np.float32(power * (1 - OFF)), np.float32(power * (1 + OFF))
-
-
-@functools.lru_cache(maxsize=64)
-def _first_powers(base: float) -> Any:
-    """Return base^0, base^1, ... in float64, `AT_ONCE` of them: a run asks for them again and again."""
-    powers = np.asarray(_power(base, np.arange(AT_ONCE)), np.float64)
-    powers.flags.writeable = False
-    return powers
 
 
 def _in_a_row(base: Any, exponent: Any) -> bool:
@@ -97,11 +88,8 @@ class Precision:
     def _powers_in_a_row(self, base: Any, exponent: Any) -> Any:
         """Do the same for exponents that count up, of which the C library is asked for few."""
         # base^(e + j) = base^e base^j is off by some roundings of float64, which hardly ever decide how it is rounded.
-        first = self._library_power(base, exponent[::AT_ONCE])
-        if base.size == 1:
-            rest = _first_powers(float(base.item())).reshape(AT_ONCE, *[1] * (exponent.ndim - 1))
-        else:
-            rest = self._library_power(base, np.arange(AT_ONCE).reshape(AT_ONCE, *[1] * (exponent.ndim - 1)))
+        rows = exponent[::AT_ONCE], np.arange(AT_ONCE, dtype=np.float64).reshape(AT_ONCE, *[1] * (exponent.ndim - 1))
+        first, rest = (self._library_power(base, row) for row in rows)
         low, high = self._rounded_products(first, rest, len(exponent))
         unsure = np.nonzero(low != high)
         if len(unsure[0]):

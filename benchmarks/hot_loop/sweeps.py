@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 from benchmarks.agreement import rounding_bound
-from benchmarks.hot_loop.measure import ROUNDS, warm_up
+from benchmarks.hot_loop.measure import ROUNDS
 from benchmarks.hot_loop.peers import MissingPeerError
 from benchmarks.hot_loop.peers.interface import in_batches, package, written_update
 from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
 from benchmarks.hot_loop.table import Case
-from benchmarks.interleaved import clocked, collected
+from benchmarks.hot_loop.whole import timed
+from benchmarks.interleaved import clocked
 from benchmarks.loops import Task
 from linreg import sweep
 
@@ -141,18 +141,12 @@ def measure_sweep(optimizer: str, count: int, rounds: int = ROUNDS) -> dict[str,
         except MissingPeerError as reason:
             skipped[name] = str(reason)
     checks = _checks(task, count, runs)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    with collected():
-        for turn in range(rounds + 1):
-            for name, run in reversed(runs.items()) if turn % 2 else runs.items():
-                models = SINGLE if name == ONE_BY_ONE else count
-                warm_up(run)
-                taken = clocked(run) / (min(models, count) * EPOCHS * task.steps) * 1e6
-                if turn:
-                    times[name].append(float(f"{taken:.4g}"))
+    steps = {name: (min(SINGLE, count) if name == ONE_BY_ONE else count) * EPOCHS * task.steps for name in runs}
+    clocks = {name: lambda run=run, steps=steps[name]: clocked(run) / steps for name, run in runs.items()}
+    loops = timed("", clocks, rounds)["loops"]
     return {
         "sweep": {"optimizer": optimizer, "rates": count, "rows": 1024, "features": 16, "batch": 32, "epochs": EPOCHS},
-        "loops": {name: {"us": median(times[name]), "rounds": times[name], "check": checks[name]} for name in runs},
+        "loops": {name: loop | {"check": checks[name]} for name, loop in loops.items()},
         "skipped": skipped,
     }
 
