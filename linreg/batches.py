@@ -228,7 +228,7 @@ class Batches:
         Parameters
         ----------
         sums : array of shape (..., last - first) or (..., last - first, K)
-            Sums of the values, times the weights where there are any.
+            Sums of the values, times the weights where there are any; they are overwritten.
         first, last : int
             Batches of the epoch, from `first` up to `last`.
 
@@ -240,7 +240,8 @@ class Batches:
         if self._divisors is None:
             self._divisors = self._batch_divisors()
         divisors = self._divisors[first:last]
-        return sums / (divisors[:, np.newaxis] if self.many else divisors)
+        sums /= divisors[:, np.newaxis] if self.many else divisors
+        return sums
 
     def _sums(self, values: Array, first: int, last: int) -> Array:
         """Return the sum of the values of each batch."""

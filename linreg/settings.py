@@ -72,7 +72,8 @@ def check(parameters: Mapping[str, Any]) -> Settings:
             f"{OWNER}: callbacks must be a sequence of linreg.callbacks.Callback, () for none, got "
             f"{parameters['callbacks']!r}: put a single one into brackets, [callback]."
         )
-    in_bytes(OWNER, parameters["memory"])
+    if parameters["memory"] is not None:
+        in_bytes(OWNER, parameters["memory"])
     engine, dtype, penalty = parameters["engine"], parameters["dtype"], parameters["kernel_regularizer"]
     if engine not in ENGINES:
         raise ValueError(f"{OWNER}: unknown engine {engine!r}{nearest(engine, ENGINES)}.")

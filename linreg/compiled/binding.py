@@ -143,23 +143,33 @@ def _add_in_order(losses: Array, rows: Array, sums: Array) -> None:
 _added_in_order = jit(_add_in_order, cache=True)
 
 
+def _add_columns_in_order(losses: Array, rows: Array, sums: Array) -> None:
+    for epoch in range(len(losses)):
+        for batch in range(len(rows)):
+            for k in range(sums.shape[1]):
+                sums[epoch, k] += losses[epoch, batch, k] * rows[batch]
+
+
+_columns_added_in_order = jit(_add_columns_in_order, cache=True)
+
+
 def added(losses: Array, rows: Array) -> Array:
-    """Return what `linreg.devices.Host.added` does of many epochs of one model, a term after the other.
+    """Return what `linreg.devices.Host.added` does of many epochs, a term after the other.
 
     Parameters
     ----------
-    losses : array of shape (epochs, batches)
+    losses : array of shape (epochs, batches) or (epochs, batches, K)
         Losses, in float32 or float64.
     rows : array of shape (batches,)
         Rows of each batch.
 
     Returns
     -------
-    array of shape (epochs,)
+    array of shape (epochs,) or (epochs, K)
         The sums of losses times rows.
     """
-    sums = np.zeros(len(losses))
-    _added_in_order(losses, rows, sums)
+    sums = np.zeros((len(losses), *losses.shape[2:]))
+    (_added_in_order if losses.ndim == 2 else _columns_added_in_order)(losses, rows, sums)
     return sums
 
 

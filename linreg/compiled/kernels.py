@@ -90,6 +90,7 @@ def kernel(given: Formulas, form: Form) -> Any:
         "penalty_slope": formulas.added(penalty_slope for _, penalty_slope in given.terms),
         "read_slots": _reader(given.slots),
         "write_slots": _writer(given.slots),
+        "slots_after": _rest(given.slots),
         "block_size": BLOCK,
     }
     parts["row"] = _with(parts, loops.looked_up if form.shuffled else loops.itself)
@@ -109,7 +110,8 @@ def kernel(given: Formulas, form: Form) -> Any:
     parts["gradient"] = _with(parts, loops.gradient_of_one)
     parts["step"] = parts["one_step"] if form.around else parts["rule_alone"]
     parts["penalise"] = _with(parts, loops.penalise_one)
-    return _kept_on_disk(loops.train, parts, given, form)
+    alone = form.columns == 1 and not form.around and not given.terms
+    return _kept_on_disk(loops.train_one_feature if alone else loops.train, parts, given, form)
 
 
 def _for_columns(parts: dict[str, Any], given: Formulas, form: Form) -> dict[str, Any]:
@@ -190,3 +192,12 @@ def _writer(slots: int) -> Any:
         slots[last, j] = after[last + 1]
 
     return _part(write, allocates=False)
+
+
+@functools.cache
+def _rest(slots: int) -> Any:
+    """Return `slots_after(after)`: what a rule returns, but for the parameter, for so many slots."""
+    if slots == 0:
+        return _part(lambda after: (), allocates=False)  # noqa: ARG005
+    before = _rest(slots - 1)
+    return _part(lambda after: before(after) + (after[slots],), allocates=False)  # noqa: RUF005

@@ -23,6 +23,10 @@ class OneModel:
         """Return numbers a step as the loop reads and writes them."""
         return array
 
+    def room(self, steps: int, dtype: Any) -> Array:
+        """Return room for a number a step."""
+        return np.empty(steps, dtype)
+
     def vectors(self, array: Array) -> Array:
         """Return a copy of vectors of parameters for the loop to write into."""
         return array.copy()
@@ -53,15 +57,19 @@ class BlocksOfModels:
         self._models = models
         # As wide as leaves no core without work.
         self.width = next((width for width in WIDTHS if models >= width * get_num_threads()), WIDTHS[-1])
+        self._blocks = -(-models // self.width)
 
     def numbers(self, array: Array) -> Array:
         """Return arrays (..., K) in blocks."""
-        blocks = -(-self._models // self.width)
         if self._models % self.width:
-            filled = np.zeros((*array.shape[:-1], blocks * self.width), array.dtype)
+            filled = np.zeros((*array.shape[:-1], self._blocks * self.width), array.dtype)
             filled[..., : self._models] = array
             array = filled
-        return np.ascontiguousarray(np.moveaxis(array.reshape(*array.shape[:-1], blocks, self.width), -2, 0))
+        return np.ascontiguousarray(np.moveaxis(array.reshape(*array.shape[:-1], self._blocks, self.width), -2, 0))
+
+    def room(self, steps: int, dtype: Any) -> Array:
+        """Return room for a number a step and model."""
+        return np.empty((self._blocks, steps, self.width), dtype)
 
     def vectors(self, array: Array) -> Array:
         """Return a copy of arrays (..., parameters, K) as (blocks, ..., parameters * width)."""

@@ -38,6 +38,7 @@ penalised = False
 penalise: Any = None
 read_slots: Any = None
 write_slots: Any = None
+slots_after: Any = None
 row: Any = None
 weight_of: Any = None
 factor_of: Any = None
@@ -326,3 +327,35 @@ def train(
                 penalise(p, g, d, strengths, penalties, k)
             step(p, g, slots, total, average, rates[k], lrs[k], iterations + k, d, rule_constants, around)
             k += 1
+
+
+def train_one_feature(
+    matrix: Array, target: Array, orders: Array, weight: Array, factor: Array, batch_size: int, first: int, last: int,
+    epochs: int, d: int, rates: Array, lrs: Array, iterations: int, p: Array, g: Array, e: Array, slots: Array,
+    total: Array, average: Array, loss_constants: Any, rule_constants: Any, strengths: Any, around: Around, sums: Array,
+    penalties: Array,
+) -> None:  # fmt: skip
+    """Do the same for a single feature and a rule alone, where each step waits for the one before: in registers."""
+    n, k, has_bias = len(target), 0, len(p) > 1
+    w, bias = p[0], p[1] if has_bias else p.dtype.type(0)
+    of_w, of_bias = read_slots(slots, 0), read_slots(slots, len(p) - 1)
+    for epoch in range(epochs):
+        order = orders[epoch % len(orders)]
+        for b in range(first, last):
+            start, end = b * batch_size, min((b + 1) * batch_size, n)
+            p[0] = w
+            loss, slopes = over_rows(
+                matrix, target, order, weight, factor, start, end, p, bias, d, loss_constants, g, e
+            )
+            after = update(*((w, g[0]) + of_w + (rates[k],) + rule_constants))  # noqa: RUF005
+            w, of_w = after[0], slots_after(after)
+            if has_bias:
+                after = update(*((bias, slopes) + of_bias + (rates[k],) + rule_constants))  # noqa: RUF005
+                bias, of_bias = after[0], slots_after(after)
+            sums[k] = loss
+            k += 1
+    p[0] = w
+    write_slots(slots, 0, (w, *of_w))
+    if has_bias:
+        p[1] = bias
+        write_slots(slots, 1, (bias, *of_bias))

@@ -27,7 +27,7 @@ Array = Any
 
 AT_ONCE, AT_ONCE_OF_MANY = 2**24, 2**27
 """Numbers of the matrix that one call reads, times the models: some milliseconds of work for one model, or for many."""
-MOST_STEPS, MOST_RATES = 2**16, 2**18
+MOST_STEPS, MOST_RATES = 2**16, 2**17
 """Steps of one call, whose learning rates are computed beforehand, while those of all models fit into the cache."""
 FEW_COLUMNS, MANY_ROWS = 16, 16
 """Up to so many features, and from so many rows in a batch on, X is read by columns if rows come as they lie; if a row
@@ -111,11 +111,7 @@ class NumbaRun(Run):
             return super()._advance(end)
         batches.reorder(self.state.generator, epochs)
         steps = self._steps(0, len(batches), epochs)
-        if batches.many:
-            sums = self._device.added(steps.astype(np.float64, copy=False), batches.rows, many=True)
-        else:
-            sums = added(steps, batches.rows)
-        means = sums / self.epoch_rows
+        means = added(steps, batches.rows) / self.epoch_rows
         losses, learning_rates = _entries(means), self._learning_rates(len(batches), epochs)
         first, self.state.epoch = self.state.epoch, self.state.epoch + epochs
         self._append({"loss": losses, "learning_rate": learning_rates}, epochs)
@@ -148,8 +144,7 @@ class NumbaRun(Run):
         empty = np.empty((0, *shape[1:]), dtype)
         total, average = (layout.vectors(empty if it is None else it) for it in (state.total, state.average))
         g, e = np.empty_like(p), np.empty((*p.shape[:-1], max(TILE, 5 * layout.width)), dtype)
-        sums = layout.numbers(np.empty((count, *shape[1:]), dtype))
-        penalties = layout.numbers(np.empty((count if self._penalty else 0, *shape[1:]), dtype))
+        sums, penalties = layout.room(count, dtype), layout.room(count if self._penalty else 0, dtype)
         in_loop = lrs = layout.numbers(rates)
         if rates is not self._lr and self._form.around:
             lrs = layout.numbers(self._lr)
@@ -176,7 +171,7 @@ class NumbaRun(Run):
         """Return the learning rate of the last step of each of the epochs that have been run."""
         if any(map(callable, members(self.state.learning_rate))):
             return _entries(self._lr[batches - 1 :: batches])
-        return _entries(np.repeat(self._lr[:1], epochs, axis=0))
+        return _entries(self._lr[:1].copy()) * epochs
 
     def _call(self, *arguments: Any) -> None:
         try:
