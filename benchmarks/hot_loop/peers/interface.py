@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from benchmarks.interleaved import least
 from benchmarks.loops import Task
 
 Array = Any
 Train = Callable[[int], tuple[Array, float | None]]
 Start = Callable[[], Train]
 Make = Callable[[Task, str], Start]
+
+STEPS, NUMBERS = 4096, 2**24
+"""Steps, and numbers of X read, after which it is seen which of several loops is the fastest, about."""
 
 
 class MissingPeerError(Exception):
@@ -59,6 +64,12 @@ def on_the_cpu_only(device: str) -> None:
     """
     if device != "cpu":
         raise MissingPeerError(f"it does not run on {device}")
+
+
+def fastest(starts: Iterable[Start], task: Task) -> Start:
+    """Return the loop that is the fastest here, of several that do the same; each is tried for a tenth of a second."""
+    epochs = max(1, min(STEPS // task.steps, NUMBERS // task.X.size))
+    return min(starts, key=lambda start: least(partial(start(), epochs)))
 
 
 def in_batches(task: Task) -> tuple[Array, Array]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import Any
 
-from benchmarks.hot_loop.peers.interface import MissingPeerError, Start, in_batches, package, written_update
-from benchmarks.interleaved import least
+from benchmarks.hot_loop.peers.interface import (
+    MissingPeerError,
+    Start,
+    fastest,
+    in_batches,
+    package,
+    written_update,
+)
 from benchmarks.loops import Task
 from linreg import Huber
 
-STEPS, NUMBERS = 4096, 2**24
-"""Steps, and numbers of X read, after which it is seen which of two loops is faster, about."""
 ON_ALL_CORES = 2**20
 """Numbers in a batch from which on a product of XLA on all cores is faster than its sum on one."""
 
@@ -45,9 +48,7 @@ def tensorflow(device: str) -> tuple[Any, str]:
 
 def xla_loop(task: Task, device: str = "cpu") -> Start:
     """The loop compiled by XLA: a loop over steps or one over epochs and steps, whichever is faster here."""
-    starts = [_loop(task, device, jit_compile=True, nested=nested) for nested in (False, True)]
-    epochs = max(1, min(STEPS // task.steps, NUMBERS // task.X.size))
-    return min(starts, key=lambda start: least(partial(start(), epochs)))
+    return fastest((_loop(task, device, jit_compile=True, nested=nested) for nested in (False, True)), task)
 
 
 def graph_loop(task: Task, device: str = "cpu") -> Start:
