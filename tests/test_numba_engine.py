@@ -100,6 +100,18 @@ def test_every_rule_with_every_loss_equals_numpy_bit_for_bit_where_sums_have_one
     assert (compiled.coef_ != START.astype("f")).all()
 
 
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("optimizer", EVERY_RULE, ids=repr)
+def test_one_feature_equals_numpy_bit_for_bit_where_products_are_exact(optimizer, fit_intercept):
+    rng = np.random.default_rng(4)
+    X = 2.0 ** rng.integers(-2, 3, size=(ROWS, 1)) * rng.choice([-1, 1], (ROWS, 1))
+    run = one_term_run(optimizer=optimizer, loss=Huber(0.3), batch_size=1, fit_intercept=fit_intercept,
+                       kernel_initializer=START[:1])  # fmt: skip
+    model, compiled = both(run, X.astype("f"), rng.normal(size=ROWS).astype("f"))
+    assert_same(compiled, model)
+    assert (compiled.intercept_ != 0) == fit_intercept
+
+
 @pytest.mark.parametrize("dtype", ["float64", "keras_float64"])
 @pytest.mark.parametrize("optimizer", [SGD(0.1, momentum=0.3), Adam(0.1, amsgrad=True)], ids=repr)
 def test_float64_equals_numpy_bit_for_bit_where_sums_have_one_term(optimizer, dtype):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 RUN, GUARD = DOCS / "benchmarks" / "hot-loop.json", DOCS / "benchmarks" / "guard.json"
 GPU_RUN = DOCS / "benchmarks" / "hot-loop-gpu.json"
-OTHER = DOCS / "benchmarks" / "hot-loop-intel.json"
+OTHER = DOCS / "benchmarks" / "hot-loop-avx2.json"
 """The run before, on another machine."""
 INTRODUCTION = """\
 # How fast the hot loop is
@@ -59,6 +59,7 @@ STEPS = """\
 core or, where a batch has 2^19 numbers, on all; or a product of every batch with BLAS. *The XLA loop* is the faster of
 two forms, one loop over all steps or one over epochs and steps, each tried for a tenth of a second beforehand; its
 gradient is a sum in batches of fewer than 2^20 numbers and a product in larger ones, either several times as fast.
+*JAX scan* is the fastest of four: products or sums, one step or two in a turn of its loop.
 *Bare NumPy calls* are the formulas in NumPy with nothing around them, no loss and no history: no loop in Python that
 calls NumPy can be faster by more than noise. *Hand-fused Numba* reads row after row in one place, as one writes it.
 Quartiles of the rounds are in brackets; a ratio is the median of the rounds' ratios, which is not always the ratio of
@@ -67,11 +68,9 @@ two medians.
 REGIMES = """\
 The peer's time over ours: above 1, linreg is faster. Of several cases the worst counts; they are of float32 where
 nothing else is said. The hand-fused loop runs on one core, linreg on all from 2^19 numbers a batch. Ratios differ from
-machine to machine; *there* is the run before this one on another machine (Intel Xeon, 2 cores;
-docs/benchmarks/hot-loop-intel.json): with RMSprop, Huber and float64 in batches of 32 only, before the Numba engine
-read X in four places at a time and short rows by columns, before the learning rates of long runs were taken at less
-cost, beside a read in one place only, beside TensorFlow's loops in one form only, and beside a loop by hand whose bias
-was one more column and whose Huber loss was in float64.
+machine to machine; *there* is the run before this one on another machine (AMD EPYC with AVX2, 2 cores;
+docs/benchmarks/hot-loop-avx2.json), before one feature was trained in registers, before a sweep added up its losses
+compiled, and beside JAX in one form only.
 """
 PROFILED = """\
 Loops of a case take turns as above; the parts of the Numba engine are clocked within its turn. *Fused at will* is the
@@ -91,10 +90,10 @@ single runs 1.85 to 1.96. Why is not known yet.
 """
 TOLERANCE = """\
 Seconds of a whole run from zeros, all the same epochs, the loops in turns as above, and of the first run of each, with
-building, tracing and compiling; in the first case imports are in it (Numba's loops may be on disk from before, and of
-the XLA loop two forms are built and tried). Compiled loops, but for PyTorch's, are there within a millisecond, and most
-of the Numba engine's is what linreg does around its loop, a tenth or two of a millisecond a run: the loop by hand,
-which does nothing else, is there first, and on one feature so is JAX' scan.
+building, tracing and compiling; in the first case imports are in it (Numba's loops may be on disk from before; of the
+XLA loop two forms are built and tried, of JAX' scan four). Compiled loops, but for PyTorch's, are there within a
+millisecond, and most of the Numba engine's is what linreg does around its loop, a tenth or two of a millisecond a run:
+the loop by hand, which does nothing else, is there first, and on one feature so is JAX' scan.
 """
 GUARDED = """\
 `tests/test_speed.py` holds, wherever the tests run, the time of the NumPy engine on 32 rows of 16 features to that of

@@ -67,7 +67,7 @@ class Formulas(NamedTuple):
 
 @functools.cache
 def kernel(given: Formulas, form: Form) -> Any:
-    """Return `linreg.compiled.loops.train`, or `linreg.compiled.columns.train_columns`, for some formulas.
+    """Return the loop over all steps, of `linreg.compiled.loops` or of `linreg.compiled.columns`, for some formulas.
 
     Parameters
     ----------
