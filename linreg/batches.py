@@ -222,15 +222,17 @@ class Batches:
             values = values * self._weights[start:end]
         return self.means(self._sums(values, first, last), first, last)
 
-    def means(self, sums: Array, first: int, last: int) -> Array:
+    def means(self, sums: Array, first: int, last: int, out: Array | None = None) -> Array:
         """Return the loss of each batch, given the sums of its rows' values.
 
         Parameters
         ----------
         sums : array of shape (..., last - first) or (..., last - first, K)
-            Sums of the values, times the weights where there are any; they are overwritten.
+            Sums of the values, times the weights where there are any.
         first, last : int
             Batches of the epoch, from `first` up to `last`.
+        out : array, optional
+            Where to write them; it may be `sums` itself.
 
         Returns
         -------
@@ -240,8 +242,8 @@ class Batches:
         if self._divisors is None:
             self._divisors = self._batch_divisors()
         divisors = self._divisors[first:last]
-        sums /= divisors[:, np.newaxis] if self.many else divisors
-        return sums
+        means: Array = np.divide(sums, divisors[:, np.newaxis] if self.many else divisors, out)
+        return means
 
     def _sums(self, values: Array, first: int, last: int) -> Array:
         """Return the sum of the values of each batch."""
@@ -300,5 +302,5 @@ class Batches:
             self.matrix[rows].dot(parameters, error)
             np.subtract(error, self.target[rows], error)
             losses = self.losses(first, last, constants).astype(np.float64)
-            total = self._device.added(losses, self.rows[first:last], total, many=self.many)
+            total = self._device.added(losses, self.rows[first:last], total)
         return total

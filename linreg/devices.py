@@ -69,31 +69,25 @@ class Host:
         """Return the sum of each piece of a vector; pieces are of one length, but the last may be shorter."""
         return np.add.reduceat(values, starts)
 
-    def added(self, losses: Array, rows: Array, total: Any = 0.0, *, many: bool = False) -> Any:
+    def added(self, losses: Array, rows: Array, total: Any = 0.0) -> Any:
         """Return a sum to which the losses of some batches, times their rows, are added.
 
         Parameters
         ----------
-        losses : array of shape (..., batches) or (..., batches, K)
+        losses : array of shape (batches,) or (batches, K)
             Their losses.
         rows : array of shape (batches,)
             Rows of each.
         total : float or array of shape (K,), default=0
             The sum so far.
-        many : bool, default=False
-            Whether the losses are those of K models.
 
         Returns
         -------
-        scalar or array of shape (...,) or (..., K)
+        scalar or array of shape (K,)
             The sum. In the host's memory terms are added one after the other: then it does not matter how an epoch is
             cut into pieces.
         """
-        if losses.ndim == 1:  # the same, faster
-            terms = losses * rows
-            terms[0] += total
-            return np.add.accumulate(terms)[-1]
-        terms = np.moveaxis(losses, -2 if many else -1, 0) * rows.reshape(-1, *[1] * (losses.ndim - 1))
+        terms = losses * (rows if losses.ndim == 1 else rows[:, np.newaxis])
         terms[0] += total
         return np.add.accumulate(terms)[-1]
 
@@ -151,7 +145,7 @@ class Cuda(Host):
         sums = values[:cut].reshape(whole, length).sum(axis=1)
         return sums if cut == len(values) else np.concatenate((sums, values[cut:].sum(keepdims=True)))
 
-    def added(self, losses: Array, rows: Array, total: Any = 0.0, *, many: bool = False) -> Any:  # noqa: ARG002
+    def added(self, losses: Array, rows: Array, total: Any = 0.0) -> Any:
         """Return a sum to which the losses of some batches, times their rows, are added."""
         return total + rows.dot(losses)
 

@@ -309,7 +309,7 @@ class Run:
             if watched:
                 self.callbacks.call("on_train_batch_begin", number, {})
             losses = self._chunk(first, last)
-            at.loss_sum = self._device.added(losses, batches.rows[first:last], at.loss_sum, many=batches.many)
+            at.loss_sum = self._device.added(losses, batches.rows[first:last], at.loss_sum)
             at.batch, at.batches, at.rows = last, number + last - first, rows + int(batches.ends[last - 1])
             if watched:
                 (so_far,) = self._logged(at.loss_sum / at.rows)

@@ -18,6 +18,7 @@ from test_sweep import (
     data,
     integers,
 )
+from ulp import assert_equal_bits
 
 from linreg import L1L2, L2, SGD, Adam, Huber, LinearRegression, RMSprop, schedules, sweep
 
@@ -87,6 +88,18 @@ def test_how_many_steps_one_call_does_changes_nothing(at_once, monkeypatch):
     monkeypatch.setattr(run, "AT_ONCE_OF_MANY", at_once)
     X, y = integers()
     assert_bits_of_own_runs(sweep(X, y, learning_rate=RATES, engine="numba", **{**EXACT, "epochs": 3}))
+
+
+@pytest.mark.parametrize("models", [16, 21])
+def test_losses_are_added_up_in_one_order_however_many_steps_one_call_does(models, monkeypatch):
+    X, y = data(45, 3)
+
+    def losses(at_once):
+        monkeypatch.setattr(run, "AT_ONCE_OF_MANY", at_once)
+        rates = np.geomspace(1e-4, 1e-2, models).tolist()
+        return sweep(X, y, learning_rate=rates, engine="numba", batch_size=2, epochs=5, random_state=0).history["loss"]
+
+    assert_equal_bits(losses(1), losses(10**9))
 
 
 @pytest.mark.parametrize(

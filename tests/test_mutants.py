@@ -384,7 +384,7 @@ MUTANTS = {
         cutting.Batches._cut, "end - start", "self._problem.batch_size", "run of 16"),
     "the last batch counts in full": (
         loop.Run._part, "batches.rows[first:last]", "batches.rows[0] + 0 * batches.rows[first:last]", "run of 16"),
-    "the history is the last batch's": (loop.Run._part, "at.loss_sum, many=", "0.0, many=", "batch logs"),
+    "the history is the last batch's": (loop.Run._part, "at.loss_sum)", "0.0)", "batch logs"),
     "the history is not weighted by rows": (
         loop.Run._part, "batches.rows[first:last]", "0 * batches.rows[first:last] + len(batches.error) / len(batches)",
         "run of 16"),

@@ -84,6 +84,26 @@ def test_a_new_rule_is_compiled():
     assert len(set(plain.coef_.tolist())) > 1
 
 
+def floored(p, g, v, lr, floor):
+    v = np.maximum(v, np.maximum(g * g, 1e-8))  # which Numba takes in float64, whatever g is
+    return p - lr * g / np.sqrt(v + floor), v
+
+
+def test_a_rule_that_numba_takes_in_float64_keeps_the_type_of_the_run_on_one_feature():
+    pytest.importorskip("numba", reason='engine="numba" needs Numba: pip install "linreg[fast]"')
+    kind = optimizer_from("Floored", floored, learning_rate=0.25, floor=1.0)
+    x = 2.0 ** RNG.integers(-2, 3, size=(20, 1))
+    plain, compiled = (
+        LinearRegression(kind(), batch_size=1, epochs=3, random_state=0, shuffle=False, engine=engine).fit(
+            x, 3 * x[:, 0]
+        )
+        for engine in ("numpy", "numba")
+    )
+    assert compiled.coef_.dtype == np.float32
+    np.testing.assert_allclose(compiled.coef_, plain.coef_, rtol=1e-5)
+    np.testing.assert_allclose(compiled.intercept_, plain.intercept_, rtol=1e-4)
+
+
 def test_a_new_rule_is_drawn_put_on_the_page_and_diagnosed():
     subject = study.Subject(X, Y, ["a", "b"], "y", LinearRegression(Lion(0.01), random_state=0, epochs=10))
     compared = subject.compared()

@@ -135,6 +135,7 @@ class _Loop:
 
     def __init__(self, case: Case, peer: Peer, device: str, expected: dict[int, Expected]) -> None:
         task = case.task(peer.most_steps)
+        peer.choose(task, device)
         begin = perf_counter()
         self._start: Start = peer.make(task, device)
         self._start()(1)

@@ -131,10 +131,11 @@ def _formulas_are_rounded(loops: Loops) -> str:
         "**Short steps in float64 beside the loop written by hand.** Both are compiled to the same vector loop over "
         f"rows. The compiled loop takes {kernel:.1f} ns of a step's {whole:.1f}, and {fused:.1f} where its formulas "
         "may be fused as those of the loop by hand are, which gives other bits: here a formula is rounded where it "
-        "stands. From step to step parameters and state stay in registers; the loop by hand, written as one writes it, "
-        "puts them into arrays and reads them back. "
+        "stands. "
         f"The rest is what the loop by hand ({hand:.1f} ns in all) does not have: {rates:.1f} for a learning rate of "
-        f"every step, {beside:.1f} for the losses of the batches, the history and the calls."
+        f"every step, {beside:.1f} for the losses of the batches, the history and the calls. "
+        "From step to step the engine hands on the parameters and the state of one feature as numbers; the loop by "
+        "hand keeps them in arrays, as one writes it."
     )
 
 

@@ -59,7 +59,8 @@ STEPS = """\
 core or, where a batch has 2^19 numbers, on all; or a product of every batch with BLAS. *The XLA loop* is the faster of
 two forms, one loop over all steps or one over epochs and steps, each tried for a tenth of a second beforehand; its
 gradient is a sum in batches of fewer than 2^20 numbers and a product in larger ones, either several times as fast.
-*JAX scan* is the fastest of four: products or sums, one step or two in a turn of its loop.
+*JAX scan* is the fastest of four: predictions and gradients as products or as sums, one step or two in a turn of its
+loop; so is `jax.vmap` of it.
 *Bare NumPy calls* are the formulas in NumPy with nothing around them, no loss and no history: no loop in Python that
 calls NumPy can be faster by more than noise. *Hand-fused Numba* reads row after row in one place, as one writes it.
 Quartiles of the rounds are in brackets; a ratio is the median of the rounds' ratios, which is not always the ratio of
@@ -90,10 +91,10 @@ single runs 1.85 to 1.96. Why is not known yet.
 """
 TOLERANCE = """\
 Seconds of a whole run from zeros, all the same epochs, the loops in turns as above, and of the first run of each, with
-building, tracing and compiling; in the first case imports are in it (Numba's loops may be on disk from before; of the
-XLA loop two forms are built and tried, of JAX' scan four). Compiled loops, but for PyTorch's, are there within a
-millisecond, and most of the Numba engine's is what linreg does around its loop, a tenth or two of a millisecond a run:
-the loop by hand, which does nothing else, is there first, and on one feature so is JAX' scan.
+building, tracing and compiling; in the first case imports are in it, but not those of JAX, whose forms have been tried
+by then (Numba's loops may be on disk from before). Compiled loops, but for PyTorch's, are there within a millisecond,
+and most of the Numba engine's is what linreg does around its loop, a tenth or two of a millisecond a run: the loop by
+hand, which does nothing else, is there first, and on one feature so is JAX' scan.
 """
 GUARDED = """\
 `tests/test_speed.py` holds, wherever the tests run, the time of the NumPy engine on 32 rows of 16 features to that of

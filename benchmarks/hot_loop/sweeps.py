@@ -15,7 +15,7 @@ from benchmarks.hot_loop.peers.jax_loops import FORMS
 from benchmarks.hot_loop.peers.ours import numba_engine, numpy_engine
 from benchmarks.hot_loop.table import Case
 from benchmarks.hot_loop.whole import timed
-from benchmarks.interleaved import clocked, least
+from benchmarks.interleaved import clocked, collected, quickest
 from benchmarks.loops import Task
 from linreg import sweep
 
@@ -53,7 +53,9 @@ def linreg_sweep(engine: str) -> Any:
 
 def jax_vmap(task: Task, epochs: int, count: int) -> Any:
     """Return the same sweep by JAX, compiled beforehand, in the form that is the fastest here."""
-    return min((_jax_vmap(task, epochs, count, *form) for form in FORMS), key=least)
+    forms = [_jax_vmap(task, epochs, count, *form) for form in FORMS]
+    with collected():
+        return forms[quickest(forms)]
 
 
 def _jax_vmap(task: Task, epochs: int, count: int, by_sum: bool, unroll: int) -> Any:

@@ -146,8 +146,9 @@ def to_tolerance(case: Case, peers: list[Peer], *, device: str = "cpu", rounds: 
     for peer in peers:
         if not peer.suits(case) or not peer.trains:
             continue
-        begin = perf_counter()
         try:
+            peer.choose(task, device)
+            begin = perf_counter()
             start = peer.make(task, device)
         except MissingPeerError as reason:
             skipped[peer.name] = str(reason)

@@ -154,7 +154,7 @@ _columns_added_in_order = jit(_add_columns_in_order, cache=True)
 
 
 def added(losses: Array, rows: Array) -> Array:
-    """Return what `linreg.devices.Host.added` does of many epochs, a term after the other.
+    """Return what `linreg.devices.Host.added` does, of many epochs: the terms of each are added one after the other.
 
     Parameters
     ----------

@@ -110,8 +110,8 @@ def kernel(given: Formulas, form: Form) -> Any:
     parts["gradient"] = _with(parts, loops.gradient_of_one)
     parts["step"] = parts["one_step"] if form.around else parts["rule_alone"]
     parts["penalise"] = _with(parts, loops.penalise_one)
-    alone = form.columns == 1 and not form.around and not given.terms
-    return _kept_on_disk(loops.train_one_feature if alone else loops.train, parts, given, form)
+    as_numbers = form.columns == 1 and not form.around and not given.terms
+    return _kept_on_disk(loops.train_one_feature if as_numbers else loops.train, parts, given, form)
 
 
 def _for_columns(parts: dict[str, Any], given: Formulas, form: Form) -> dict[str, Any]:
@@ -196,8 +196,12 @@ def _writer(slots: int) -> Any:
 
 @functools.cache
 def _rest(slots: int) -> Any:
-    """Return `slots_after(after)`: what a rule returns, but for the parameter, for so many slots."""
+    """Return `slots_after(slots, after)`: what a rule returns, but for the parameter, as slots would hold it."""
     if slots == 0:
-        return _part(lambda after: (), allocates=False)  # noqa: ARG005
-    before = _rest(slots - 1)
-    return _part(lambda after: before(after) + (after[slots],), allocates=False)  # noqa: RUF005
+        return _part(lambda slots, after: (), allocates=False)  # noqa: ARG005
+    before, last = _rest(slots - 1), slots
+
+    def rest(slots: Any, after: Any) -> Any:
+        return before(slots, after) + (slots.dtype.type(after[last]),)  # noqa: RUF005
+
+    return _part(rest, allocates=False)

@@ -20,11 +20,11 @@ class OneModel:
     width = 0
 
     def numbers(self, array: Array) -> Array:
-        """Return numbers a step as the loop reads and writes them."""
+        """Return numbers a step as the loop reads them."""
         return array
 
     def room(self, steps: int, dtype: Any) -> Array:
-        """Return room for a number a step."""
+        """Return room for the numbers that the loop writes, one a step."""
         return np.empty(steps, dtype)
 
     def vectors(self, array: Array) -> Array:
@@ -68,7 +68,7 @@ class BlocksOfModels:
         return np.ascontiguousarray(np.moveaxis(array.reshape(*array.shape[:-1], self._blocks, self.width), -2, 0))
 
     def room(self, steps: int, dtype: Any) -> Array:
-        """Return room for a number a step and model."""
+        """Return room for the numbers that the loop writes, one a step and model."""
         return np.empty((self._blocks, steps, self.width), dtype)
 
     def vectors(self, array: Array) -> Array:

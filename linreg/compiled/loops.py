@@ -335,9 +335,13 @@ def train_one_feature(
     total: Array, average: Array, loss_constants: Any, rule_constants: Any, strengths: Any, around: Around, sums: Array,
     penalties: Array,
 ) -> None:  # fmt: skip
-    """Do the same for a single feature and a rule alone, where each step waits for the one before: in registers."""
-    n, k, has_bias = len(target), 0, len(p) > 1
-    w, bias = p[0], p[1] if has_bias else p.dtype.type(0)
+    """Do the same for a single feature and a rule alone, where each step waits for the one before.
+
+    Parameters and state are numbers here, which stay in registers. They have the type of the arrays that they come
+    from, whatever a rule returns.
+    """
+    n, k, has_bias, number = len(target), 0, len(p) > 1, p.dtype.type
+    w, bias = p[0], p[1] if has_bias else number(0)
     of_w, of_bias = read_slots(slots, 0), read_slots(slots, len(p) - 1)
     for epoch in range(epochs):
         order = orders[epoch % len(orders)]
@@ -348,14 +352,14 @@ def train_one_feature(
                 matrix, target, order, weight, factor, start, end, p, bias, d, loss_constants, g, e
             )
             after = update(*((w, g[0]) + of_w + (rates[k],) + rule_constants))  # noqa: RUF005
-            w, of_w = after[0], slots_after(after)
+            w, of_w = number(after[0]), slots_after(slots, after)
             if has_bias:
                 after = update(*((bias, slopes) + of_bias + (rates[k],) + rule_constants))  # noqa: RUF005
-                bias, of_bias = after[0], slots_after(after)
+                bias, of_bias = number(after[0]), slots_after(slots, after)
             sums[k] = loss
             k += 1
     p[0] = w
-    write_slots(slots, 0, (w, *of_w))
+    write_slots(slots, 0, (w,) + of_w)  # noqa: RUF005
     if has_bias:
         p[1] = bias
-        write_slots(slots, 1, (bias, *of_bias))
+        write_slots(slots, 1, (bias,) + of_bias)  # noqa: RUF005

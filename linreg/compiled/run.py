@@ -162,7 +162,7 @@ class NumbaRun(Run):
         state.average = None if state.average is None else layout.back(average, shape)
         state.iterations += count
         sums = layout.back(sums, (count, *shape[1:])).reshape(epochs, last - first, *shape[1:])
-        losses = batches.means(sums, first, last)
+        losses = batches.means(sums, first, last, out=sums)
         if not self._penalty:
             return losses
         return losses.astype(np.float64) + layout.back(penalties, (count, *shape[1:])).reshape(losses.shape)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from benchmarks.hot_loop.peers import floors, fused, jax_loops, keras_loops, online, ours, tf_loops, torch_loops
 from benchmarks.hot_loop.peers.interface import Make, MissingPeerError
 from benchmarks.hot_loop.table import Case
+from benchmarks.loops import Task
 
 __all__ = [
     "BARE_CALLS",
@@ -57,6 +58,8 @@ class Peer:
         Whether there is a result to check.
     loss_in_float32 : bool
         Whether it adds up its losses in float32, whatever the model is in (Keras' metrics).
+    in_forms : bool
+        Whether it is tried in several forms, of which the fastest is taken.
     """
 
     name: str
@@ -67,6 +70,12 @@ class Peer:
     only: dict[str, object] = field(default_factory=dict)
     trains: bool = True
     loss_in_float32: bool = False
+    in_forms: bool = False
+
+    def choose(self, task: Task, device: str) -> None:
+        """Find out which form is the fastest for such work, so that building the loop builds this one only."""
+        if self.in_forms:
+            self.make(task, device)
 
     def suits(self, case: Case) -> bool:
         """Return whether it can do this work at all."""
@@ -90,8 +99,8 @@ PEERS = {
         Peer(READ, floors.one_read, FAST, LIMIT, trains=False),
         Peer(BARE_CALLS, floors.bare_calls, MEDIUM, LIMIT),
         Peer(FUSED, fused.hand_fused, FAST, compiled=True),
-        Peer(SCAN, jax_loops.scan, FAST, compiled=True),
-        Peer(XLA, tf_loops.xla_loop, FAST, compiled=True),
+        Peer(SCAN, jax_loops.scan, FAST, compiled=True, in_forms=True),
+        Peer(XLA, tf_loops.xla_loop, FAST, compiled=True, in_forms=True),
         Peer(COMPILED_TORCH, torch_loops.compiled, SLOW, compiled=True),
         Peer("JAX jitted step", jax_loops.jitted_step, MEDIUM),
         Peer("tf.function loop", tf_loops.graph_loop, MEDIUM),
