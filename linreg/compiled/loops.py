@@ -48,7 +48,7 @@ gradient: Any = None
 step: Any = None
 block_size = 0
 
-FAR = 2**12
+FAR = 2**10
 """Numbers in a batch from which on it is read in four places: of fewer, these would be too near to each other."""
 ONE, TWO, THREE = np.uintp(1), np.uintp(2), np.uintp(3)
 """Unsigned: of a signed index Numba asks every time whether it counts from the end."""
