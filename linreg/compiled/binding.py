@@ -173,6 +173,28 @@ def added(losses: Array, rows: Array) -> Array:
     return sums
 
 
+def at_a_line(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an empty array that begins at a line of the cache.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtype : type
+        The type of its numbers.
+
+    Returns
+    -------
+    array of that shape and type
+        Where registers as wide as a line are written to memory and read back, as a gradient is, what lies across two
+        lines may take twice the time, and NumPy's own arrays begin anywhere.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    there = np.empty(size + CACHE_LINE, np.uint8)
+    first = -there.ctypes.data % CACHE_LINE
+    return there[first : first + size].view(dtype).reshape(shape)
+
+
 def columns_apart(matrix: Array) -> Array:
     """Return the columns of a matrix one after the other, each in an odd number of lines of the cache.
 
@@ -190,7 +212,7 @@ def columns_apart(matrix: Array) -> Array:
     rows, features = matrix.shape
     in_line = CACHE_LINE // matrix.itemsize
     lines = -(-rows // in_line) // 2 * 2 + 1
-    columns = np.empty((features, lines * in_line), matrix.dtype)
+    columns = at_a_line((features, lines * in_line), matrix.dtype)
     columns[:, :rows] = matrix.T
     return columns
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numba import get_num_threads
 
+from linreg.compiled.binding import at_a_line
+
 Array = Any
 
 WIDTHS = (64, 32, 16)
@@ -29,7 +31,9 @@ class OneModel:
 
     def vectors(self, array: Array) -> Array:
         """Return a copy of vectors of parameters for the loop to write into."""
-        return array.copy()
+        vectors = at_a_line(array.shape, array.dtype)
+        vectors[...] = array
+        return vectors
 
     def constants(self, constants: Sequence[Any], dtype: Any) -> Any:  # noqa: ARG002 (they have it)
         """Return constants of formulas."""
@@ -74,7 +78,9 @@ class BlocksOfModels:
     def vectors(self, array: Array) -> Array:
         """Return a copy of arrays (..., parameters, K) as (blocks, ..., parameters * width)."""
         blocks = self.numbers(array)
-        return np.array(blocks).reshape(*blocks.shape[:-2], blocks.shape[-2] * self.width)
+        vectors = at_a_line(blocks.shape, blocks.dtype)
+        vectors[...] = blocks
+        return vectors.reshape(*blocks.shape[:-2], blocks.shape[-2] * self.width)
 
     def constants(self, constants: Sequence[Any], dtype: Any) -> Any:
         """Return constants, each a number or of shape (K,), in blocks."""

@@ -14,7 +14,16 @@ from numba.core.errors import NumbaError
 from linreg.around import Around, around
 from linreg.batches import Problem
 from linreg.callbacks import Logs
-from linreg.compiled.binding import CACHE_LINE, CompiledPowers, InOrder, added, columns_apart, in_loop, stands_there
+from linreg.compiled.binding import (
+    CACHE_LINE,
+    CompiledPowers,
+    InOrder,
+    added,
+    at_a_line,
+    columns_apart,
+    in_loop,
+    stands_there,
+)
 from linreg.compiled.kernels import TILE, Form, Formulas, kernel
 from linreg.compiled.layout import BlocksOfModels, OneModel
 from linreg.losses import Loss
@@ -143,7 +152,7 @@ class NumbaRun(Run):
         slots = layout.vectors(np.array(state.slots, dtype).reshape(len(state.slots), *shape))
         empty = np.empty((0, *shape[1:]), dtype)
         total, average = (layout.vectors(empty if it is None else it) for it in (state.total, state.average))
-        g, e = np.empty_like(p), np.empty((*p.shape[:-1], max(TILE, 5 * layout.width)), dtype)
+        g, e = at_a_line(p.shape, dtype), at_a_line((*p.shape[:-1], max(TILE, 5 * layout.width)), dtype)
         sums, penalties = layout.room(count, dtype), layout.room(count if self._penalty else 0, dtype)
         in_loop = lrs = layout.numbers(rates)
         if rates is not self._lr and self._form.around:
