@@ -335,11 +335,9 @@ def train_one_feature(
     total: Array, average: Array, loss_constants: Any, rule_constants: Any, strengths: Any, around: Around, sums: Array,
     penalties: Array,
 ) -> None:  # fmt: skip
-    """Do the same for a single feature and a rule alone, where each step waits for the one before.
-
-    Parameters and state are numbers here, which stay in registers. They have the type of the arrays that they come
-    from, whatever a rule returns.
-    """
+    """Do the same for a single feature and a rule alone, where each step waits for the one before."""
+    # Parameters and state are numbers here, which stay in registers. They have the type of the arrays that they come
+    # from, whatever a rule returns.
     n, k, has_bias, number = len(target), 0, len(p) > 1, p.dtype.type
     w, bias = p[0], p[1] if has_bias else number(0)
     of_w, of_bias = read_slots(slots, 0), read_slots(slots, len(p) - 1)
