@@ -84,8 +84,10 @@ engine's own loop with every formula compiled as sums are: products may be fused
 A core of a shared machine may be half as fast again for a second at a time, as the least and the largest times of the
 same loop show: where that meets one loop of a case and not another, a ratio near 1 falls on either side of it.
 Besides, the loop has two speeds on rows of 32 in float64 that come from memory (1000000 x 32, batch 32, SGD, MSE): of
-eight processes five took 0.37 to 0.43 us a step and three 0.58 to 0.66, each from its first call to its last, wherever
-its arrays lay. Why is not known; where the code lies is another one in every process.
+eight processes five took 0.37 to 0.43 us a step and three 0.58 to 0.66, each from its first call to its last. Why is
+not known: neither the addresses of its arrays nor those of its code decide, for without randomised addresses there
+were both speeds, too; read row after row it took 0.31 to 0.41 in eleven processes of eleven, but is slower on all that
+stays in the cache.
 """
 GROWTH = """\
 ```{image} images/benchmarks-growth.png
