@@ -73,8 +73,8 @@ machine to machine; *there* is the run before this one on another machine (AMD E
 docs/benchmarks/hot-loop-avx2.json), before one feature was trained in registers, before a sweep added up its losses
 compiled, and beside JAX in one form only.
 
-After the run two things of the Numba engine changed: small batches of a table that fits into no cache are read row after
-row, and what the loop writes begins at a line of the cache. The cases of 1000000 x 32 in batches of 32 and of
+After the run two things of the Numba engine changed: small batches of a table that fits into no cache are read row
+after row, and what the loop writes begins at a line of the cache. The cases of 1000000 x 32 in batches of 32 and of
 65536 x 512 in batches of 1, the growth in d, the sweeps and the profiles of the Numba engine's misses were measured
 after that, all others before.
 """
