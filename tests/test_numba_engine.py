@@ -40,7 +40,7 @@ from linreg.drift import FollowedRun
 
 pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
 
-from linreg.compiled import formulas, loops, run
+from linreg.compiled import formulas, run
 from linreg.compiled.binding import CompiledPowers, columns_apart
 from linreg.precision import FLOAT32, FLOAT64
 
@@ -185,16 +185,6 @@ def test_large_batches_are_exact_where_numpy_is(features, dtype, batch_size):
         numpy, compiled = both(model, X, y, **more)
         assert_equal_bits(compiled.coef_, numpy.coef_)
         assert compiled.intercept_ == numpy.intercept_
-
-
-def test_small_batches_of_a_table_that_fits_into_no_cache_are_those_of_numpy():
-    rows = 2**18 + 5
-    X, y = (it.astype("d") for it in whole_numbers(rows, 17))
-    assert X.nbytes > loops.CACHED
-    model = LinearRegression(SGD(2.0**-8), epochs=1, batch_size=32, shuffle=False, dtype="float64", random_state=0)
-    numpy, compiled = both(model, X, y)
-    np.testing.assert_allclose(compiled.coef_, numpy.coef_, rtol=1e-10)
-    np.testing.assert_allclose(compiled.history_["loss"], numpy.history_["loss"], rtol=1e-12)
 
 
 def test_few_features_in_blocks_on_all_cores_are_exact_where_numpy_is():

@@ -129,6 +129,16 @@ def test_rows_in_order_give_the_bits_of_rows_in_memory_compiled(run):
     check_in_order(run)
 
 
+def test_small_batches_of_a_table_that_fits_into_no_cache_have_the_bits_of_rows_in_memory_compiled():
+    pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
+    X, y, *_ = rows(2**18, 40)
+    assert X.nbytes > 2**25
+    model = {"engine": "numba", "batch_size": 32, "epochs": 1, "shuffle": False, "random_state": 0}
+    source = source_of(X, y, None, block=2**14)
+    ours = LinearRegression(memory=budget(source, 32), **model).fit(source)
+    assert_same_run(ours, LinearRegression(**model).fit(X, y))
+
+
 @given(runs("numpy"))
 def test_shuffled_rows_give_the_bits_of_rows_laid_out_in_that_order(run):
     source, (X, y, weight), given, window = run

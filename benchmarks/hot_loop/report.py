@@ -73,8 +73,8 @@ machine to machine; *there* is the run before this one on another machine (AMD E
 docs/benchmarks/hot-loop-avx2.json), before one feature was trained in registers, before a sweep added up its losses
 compiled, and beside JAX in one form only.
 
-After the run two things of the Numba engine changed: small batches of a table that fits into no cache are read row
-after row, and what the loop writes begins at a line of the cache. The cases of 1000000 x 32 in batches of 32 and of
+After the run two things of the Numba engine changed: batches of 1,024 numbers and more, not 4,096, are read in
+four places, and what the loop writes begins at a line of the cache. The cases of 1000000 x 32 in batches of 32 and of
 65536 x 512 in batches of 1, the growth in d, the sweeps and the profiles of the Numba engine's misses were measured
 after that, all others before.
 """
@@ -83,6 +83,10 @@ Loops of a case take turns as above; the parts of the Numba engine are clocked w
 engine's own loop with every formula compiled as sums are: products may be fused with sums, and terms reordered.
 A core of a shared machine may be half as fast again for a second at a time, as the least and the largest times of the
 same loop show: where that meets one loop of a case and not another, a ratio near 1 falls on either side of it.
+Besides, the loop has two speeds on rows of 32 in float64 that come from memory (1000000 x 32, batch 32, SGD, MSE): of
+eight processes five took 0.37 to 0.43 us a step and three 0.58 to 0.66, each from its first call to its last. Why is
+not known. Row after row it took 0.31 to 0.44 in all of fourteen, but that is slower on all that stays in the cache, and
+what a batch adds up must not depend on the table that it is from, which a stream does not know.
 """
 GROWTH = """\
 ```{image} images/benchmarks-growth.png

@@ -91,7 +91,6 @@ def kernel(given: Formulas, form: Form) -> Any:
         "read_slots": _reader(given.slots),
         "write_slots": _writer(given.slots),
         "slots_after": _rest(given.slots),
-        "in_order": not form.shuffled,
         "block_size": BLOCK,
     }
     parts["row"] = _with(parts, loops.looked_up if form.shuffled else loops.itself)

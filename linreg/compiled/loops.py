@@ -46,13 +46,11 @@ one_by_one: Any = None
 over_rows: Any = None
 gradient: Any = None
 step: Any = None
-in_order = True
 block_size = 0
 
-FAR = 2**12
-"""Numbers in a batch from which on it is read in four places: of fewer, these would be too near to each other."""
-CACHED = 2**25
-"""Bytes of a table that stays in the cache from one epoch to the next."""
+FAR = 2**10
+"""Numbers in a batch from which on it is read in four places: of fewer, these would be too near to each other. Nothing
+but the batch may decide it: a stream knows no more of its table, and gives the bits of rows in memory."""
 ONE, TWO, THREE = np.uintp(1), np.uintp(2), np.uintp(3)
 """Unsigned: of a signed index Numba asks every time whether it counts from the end."""
 
@@ -106,15 +104,13 @@ def by_rows(
 ) -> tuple[Any, Any]:  # fmt: skip
     """Write the gradient of the rows from `start` up to `end` into g; return the sums of their values and slopes."""
     # Four rows at a time: then each parameter, and each element of g, is read once for four. Of a large batch it is one
-    # row of each quarter: memory is read in four places, which is faster than in one. A small batch that comes from
-    # memory, in order, is read row after row, as processors foresee it best.
+    # row of each quarter: memory is read in four places, which is faster than in one.
     loss = slopes = p.dtype.type(0)
     w, f = weight[start], factor[start]
     for j in range(d):
         g[j] = 0
-    is_large = (end - start) * d >= FAR
-    fours = (end - start) // 4 if is_large or not in_order or len(target) * d * p.itemsize <= CACHED else 0
-    apart, ahead = (np.uintp(fours), 1) if is_large else (ONE, 4)
+    fours = (end - start) // 4
+    apart, ahead = (np.uintp(fours), 1) if (end - start) * d >= FAR else (ONE, 4)
     for four in range(fours):
         k0 = np.uintp(start + ahead * four)
         k1, k2, k3 = k0 + apart, k0 + TWO * apart, k0 + THREE * apart
