@@ -25,8 +25,8 @@ TILE = 256
 class Form(NamedTuple):
     """Which of the loops a run takes."""
 
-    columns: int = 0
-    """X is given as 1 column, or as 2 or more, which is 2 here; 0 where it is given as rows."""
+    over_rows: str = "by_rows"
+    """The function of `linreg.compiled.loops` that goes over the rows of a batch of one model."""
     in_blocks: bool = False
     """Batches are so large that all cores work on one."""
     shuffled: bool = False
@@ -35,6 +35,8 @@ class Form(NamedTuple):
     """Something stands around the rule."""
     weighted: bool = False
     """Rows have weights; of many models they are always taken as if they had."""
+    one_row: bool = False
+    """Batches are of one row."""
     width: int = 0
     """Models in a block of them; 0 where there is one model."""
 
@@ -96,22 +98,25 @@ def kernel(given: Formulas, form: Form) -> Any:
     parts["row"] = _with(parts, loops.looked_up if form.shuffled else loops.itself)
     parts["weight_of"] = _with(parts, loops.own if form.weighted else loops.one)
     parts["factor_of"] = _with(parts, loops.own if form.weighted else loops.same)
-    for function in (loops.minus, loops.slope_and_value, loops.clip, loops.rule_alone):
+    for function in (loops.minus, loops.slope_and_value, loops.clip, loops.move, loops.rule_alone):
         parts[function.__name__] = _with(parts, function)
     if form.around:
         parts["one_step"] = _with(parts, loops.rule_and_around)
     if form.width:
         return _kept_on_disk(columns.train_columns, _for_columns(parts, given, form), given, form)
     parts["predict_row"] = _with(parts, loops.predict_row, sums=True)
-    over_rows = {0: loops.by_rows, 1: loops.by_the_column}.get(form.columns, loops.by_columns)
-    parts["one_by_one"] = parts["over_rows"] = _with(parts, over_rows, sums=True)
+    parts["one_by_one"] = parts["over_rows"] = _with(parts, getattr(loops, form.over_rows), sums=True)
     if form.in_blocks:
         parts["over_rows"] = _with(parts, loops.in_blocks, sums=True, parallel=True)
     parts["gradient"] = _with(parts, loops.gradient_of_one)
     parts["step"] = parts["one_step"] if form.around else parts["rule_alone"]
     parts["penalise"] = _with(parts, loops.penalise_one)
-    as_numbers = form.columns == 1 and not form.around and not given.terms
-    return _kept_on_disk(loops.train_one_feature if as_numbers else loops.train, parts, given, form)
+    train = loops.train
+    if not form.around and not given.terms and form.over_rows == "by_the_column":
+        train = loops.train_one_feature
+    elif not form.around and not given.terms and form.one_row:
+        train = loops.train_row_by_row
+    return _kept_on_disk(train, parts, given, form)
 
 
 def _for_columns(parts: dict[str, Any], given: Formulas, form: Form) -> dict[str, Any]:
@@ -160,7 +165,7 @@ def _kept_on_disk(outermost: Any, parts: dict[str, Any], given: Formulas, form: 
     used = (given.update, given.value, given.slope, *(function for pair in given.terms for function in pair))
     own = [function for module in (loops, columns) for _, function in inspect.getmembers(module, inspect.isfunction)]
     mark = formulas.fingerprint([*used, *own], formulas.__file__, around.__file__, __file__)
-    kinds = [f"{name}{int(kind)}" for name, kind in form._asdict().items() if kind]
+    kinds = [kind if isinstance(kind, str) else f"{name}{int(kind)}" for name, kind in form._asdict().items() if kind]
     name = "_".join(["train", *(function.__name__ for function in used), str(given.slots), *kinds, str(mark)])
     parallel = outermost is columns.train_columns
     train = jit(bound(outermost, name, **parts), parallel=parallel, allocates=parallel)

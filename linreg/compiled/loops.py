@@ -141,6 +141,42 @@ def by_rows(
     return loss, slopes
 
 
+def row_after_row(
+    matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array,
+    bias: Any, d: int, constants: Any, g: Array, e: Array,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Do the same for a small batch of long rows that come as they lie: each row is read first, then all again."""
+    # The first read goes through memory line by line, which is fetched ahead. Four rows at a time have two speeds, by
+    # where in memory the code lies. The slopes of as many rows as e is long wait in e for the second read.
+    loss = slopes = p.dtype.type(0)
+    w, f = weight[start], factor[start]
+    for j in range(d):
+        g[j] = 0
+    for first in range(start, end, len(e)):
+        rows, at = min(len(e), end - first), np.uintp(first)
+        for r in range(rows):
+            k = at + np.uintp(r)
+            own_weight, own_factor = weight_of(weight, w, k), factor_of(factor, f, k)
+            s, v = slope_and_value(predict_row(matrix, k, p, bias, d), target[k], own_weight, own_factor, constants)
+            e[r] = s
+            slopes += s
+            loss += v
+        fours = rows // 4
+        for four in range(fours):
+            here = np.uintp(4 * four)
+            k = at + here
+            k1, k2, k3 = k + ONE, k + TWO, k + THREE
+            s0, s1, s2, s3 = e[here], e[here + ONE], e[here + TWO], e[here + THREE]
+            for j in range(d):
+                g[j] += (s0 * matrix[k, j] + s1 * matrix[k1, j]) + (s2 * matrix[k2, j] + s3 * matrix[k3, j])
+        for last in range(4 * fours, rows):
+            here = np.uintp(last)
+            s, k = e[here], at + here
+            for j in range(d):
+                g[j] += s * matrix[k, j]
+    return loss, slopes
+
+
 def by_the_column(
     columns: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array,
     bias: Any, d: int, constants: Any, g: Array, e: Array,
@@ -264,15 +300,20 @@ def clip(g: Array, d: int, around: Around) -> None:
             g[j] = clip_by_global_norm(g[j], size, around.limit, around.one_over_limit)
 
 
+def move(p: Array, j: Any, g: Any, slots: Array, rate: Any, constants: Any) -> None:
+    """Move the j-th parameter by the rule."""
+    after = update(*((p[j], g) + read_slots(slots, j) + (rate,) + constants))  # noqa: RUF005
+    p[j] = after[0]
+    write_slots(slots, j, after)
+
+
 def rule_alone(
     p: Array, g: Array, slots: Array, total: Array, average: Array, rate: Any, lr: Any, i: int, d: int, constants: Any,
     around: Around,
 ) -> None:  # fmt: skip
     """Move the parameters by the rule."""
     for j in range(len(p)):
-        after = update(*((p[j], g[j]) + read_slots(slots, j) + (rate,) + constants))  # noqa: RUF005
-        p[j] = after[0]
-        write_slots(slots, j, after)
+        move(p, j, g[j], slots, rate, constants)
 
 
 def rule_and_around(
@@ -362,3 +403,28 @@ def train_one_feature(
     if has_bias:
         p[1] = bias
         write_slots(slots, 1, (bias,) + of_bias)  # noqa: RUF005
+
+
+def train_row_by_row(
+    matrix: Array, target: Array, orders: Array, weight: Array, factor: Array, batch_size: int, first: int, last: int,
+    epochs: int, d: int, rates: Array, lrs: Array, iterations: int, p: Array, g: Array, e: Array, slots: Array,
+    total: Array, average: Array, loss_constants: Any, rule_constants: Any, strengths: Any, around: Around, sums: Array,
+    penalties: Array,
+) -> None:  # fmt: skip
+    """Do the same for batches of one row and a rule alone, which is given each element of the gradient as it comes."""
+    k, has_bias, number = 0, len(p) > d, p.dtype.type
+    w, f = weight[first], factor[first]
+    for epoch in range(epochs):
+        order = orders[epoch % len(orders)]
+        for b in range(first, last):
+            at = np.uintp(b)
+            i = row(order, at)
+            bias = p[d] if has_bias else number(0)
+            own_weight, own_factor = weight_of(weight, w, at), factor_of(factor, f, at)
+            prediction = predict_row(matrix, i, p, bias, d)
+            s, sums[k] = slope_and_value(prediction, target[i], own_weight, own_factor, loss_constants)
+            for j in range(d):
+                move(p, j, s * matrix[i, j], slots, rates[k], rule_constants)
+            if has_bias:
+                move(p, d, s, slots, rates[k], rule_constants)
+            k += 1

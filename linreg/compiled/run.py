@@ -41,6 +41,9 @@ MOST_STEPS, MOST_RATES = 2**16, 2**17
 FEW_COLUMNS, MANY_ROWS = 16, 16
 """Up to so many features, and from so many rows in a batch on, X is read by columns if rows come as they lie; if a row
 is longer than a line of the cache, from `TILE` rows on. One feature always is."""
+LONG_ROW, SMALL_BATCH = 4 * CACHE_LINE, 2**15
+"""Rows of so many bytes and more, in batches of up to so many bytes, which the first cache can hold, are read one after
+the other, and then once more, if they come as they lie."""
 LARGE = 2**19
 """Numbers in a batch from which on all cores work on it."""
 
@@ -64,18 +67,18 @@ class NumbaRun(Run):
         self._layout: Any = BlocksOfModels(parameters.shape[1]) if several else OneModel()
         features = problem.kernel_size
         shuffled = bool(self.shuffle) and self.epoch_rows > problem.batch_size
-        least = MANY_ROWS if features * parameters.itemsize <= CACHE_LINE else TILE
-        few = features <= FEW_COLUMNS and problem.batch_size >= least and not shuffled
-        self._by_columns = (features == 1 or few) and not several
+        over_rows = "by_rows" if several else self._over_rows(features, problem.batch_size, shuffled)
+        self._by_columns = over_rows in ("by_the_column", "by_columns")
         self._rates = Rates(self.optimizer, CompiledPowers.of(precision))
         terms = [one.terms() for one in members(self.regularizer or ())]
         given = in_loop(around(self.optimizer, precision), self._layout, precision.dtype)
         in_batch = min(problem.batch_size, self.epoch_rows) * parameters.size
         self._form = Form(
-            columns=min(features, 2) if self._by_columns else 0,
+            over_rows=over_rows,
             in_blocks=not several and in_batch >= LARGE,
             shuffled=shuffled,
             around=stands_there(given),
+            one_row=problem.batch_size == 1 and not several,
             width=self._layout.width,
         )
         self._on_all_cores = several or self._form.in_blocks
@@ -85,6 +88,18 @@ class NumbaRun(Run):
         self._bind_rows(problem)
         most = MOST_RATES // parameters.shape[1] if several else MOST_STEPS
         self._steps_at_once = max(1, min((AT_ONCE_OF_MANY if several else AT_ONCE) // in_batch, most))
+
+    def _over_rows(self, features: int, batch_size: int, shuffled: bool) -> str:
+        """Return which function of `linreg.compiled.loops` goes over the rows of a batch."""
+        # Nothing but batch and shuffling may decide it: a stream knows no more, and gives the bits of rows in memory.
+        in_row = features * self.state.parameters.itemsize
+        if features == 1:
+            return "by_the_column"
+        if shuffled:
+            return "by_rows"
+        if features <= FEW_COLUMNS and batch_size >= (MANY_ROWS if in_row <= CACHE_LINE else TILE):
+            return "by_columns"
+        return "row_after_row" if in_row >= LONG_ROW and in_row * batch_size <= SMALL_BATCH else "by_rows"
 
     def _bind_rows(self, problem: Problem) -> None:
         """Bind the rows that the loop runs over, as they lie in it."""
