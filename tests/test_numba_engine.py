@@ -92,21 +92,23 @@ def assert_same(compiled, model):
 LOSSES = [MeanSquaredError(), Huber(0.3)]
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize(("loss", "batch_size"), [*((loss, 4) for loss in LOSSES), (LOSSES[1], 1)], ids=repr)
 @pytest.mark.parametrize("optimizer", EVERY_RULE, ids=repr)
-def test_every_rule_with_every_loss_equals_numpy_bit_for_bit_where_sums_have_one_term(optimizer, loss):
-    model, compiled = both(one_term_run(optimizer=optimizer, loss=loss), *one_term_data())
+def test_every_rule_with_every_loss_equals_numpy_bit_for_bit_where_sums_have_one_term(optimizer, loss, batch_size):
+    model, compiled = both(one_term_run(optimizer=optimizer, loss=loss, batch_size=batch_size), *one_term_data())
     assert_same(compiled, model)
     assert (compiled.coef_ != START.astype("f")).all()
 
 
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("optimizer", EVERY_RULE, ids=repr)
-def test_one_feature_equals_numpy_bit_for_bit_where_products_are_exact(optimizer, fit_intercept):
+@pytest.mark.parametrize("features", [1, 3])
+def test_batches_of_one_row_equal_numpy_bit_for_bit_where_products_are_exact(features, optimizer, fit_intercept):
     rng = np.random.default_rng(4)
-    X = 2.0 ** rng.integers(-2, 3, size=(ROWS, 1)) * rng.choice([-1, 1], (ROWS, 1))
+    X = 2.0 ** rng.integers(-2, 3, size=(ROWS, features)) * rng.choice([-1, 1], (ROWS, features))
+    X *= np.arange(ROWS)[:, np.newaxis] % features == np.arange(features)  # of a row one number is not 0
     run = one_term_run(optimizer=optimizer, loss=Huber(0.3), batch_size=1, fit_intercept=fit_intercept,
-                       kernel_initializer=START[:1])  # fmt: skip
+                       kernel_initializer=START[:features])  # fmt: skip
     model, compiled = both(run, X.astype("f"), rng.normal(size=ROWS).astype("f"))
     assert_same(compiled, model)
     assert (compiled.intercept_ != 0) == fit_intercept
@@ -172,12 +174,17 @@ def test_exact_sums_equal_numpy_bit_for_bit_with_an_intercept(features, shuffle)
 
 
 @pytest.mark.parametrize(
-    ("features", "dtype", "batch_size"),
-    [(2, "f", 603), (16, "f", 603), (17, "f", 603), (7, "d", 300), (16, "d", 300), (17, "d", 300)],
+    ("rows", "features", "dtype", "batch_size"),
+    [
+        *((603, 2, "f", 603), (603, 16, "f", 603), (603, 17, "f", 603)),
+        *((603, 7, "d", 300), (603, 16, "d", 300), (603, 17, "d", 300)),
+        # Rows of 256 bytes in batches of less than 32 KiB.
+        *((127, 64, "f", 127), (260, 32, "d", 127)),
+    ],
 )
-def test_large_batches_are_exact_where_numpy_is(features, dtype, batch_size):
-    X, y = (it.astype(dtype) for it in whole_numbers(603, features))
-    weight = np.random.default_rng(2).integers(0, 3, 603).astype(dtype)
+def test_large_batches_are_exact_where_numpy_is(rows, features, dtype, batch_size):
+    X, y = (it.astype(dtype) for it in whole_numbers(rows, features))
+    weight = np.random.default_rng(2).integers(0, 3, rows).astype(dtype)
     # Sums of whole numbers: float32 holds them for one step, float64 for three.
     model = LinearRegression(SGD(2.0**-4), MeanSquaredError("sum"), epochs=1, batch_size=batch_size, shuffle=False,
                              kernel_initializer="zeros", dtype=np.dtype(dtype).name)  # fmt: skip
@@ -185,6 +192,17 @@ def test_large_batches_are_exact_where_numpy_is(features, dtype, batch_size):
         numpy, compiled = both(model, X, y, **more)
         assert_equal_bits(compiled.coef_, numpy.coef_)
         assert compiled.intercept_ == numpy.intercept_
+
+
+def test_rows_that_are_read_one_after_the_other_may_be_more_than_wait_for_the_second_read(monkeypatch):
+    monkeypatch.setattr(run, "SMALL_BATCH", 2**20)
+    rows = 2 * run.TILE + 3
+    X, y = whole_numbers(rows, 64)
+    model = LinearRegression(SGD(2.0**-4), MeanSquaredError("sum"), epochs=1, batch_size=rows, shuffle=False,
+                             kernel_initializer="zeros")  # fmt: skip
+    numpy, compiled = both(model, X, y)
+    assert_equal_bits(compiled.coef_, numpy.coef_)
+    assert compiled.intercept_ == numpy.intercept_
 
 
 def test_few_features_in_blocks_on_all_cores_are_exact_where_numpy_is():
