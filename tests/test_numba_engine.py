@@ -520,6 +520,39 @@ def test_a_loss_of_the_users_own_is_compiled_with_the_functions_it_calls():
     assert (compiled.coef_ != START.astype("f")).all()
 
 
+@dataclass(frozen=True, repr=False)
+class Cut(Own):
+    """A loss of a user's with numbers that are no operands."""
+
+    value = staticmethod(lambda e: np.where(np.abs(e) < 0.3, e * e / 2, 0.1))
+    slope = staticmethod(lambda e, c: c * np.minimum(np.maximum(e, -0.3), 0.3))
+
+
+@dataclass(frozen=True, repr=False)
+class InFloat64(Own):
+    """A loss of a user's that Numba takes in float64 and NumPy in the type of e."""
+
+    value = staticmethod(lambda e: np.hypot(e, 0.1))
+    slope = staticmethod(lambda e, c: c * e / np.hypot(e, 0.1))
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize(("features", "batch_size"), [(4, 4), (4, 1), (1, 1), (1, 4)])
+def test_numbers_in_a_loss_of_the_users_own_have_the_type_of_the_run(features, batch_size, fit_intercept):
+    X, y = one_term_data()
+    X, y = (X, y) if features == FEATURES else (X.sum(1, keepdims=True), y)
+    settings = {"optimizer": Adam(0.1), "batch_size": batch_size, "fit_intercept": fit_intercept,
+                "kernel_initializer": START[:features]}  # fmt: skip
+    model, compiled = both(one_term_run(loss=Cut(), **settings), X, y)
+    if fit_intercept or batch_size > features:  # sums of several numbers, in one order and another
+        np.testing.assert_allclose(compiled.coef_, model.coef_, rtol=1e-4)
+    else:
+        assert_same(compiled, model)
+    model, compiled = both(one_term_run(loss=InFloat64(), **settings), X, y)
+    assert compiled.coef_.dtype == model.coef_.dtype == np.float32
+    np.testing.assert_allclose(compiled.coef_, model.coef_, rtol=1e-4)
+
+
 class Strange(Own):
     value = staticmethod(lambda e: np.piecewise(e, [e < 0], [-1, 1]))
 

@@ -85,7 +85,7 @@ def test_a_new_rule_is_compiled():
 
 
 def floored(p, g, v, lr, floor):
-    v = np.maximum(v, np.maximum(g * g, 1e-8))  # which Numba takes in float64, whatever g is
+    v = np.maximum(v, np.hypot(g, 1e-8))  # which Numba takes in float64, whatever g is
     return p - lr * g / np.sqrt(v + floor), v
 
 

@@ -24,12 +24,10 @@ slope_and_value: Any = None
 read_loss_constants: Any = None
 read_rule_constants: Any = None
 read_strengths: Any = None
-update: Any = None
 penalty: Any = None
 penalty_slope: Any = None
-read_slots: Any = None
-write_slots: Any = None
 one_step: Any = None
+move: Any = None
 train: Any = None
 
 
@@ -173,9 +171,7 @@ def rule_of_columns(
         at = np.uintp(j * width)
         for w in range(width):
             k = at + np.uintp(w)
-            after = update(*((p[k], g[k]) + read_slots(slots, k) + (rates[w],) + read_rule_constants(constants, w)))  # noqa: RUF005
-            p[k] = after[0]
-            write_slots(slots, k, after)
+            move(p, k, g[k], slots, rates[w], read_rule_constants(constants, w))
 
 
 def step_of_each_column(

@@ -109,20 +109,31 @@ class AsInNumPy(FunctionPass):  # type: ignore[misc]
             for operand in (expression.lhs, expression.rhs)
         }
         instead = _OF_VECTORS if any(isinstance(it, types.Array) for it in state.args) else _OF_NUMBERS
+        called = {assign.target.name: assign.value for assign in assigns if _is_numpys(assign.value, instead, state)}
+        operands |= {
+            argument.name
+            for expression in (assign.value for assign in assigns)
+            if isinstance(expression, ir.Expr) and expression.op == "call" and expression.func.name in called
+            for argument in expression.args
+        }
         changed = False
         for assign in assigns:
             value = assign.value
             if isinstance(value, ir.Const) and type(value.value) in (int, float) and assign.target.name in operands:
                 assign.value = ir.Const(number(value.value), value.loc)
-            elif isinstance(value, ir.Expr) and value.op == "getattr" and value.attr in instead:
-                owner = state.func_ir.get_definition(value.value)
-                if getattr(owner, "value", None) is not np:
-                    continue
+            elif assign.target.name in called:
                 assign.value = ir.Global(value.attr, instead[value.attr], value.loc)
             else:
                 continue
             changed = True
         return changed
+
+
+def _is_numpys(value: Any, names: Iterable[str], state: Any) -> bool:
+    """Return whether a value is a function of NumPy that has one of some names."""
+    if not (isinstance(value, ir.Expr) and value.op == "getattr" and value.attr in names):
+        return False
+    return getattr(state.func_ir.get_definition(value.value), "value", None) is np
 
 
 register_pass(mutates_CFG=False, analysis_only=False)(AsInNumPy)

@@ -25,8 +25,8 @@ TILE = 256
 class Form(NamedTuple):
     """Which of the loops a run takes."""
 
-    over_rows: str = "by_rows"
-    """The function of `linreg.compiled.loops` that goes over the rows of a batch of one model."""
+    over_rows: Function = loops.by_rows
+    """What goes over the rows of a batch of one model."""
     in_blocks: bool = False
     """Batches are so large that all cores work on one."""
     shuffled: bool = False
@@ -105,17 +105,18 @@ def kernel(given: Formulas, form: Form) -> Any:
     if form.width:
         return _kept_on_disk(columns.train_columns, _for_columns(parts, given, form), given, form)
     parts["predict_row"] = _with(parts, loops.predict_row, sums=True)
-    parts["one_by_one"] = parts["over_rows"] = _with(parts, getattr(loops, form.over_rows), sums=True)
+    parts["one_by_one"] = parts["over_rows"] = _with(parts, form.over_rows, sums=True)
     if form.in_blocks:
         parts["over_rows"] = _with(parts, loops.in_blocks, sums=True, parallel=True)
     parts["gradient"] = _with(parts, loops.gradient_of_one)
     parts["step"] = parts["one_step"] if form.around else parts["rule_alone"]
     parts["penalise"] = _with(parts, loops.penalise_one)
     train = loops.train
-    if not form.around and not given.terms and form.over_rows == "by_the_column":
-        train = loops.train_one_feature
-    elif not form.around and not given.terms and form.one_row:
-        train = loops.train_row_by_row
+    if not form.around and not given.terms:
+        if form.over_rows is loops.by_the_column:
+            train = loops.train_one_feature
+        elif form.one_row:
+            train = loops.train_row_by_row
     return _kept_on_disk(train, parts, given, form)
 
 
@@ -165,7 +166,8 @@ def _kept_on_disk(outermost: Any, parts: dict[str, Any], given: Formulas, form: 
     used = (given.update, given.value, given.slope, *(function for pair in given.terms for function in pair))
     own = [function for module in (loops, columns) for _, function in inspect.getmembers(module, inspect.isfunction)]
     mark = formulas.fingerprint([*used, *own], formulas.__file__, around.__file__, __file__)
-    kinds = [kind if isinstance(kind, str) else f"{name}{int(kind)}" for name, kind in form._asdict().items() if kind]
+    over_rows, *others = form._asdict().items()
+    kinds = [over_rows[1].__name__, *(f"{name}{int(kind)}" for name, kind in others if kind)]
     name = "_".join(["train", *(function.__name__ for function in used), str(given.slots), *kinds, str(mark)])
     parallel = outermost is columns.train_columns
     train = jit(bound(outermost, name, **parts), parallel=parallel, allocates=parallel)

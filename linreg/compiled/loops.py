@@ -145,9 +145,9 @@ def row_after_row(
     matrix: Array, target: Array, order: Array, weight: Array, factor: Array, start: int, end: int, p: Array,
     bias: Any, d: int, constants: Any, g: Array, e: Array,
 ) -> tuple[Any, Any]:  # fmt: skip
-    """Do the same for a small batch of long rows that come as they lie: each row is read first, then all again."""
-    # The first read goes through memory line by line, which is fetched ahead. Four rows at a time have two speeds, by
-    # where in memory the code lies. The slopes of as many rows as e is long wait in e for the second read.
+    """Do what `by_rows` does, for a small batch of long rows in the order they lie: in two passes."""
+    # The first pass, for the slopes, goes through memory line by line: four rows of so few at a time take up to twice
+    # as long in some runs. The second, for the gradient, finds the rows in the cache, and the slopes of them in e.
     loss = slopes = p.dtype.type(0)
     w, f = weight[start], factor[start]
     for j in range(d):
@@ -377,9 +377,9 @@ def train_one_feature(
     total: Array, average: Array, loss_constants: Any, rule_constants: Any, strengths: Any, around: Around, sums: Array,
     penalties: Array,
 ) -> None:  # fmt: skip
-    """Do the same for a single feature and a rule alone, where each step waits for the one before."""
+    """Do what `train` does, for a single feature and a rule alone, where each step waits for the one before."""
     # Parameters and state are numbers here, which stay in registers. They have the type of the arrays that they come
-    # from, whatever a rule returns.
+    # from, whatever a loss or a rule returns.
     n, k, has_bias, number = len(target), 0, len(p) > 1, p.dtype.type
     w, bias = p[0], p[1] if has_bias else number(0)
     of_w, of_bias = read_slots(slots, 0), read_slots(slots, len(p) - 1)
@@ -394,7 +394,7 @@ def train_one_feature(
             after = update(*((w, g[0]) + of_w + (rates[k],) + rule_constants))  # noqa: RUF005
             w, of_w = number(after[0]), slots_after(slots, after)
             if has_bias:
-                after = update(*((bias, slopes) + of_bias + (rates[k],) + rule_constants))  # noqa: RUF005
+                after = update(*((bias, number(slopes)) + of_bias + (rates[k],) + rule_constants))  # noqa: RUF005
                 bias, of_bias = number(after[0]), slots_after(slots, after)
             sums[k] = loss
             k += 1
@@ -411,7 +411,7 @@ def train_row_by_row(
     total: Array, average: Array, loss_constants: Any, rule_constants: Any, strengths: Any, around: Around, sums: Array,
     penalties: Array,
 ) -> None:  # fmt: skip
-    """Do the same for batches of one row and a rule alone, which is given each element of the gradient as it comes."""
+    """Do what `train` does, for batches of one row and a rule alone: elements of the gradient go to it at once."""
     k, has_bias, number = 0, len(p) > d, p.dtype.type
     w, f = weight[first], factor[first]
     for epoch in range(epochs):
@@ -423,8 +423,9 @@ def train_row_by_row(
             own_weight, own_factor = weight_of(weight, w, at), factor_of(factor, f, at)
             prediction = predict_row(matrix, i, p, bias, d)
             s, sums[k] = slope_and_value(prediction, target[i], own_weight, own_factor, loss_constants)
+            own_slope = number(s)  # whatever type a loss returns
             for j in range(d):
-                move(p, j, s * matrix[i, j], slots, rates[k], rule_constants)
+                move(p, j, own_slope * matrix[i, j], slots, rates[k], rule_constants)
             if has_bias:
-                move(p, d, s, slots, rates[k], rule_constants)
+                move(p, d, own_slope, slots, rates[k], rule_constants)
             k += 1
