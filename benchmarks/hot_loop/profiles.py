@@ -27,6 +27,7 @@ Profile = dict[str, Any]
 
 LONG = Case("SGD", "MSE", 65_536, 512, 1024, "float32")
 FIRST, BOTH, IN_BLOCKS = "A @ p", "A @ p, then A.T @ e", "both, 256 rows after the other"
+WITHOUT_ONES = "both with X, without the column of ones"
 SHORT = Case("Adam", "MSE", 1024, 1, 1, "float32"), Case("SGD", "MSE", 1024, 1, 32, "float64")
 KERNEL, RATES, BESIDE = "the compiled loop alone", "learning rates of the steps", "history and calls"
 LOSSES, ENDS = "losses of the batches", "ends of epochs"
@@ -45,7 +46,9 @@ def long_rows_in_numpy(rounds: int = ROUNDS) -> Profile:
     A = design_matrix(task.X, True)
     rows = LONG.batch
     p, e, g, part = np.zeros(A.shape[1], A.dtype), np.ones(rows, A.dtype), *np.zeros((2, A.shape[1]), A.dtype)
-    products = [(batch.dot, batch.T.dot) for batch in np.split(A, len(A) // rows)]
+    products, of_x = (
+        [(batch.dot, batch.T.dot) for batch in np.split(matrix, len(A) // rows)] for matrix in (A, task.X)
+    )
     pieces = [[(piece.dot, piece.T.dot) for piece in np.split(batch, 4)] for batch in np.split(A, len(A) // rows)]
     error = e[: rows // 4]
 
@@ -58,6 +61,11 @@ def long_rows_in_numpy(rounds: int = ROUNDS) -> Profile:
             predict(p, e)
             add_up(e, g)
 
+    def without_ones() -> None:
+        for predict, add_up in of_x:
+            predict(p[:-1], e)
+            add_up(e, g[:-1])
+
     def in_blocks() -> None:
         for blocks in pieces:
             for predict, add_up in blocks:
@@ -68,7 +76,7 @@ def long_rows_in_numpy(rounds: int = ROUNDS) -> Profile:
     starts = {name: PEERS[name].make(task, "cpu") for name in (NUMPY, READ)}
     runs: dict[str, Any] = {
         name: lambda work=work: clocked(work) / task.steps
-        for name, work in ((FIRST, first), (BOTH, both), (IN_BLOCKS, in_blocks))
+        for name, work in ((FIRST, first), (BOTH, both), (WITHOUT_ONES, without_ones), (IN_BLOCKS, in_blocks))
     }
     runs |= {name: _epochs(start, 4, task.steps) for name, start in starts.items()}
     return timed(f"a step of {LONG.name}", runs, rounds)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,6 +33,7 @@ def empty(device: str) -> dict[str, Any]:
         "kind": KIND,
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
         "versions": versions(PACKAGES),
+        "commit": _commit(),
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
         "load before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "device": device,
@@ -46,7 +49,18 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    widest = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), None)
+    return f"{models[0] if models else platform.machine()}{f' with {widest}' if widest else ''}"
+
+
+def _commit() -> str | None:
+    """Return which state of the checkout is measured, or None where git does not say."""
+    command = ["git", "describe", "--always", "--dirty"]
+    with suppress(OSError, subprocess.CalledProcessError):
+        made = subprocess.run(command, cwd=Path(__file__).parent, check=True, capture_output=True, text=True)  # noqa: S603
+        return made.stdout.strip()
+    return None
 
 
 def text(document: dict[str, Any]) -> str:

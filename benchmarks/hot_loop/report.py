@@ -27,17 +27,17 @@ OTHER = DOCS / "benchmarks" / "hot-loop-avx2.json"
 INTRODUCTION = """\
 # How fast the hot loop is
 
-One run of `python -m benchmarks.hot_loop` on one machine, but for what is named below. Every loop takes steps over the
-same batches, or the first of them, from zeros, in the order in which they lie: none shuffles, and each has the data
-laid out as it likes before the clock starts. Its parameters (and the loss, where it has one) are compared with the
-NumPy engine's in float64 before it is timed, where an epoch has too many steps to tell on a second build of it for the
-first 16; what may differ is the rounding of sums, bounded by backward error analysis (`benchmarks/hot_loop/check.py`).
-The loops of a case take turns in one process, each warmed up for a tenth of a second before it is timed, so that the
-threads of the loop before it sleep; times are medians of {rounds} rounds, ratios medians of the rounds' ratios.
-Building, tracing and compiling come before and stand apart in the file. Ratios carry over to another machine better
-than times, but roughly; to see yours, run `linreg bench --quick` in a checkout (with `--save` and `--compare` to watch
-it, `--html` for a page). Peers come with `pip install jax torch river vowpalwabbit` and the extra `tf`; a missing one
-is skipped.
+One run of `python -m benchmarks.hot_loop` on one machine, but for the guard and the column *there*. Every loop takes
+steps over the same batches, or the first of them, from zeros, in the order in which they lie: none shuffles, and each
+has the data laid out as it likes before the clock starts. Its parameters (and the loss, where it has one) are compared
+with the NumPy engine's in float64 before it is timed, where an epoch has too many steps to tell on a second build of it
+for the first 16; what may differ is the rounding of sums, bounded by backward error analysis
+(`benchmarks/hot_loop/check.py`). The loops of a case take turns in one process, each warmed up for a tenth of a second
+before it is timed, so that the threads of the loop before it sleep; times are medians of {rounds} rounds, ratios
+medians of the rounds' ratios. Building, tracing and compiling come before and stand apart in the file. Ratios carry
+over to another machine better than times, but roughly; to see yours, run `linreg bench --quick` in a checkout (with
+`--save` and `--compare` to watch it, `--html` for a page). Peers come with `pip install jax torch river vowpalwabbit`
+and the extra `tf`; a missing one is skipped.
 
 Hyper-parameters are powers of two, which no library rounds, and epsilon is 1e-20, too small to matter where a library
 puts it, so that every library's own optimizer does the same work: PyTorch's, whose RMSprop has epsilon outside of the
@@ -69,24 +69,19 @@ two medians.
 REGIMES = """\
 The peer's time over ours: above 1, linreg is faster. Of several cases the worst counts; they are of float32 where
 nothing else is said. The hand-fused loop runs on one core, linreg on all from 2^19 numbers a batch. Ratios differ from
-machine to machine; *there* is the run before this one on another machine (AMD EPYC with AVX2, 2 cores;
-docs/benchmarks/hot-loop-avx2.json), before one feature was trained in registers, before a sweep added up its losses
-compiled, and beside JAX in one form only.
-
-After the run two things of the Numba engine changed: batches of 1,024 numbers and more, not 4,096, are read in
-four places, and what the loop writes begins at a line of the cache. The cases of 1000000 x 32 in batches of 32 and of
-65536 x 512 in batches of 1, the growth in d, the sweeps and the profiles of the Numba engine's misses were measured
-after that, all others before.
+machine to machine; *there* is an earlier state of linreg on another machine (AMD EPYC with AVX2, 2 cores;
+docs/benchmarks/hot-loop-avx2.json), beside JAX in one form only and whole fits without shuffling.
 """
 PROFILED = """\
 Loops of a case take turns as above; the parts of the Numba engine are clocked within its turn. *Fused at will* is the
 engine's own loop with every formula compiled as sums are: products may be fused with sums, and terms reordered.
 A core of a shared machine may be half as fast again for a second at a time, as the least and the largest times of the
 same loop show: where that meets one loop of a case and not another, a ratio near 1 falls on either side of it.
-Besides, the loop has two speeds on rows of 32 in float64 that come from memory (1000000 x 32, batch 32, SGD, MSE): of
-eight processes five took 0.37 to 0.43 us a step and three 0.58 to 0.66, each from its first call to its last. Why is
-not known. Row after row it took 0.31 to 0.44 in all of fourteen, but that is slower on all that stays in the cache, and
-what a batch adds up must not depend on the table that it is from, which a stream does not know.
+Four rows at a time of a small batch, out of a table that fits into no cache, take up to twice as long where the code
+was loaded unluckily: loaded anew in the same process it may be fast, wherever the arrays lie. Why is not known.
+Unshuffled rows of 256 bytes and more, in batches that fit into the first cache, are therefore read row after row, which
+takes the same time however it was loaded; shorter rows are not, since that costs more in the cache than it gains from
+memory.
 """
 GROWTH = """\
 ```{image} images/benchmarks-growth.png
@@ -94,14 +89,13 @@ GROWTH = """\
 ```
 """
 SWEPT = """\
-Of single runs, 16 of the 256 were timed. Each rule was measured in a process of its own.
+Of single runs, 16 of the 256 were timed. Both stand after all cases, in the same process.
 """
 TOLERANCE = """\
 Seconds of a whole run from zeros, all the same epochs, the loops in turns as above, and of the first run of each, with
 building, tracing and compiling; in the first case imports are in it, but not those of JAX, whose forms have been tried
 by then (Numba's loops may be on disk from before). Compiled loops, but for PyTorch's, are there within a millisecond,
-and most of the Numba engine's is what linreg does around its loop, a tenth or two of a millisecond a run: the loop by
-hand, which does nothing else, is there first, and on one feature so is JAX' scan.
+of which linreg's own checks, history and calls are up to two tenths; the loop by hand does nothing else.
 """
 GUARDED = """\
 `tests/test_speed.py` holds, wherever the tests run, the time of the NumPy engine on 32 rows of 16 features to that of
@@ -202,10 +196,9 @@ def _machine(document: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     text = (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}. Threads: {threads}. {versions}. "
-        f"The run took {document['seconds'] / 60:.0f} minutes."
+        f"The run took {document['seconds'] / 60:.0f} minutes"
+        f"{f' at commit {commit}' if (commit := document.get('commit')) else ''}."
     )
-    if again := document.get("measured again"):
-        text += f" Measured again after it: {again}."
     load = document["load before"]
     if load is not None and load > machine["cores"] / 2:
         text += (
@@ -320,6 +313,8 @@ def with_sentence(readme: str, document: dict[str, Any]) -> str:
 def main() -> None:
     """Write the page, its pictures and the README's sentence."""
     document, guarded = record.load(RUN), json.loads(GUARD.read_text(encoding="utf-8"))
+    if document["interrupted"]:
+        raise SystemExit(f"{RUN} is of a run that was interrupted: no page is made of it. Run it to its end.")
     pictures.draw(document, DOCS / "images")
     (DOCS / "benchmarks.md").write_text(page(document, guarded), encoding="utf-8")
     readme = ROOT / "README.md"

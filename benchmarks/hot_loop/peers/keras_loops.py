@@ -17,14 +17,14 @@ from linreg import Huber
 from linreg.keras import counterpart, load
 
 
-def fit(task: Task, device: str = "cpu") -> Start:
+def fit(task: Task, device: str = "cpu", shuffle: bool = False) -> Start:
     """`model.fit`."""
     model, reset, at = _model(task, device)
 
     def train(epochs: int) -> Any:
         with at():
             history = model.fit(
-                task.X, task.y, batch_size=task.batch_size, epochs=epochs, shuffle=False, verbose=0
+                task.X, task.y, batch_size=task.batch_size, epochs=epochs, shuffle=shuffle, verbose=0
             )  # fmt: skip
             return _weights(model), history.history["loss"][-1]
 
