@@ -64,7 +64,7 @@ def test_a_step_of_the_numpy_engine_costs_at_most(hold, peer, rule):
         for loss, dtype in (("MSE", "float32"), ("Huber", "float32"), ("MSE", "float64"))
         for rule in ("SGD", "RMSprop", "Adam")
         for peer, shapes in AT_LEAST.items()
-        if shape in shapes and (peer, dtype) != (FUSED, "float64")  # which is not reached: docs/benchmarks.md
+        if shape in shapes
     ],
 )
 def test_a_step_of_the_numba_engine_costs_at_most(hold, peer, shape, dtype, rule, loss):

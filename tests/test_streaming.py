@@ -129,10 +129,10 @@ def test_rows_in_order_give_the_bits_of_rows_in_memory_compiled(run):
     check_in_order(run)
 
 
-def test_small_batches_of_a_table_that_fits_into_no_cache_have_the_bits_of_rows_in_memory_compiled():
+@pytest.mark.parametrize("features", [40, 70], ids=["four rows at a time", "in two passes"])
+def test_long_rows_in_small_batches_have_the_bits_of_rows_in_memory_compiled(features):
     pytest.importorskip("numba", reason="Numba is not installed: pip install 'linreg[fast]'")
-    X, y, *_ = rows(2**18, 40)
-    assert X.nbytes > 2**25
+    X, y, *_ = rows(2**16, features)
     model = {"engine": "numba", "batch_size": 32, "epochs": 1, "shuffle": False, "random_state": 0}
     source = source_of(X, y, None, block=2**14)
     ours = LinearRegression(memory=budget(source, 32), **model).fit(source)
