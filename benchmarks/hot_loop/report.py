@@ -102,7 +102,7 @@ GUARDED = """\
 the bare calls of NumPy in the same process, below limits that stand there. Repeated in processes of their own
 (`python -m benchmarks.guard_repeats`), as it is and with linreg's loops slowed down by a half, the least and the
 largest ratio of each were as follows; the limits lie between. The Numba engine's, to a loop written by hand, are shown
-only. How the guard does on a busy machine has not been measured since its ratio is a median.
+only. Busy means that two other processes worked all the time, one of them on all cores.
 """
 SENTENCE = re.compile(r"^A step .*on 32 rows .*$", flags=re.MULTILINE)
 
