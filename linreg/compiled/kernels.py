@@ -36,7 +36,7 @@ class Form(NamedTuple):
     weighted: bool = False
     """Rows have weights; of many models they are always taken as if they had."""
     one_row: bool = False
-    """Batches are of one row."""
+    """Batches are of one row, of several features, and only the rule moves the parameters."""
     width: int = 0
     """Models in a block of them; 0 where there is one model."""
 
@@ -112,11 +112,10 @@ def kernel(given: Formulas, form: Form) -> Any:
     parts["step"] = parts["one_step"] if form.around else parts["rule_alone"]
     parts["penalise"] = _with(parts, loops.penalise_one)
     train = loops.train
-    if not form.around and not given.terms:
-        if form.over_rows is loops.by_the_column:
-            train = loops.train_one_feature
-        elif form.one_row:
-            train = loops.train_row_by_row
+    if form.one_row:
+        train = loops.train_row_by_row
+    elif form.over_rows is loops.by_the_column and not form.around and not given.terms:
+        train = loops.train_one_feature
     return _kept_on_disk(train, parts, given, form)
 
 

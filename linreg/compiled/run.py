@@ -80,7 +80,8 @@ class NumbaRun(Run):
             in_blocks=not several and in_batch >= LARGE,
             shuffled=shuffled,
             around=stands_there(given),
-            one_row=problem.batch_size == 1 and not several,
+            # Only where it makes another loop: the same loop is not to be compiled under two names.
+            one_row=problem.batch_size == 1 and not (several or self._by_columns or stands_there(given) or any(terms)),
             width=self._layout.width,
         )
         self._on_all_cores = several or self._form.in_blocks
